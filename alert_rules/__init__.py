@@ -1,0 +1,1 @@
+"""Prometheus alert rules, shipped as data."""

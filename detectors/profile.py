@@ -1,0 +1,295 @@
+"""The mergeable summary of a window: exact integer cells on the reference's fixed grid.
+
+A profile is a commutative monoid: counts are added, extremes compared, and the moments are integer sums
+of values rounded to a fixed unit, so any batching, order or split of the rows gives the same bytes.
+
+Layout of the one int64 vector of cells, feature by feature (`Grid.slices`):
+
+numeric      below, bins[0..B-1], above, null, nan, neg_inf, pos_inf, invalid, s1_lo, s1_hi, s2_lo, s2_hi
+categorical  categories[0..C-1], _other, _new, null, invalid
+
+A numeric bin is right-closed: (edges[i-1], edges[i]]; the first starts at `lo`, the last ends at `hi`.
+s1 and s2 are the sums of q and r*r with q = rint((x - centre) / unit) and r = rint(q / 2**18), each kept
+as two limbs of 32 bits, low limb in [0, 2**32).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+LIMB_BITS = 32
+SQUARE_SHIFT = 18
+NUMERIC_EXTRA = ("null", "nan", "neg_inf", "pos_inf", "invalid", "s1_lo", "s1_hi", "s2_lo", "s2_hi")
+CATEGORY_EXTRA = ("_other", "_new", "null", "invalid")
+SAMPLE_ROWS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class NumericGrid:
+    """The fixed grid of one numeric feature, made from the reference once.
+
+    edges: strictly increasing interior edges, lo <= edges < hi. centre and unit (a power of two) fix the
+    moments' rounding. sd: the reference's standard deviation (0 for a constant). places: the reference's
+    mean value in each of the B bins, where Wasserstein puts the bin's mass.
+    """
+
+    name: str
+    lo: float
+    hi: float
+    edges: tuple[float, ...]
+    centre: float
+    unit: float
+    sd: float
+    places: tuple[float, ...]
+
+    @property
+    def bins(self) -> int:
+        """How many bins lie between lo and hi."""
+        return len(self.edges) + 1
+
+    @property
+    def width(self) -> int:
+        """How many cells the feature takes in the vector."""
+        return self.bins + 2 + len(NUMERIC_EXTRA)
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryGrid:
+    """The categories of one feature: the reference's most common ones have a cell each.
+
+    others: reference categories beyond the limit (counted `_other`). closed is False when the reference
+    had too many to remember: then an unknown value is `_other`, never `_new`.
+    """
+
+    name: str
+    categories: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    closed: bool = True
+
+    @property
+    def width(self) -> int:
+        """How many cells the feature takes in the vector."""
+        return len(self.categories) + len(CATEGORY_EXTRA)
+
+
+FeatureGrid = NumericGrid | CategoryGrid
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All features' grids, in a fixed order, and where each sits in the vector of cells."""
+
+    features: tuple[FeatureGrid, ...]
+
+    @cached_property
+    def slices(self) -> dict[str, slice]:
+        """Each feature's place in the vector of cells."""
+        found, at = {}, 0
+        for feature in self.features:
+            found[feature.name] = slice(at, at + feature.width)
+            at += feature.width
+        return found
+
+    @cached_property
+    def width(self) -> int:
+        """The length of the vector of cells."""
+        return sum(feature.width for feature in self.features)
+
+    @cached_property
+    def numeric(self) -> tuple[NumericGrid, ...]:
+        """The numeric features, in order."""
+        return tuple(f for f in self.features if isinstance(f, NumericGrid))
+
+    @cached_property
+    def categorical(self) -> tuple[CategoryGrid, ...]:
+        """The categorical features, in order."""
+        return tuple(f for f in self.features if isinstance(f, CategoryGrid))
+
+    @cached_property
+    def limbs(self) -> Ints:
+        """The places of every low limb in the vector of cells."""
+        starts = [self.slices[f.name].stop for f in self.numeric]
+        return np.array([s - 4 for s in starts] + [s - 2 for s in starts], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """The rows with the smallest keys: a uniform sample that merges and replays to the same rows.
+
+    keys: uint64 [k], ascending, ties ordered by the row itself. numeric: float64 [k, numeric features],
+    missing or non-finite as NaN. codes: int32 [k, categorical features], the category's place in its
+    grid, C for `_other`, C + 1 for `_new`, -1 for missing.
+    """
+
+    keys: NDArray[np.uint64]
+    numeric: Floats
+    codes: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """What is known of the rows of one window: see the module's text for the cells.
+
+    low, high: float64 [numeric features], the finite extremes (+inf, -inf when there is none).
+    sample is None for segments, whose rows are in the sample of `all` already.
+    """
+
+    rows: int
+    cells: Ints
+    low: Floats
+    high: Floats
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NumericSummary:
+    """One numeric feature of one profile. counts: int64 [B + 2], below, bins, above."""
+
+    grid: NumericGrid
+    rows: int
+    counts: Ints
+    null: int
+    nan: int
+    neg_inf: int
+    pos_inf: int
+    invalid: int
+    total: float
+    variance: float
+    low: float
+    high: float
+
+    @property
+    def n(self) -> int:
+        """How many finite values there are."""
+        return int(self.counts.sum())
+
+    @property
+    def mean(self) -> float:
+        """The mean of the finite values (NaN when there is none)."""
+        return self.total / self.n if self.n else float("nan")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CategorySummary:
+    """One categorical feature of one profile. counts: int64 [C + 2], categories, `_other`, `_new`."""
+
+    grid: CategoryGrid
+    rows: int
+    counts: Ints
+    null: int
+    invalid: int
+
+    @property
+    def n(self) -> int:
+        """How many values are present."""
+        return int(self.counts.sum())
+
+
+Summary = NumericSummary | CategorySummary
+
+
+@dataclass(frozen=True, slots=True)
+class WindowProfile:
+    """A closed window as a detector sees it: the window's profile beside the reference's.
+
+    columns_missing and columns_unknown: how many configured columns never appeared, and how many
+    appeared that nobody configured.
+    """
+
+    grid: Grid
+    window: Profile
+    reference: Profile
+    columns_missing: frozenset[str] = field(default_factory=frozenset)
+    columns_unknown: frozenset[str] = field(default_factory=frozenset)
+
+
+def empty(grid: Grid, *, sample: bool = True) -> Profile:
+    """Return the identity of `merge`."""
+    k = len(grid.numeric)
+    nothing = Sample(np.empty(0, np.uint64), np.empty((0, k)), np.empty((0, len(grid.categorical)), np.int32))
+    return Profile(
+        0,
+        np.zeros(grid.width, np.int64),
+        np.full(k, np.inf),
+        np.full(k, -np.inf),
+        nothing if sample else None,
+    )
+
+
+def merge(grid: Grid, a: Profile, b: Profile) -> Profile:
+    """Return the profile of both profiles' rows together."""
+    cells = a.cells + b.cells
+    carry_limbs(grid, cells)
+    sample = merge_samples(a.sample, b.sample) if a.sample is not None and b.sample is not None else None
+    return Profile(a.rows + b.rows, cells, np.minimum(a.low, b.low), np.maximum(a.high, b.high), sample)
+
+
+def carry_limbs(grid: Grid, cells: Ints) -> None:
+    """Bring every low limb back into [0, 2**32), in place, so that equal sums have equal bytes."""
+    low = cells[grid.limbs]
+    cells[grid.limbs + 1] += low >> LIMB_BITS
+    cells[grid.limbs] = low & ((1 << LIMB_BITS) - 1)
+
+
+def merge_samples(a: Sample, b: Sample) -> Sample:
+    """Return the bottom-k of both samples."""
+    if not len(b.keys):
+        return a
+    if not len(a.keys):
+        return b
+    return smallest(
+        np.concatenate([a.keys, b.keys]),
+        np.concatenate([a.numeric, b.numeric]),
+        np.concatenate([a.codes, b.codes]),
+    )
+
+
+def smallest(keys: NDArray[np.uint64], numeric: Floats, codes: NDArray[np.int32]) -> Sample:
+    """Keep the SAMPLE_ROWS rows with the smallest keys, ties ordered by the rows themselves."""
+    order = np.argsort(keys, kind="stable")
+    ranked = keys[order]
+    if (ranked[1:] == ranked[:-1]).any():
+        order = np.lexsort((*codes.T[::-1], *numeric.T[::-1], keys))
+    order = order[:SAMPLE_ROWS]
+    return Sample(keys[order], np.ascontiguousarray(numeric[order]), np.ascontiguousarray(codes[order]))
+
+
+def summaries(grid: Grid, profile: Profile) -> Iterator[Summary]:
+    """Yield each feature's summary, in the grid's order."""
+    place = {f.name: i for i, f in enumerate(grid.numeric)}
+    for feature in grid.features:
+        cells = profile.cells[grid.slices[feature.name]]
+        if isinstance(feature, NumericGrid):
+            yield _numeric(feature, profile, cells, place[feature.name])
+        else:
+            c = len(feature.categories) + 2
+            yield CategorySummary(feature, profile.rows, cells[:c], int(cells[c]), int(cells[c + 1]))
+
+
+def _numeric(grid: NumericGrid, profile: Profile, cells: Ints, place: int) -> NumericSummary:
+    counts = cells[: grid.bins + 2]
+    null, nan, neg_inf, pos_inf, invalid, *limbs = (int(c) for c in cells[grid.bins + 2 :])
+    n = int(counts.sum())
+    s1 = (limbs[1] << LIMB_BITS) + limbs[0]
+    s2 = ((limbs[3] << LIMB_BITS) + limbs[2]) << (2 * SQUARE_SHIFT)
+    spread = max(s2 * n - s1 * s1, 0) / (n * n) if n else float("nan")
+    return NumericSummary(
+        grid,
+        profile.rows,
+        counts,
+        null,
+        nan,
+        neg_inf,
+        pos_inf,
+        invalid,
+        total=n * grid.centre + s1 * grid.unit,
+        variance=spread * grid.unit * grid.unit,
+        low=float(profile.low[place]),
+        high=float(profile.high[place]),
+    )

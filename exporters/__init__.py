@@ -1,0 +1,1 @@
+"""Facts out: metrics and webhooks. Knows neither the daemon nor the detectors."""

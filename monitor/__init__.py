@@ -1,0 +1,1 @@
+"""The daemon: moves rows, keeps state, decides. Imports detectors and exporters, never the other way."""

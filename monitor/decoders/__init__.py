@@ -1,0 +1,1 @@
+"""Bytes or frames to columns. One file per family of formats."""

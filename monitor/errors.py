@@ -1,0 +1,32 @@
+"""Errors, named by what the caller can do about them."""
+
+from collections.abc import Sequence
+
+from polars.exceptions import PanicException, PolarsError
+
+POLARS_FAILURES: tuple[type[BaseException], ...] = (PolarsError, PanicException, OSError, ValueError)
+"""Everything Polars raises on bad input. A panic derives from BaseException, so `except Exception` misses it."""
+
+
+class DriftdError(Exception):
+    """One clear line for the user: what is wrong, where, what to do."""
+
+
+class ConfigError(DriftdError):
+    """The configuration is wrong; carries every complaint at once."""
+
+    def __init__(self, complaints: Sequence[str]) -> None:
+        super().__init__("\n".join(complaints))
+        self.complaints = tuple(complaints)
+
+
+class StateError(DriftdError):
+    """The state folder cannot be used: locked, newer than this program, or damaged."""
+
+
+class ReferenceUnusableError(DriftdError):
+    """The reference is missing, empty or unreadable."""
+
+
+class StoreUnavailableError(DriftdError):
+    """A commit did not happen; nothing was recorded, trying again later is safe."""

@@ -1,0 +1,1 @@
+"""Where state lives: one transaction per commit."""

@@ -1,0 +1,101 @@
+"""The vocabulary: what moves between the parts of the daemon. Times are microseconds since 1970 UTC."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+Micros = int
+"""A point in event time: microseconds since 1970-01-01T00:00:00Z."""
+
+REJECT_TEXT = 1024
+"""How much of a rejected row is kept, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One row that could not be used: where it was, why, and its first kilobyte.
+
+    `offset` counts bytes of the (decompressed) file for text formats and rows for Parquet and IPC.
+    """
+
+    file: str
+    offset: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a source has been read: opaque entries that only the source understands."""
+
+    entries: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A contiguous part of one file: whole lines as bytes, or rows of a columnar file as a frame.
+
+    `hold` is the smallest next timestamp among the other files that still have unread rows when this
+    chunk's rows are taken in; the watermark must not pass it.
+    """
+
+    file: str
+    offset: int
+    data: bytes | pl.DataFrame
+    header: bytes = b""
+    hold: Micros | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one poll brought: chunks to take in this order, and the position after the last of them."""
+
+    source: str
+    position: Position
+    chunks: tuple[Chunk, ...] = ()
+    rejects: tuple[Reject, ...] = ()
+    truncations: int = 0
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A chunk as columns. `locate(row)` gives the file offset and the raw text of a row, for rejects.
+
+    frame: one row per good line; numeric feature columns Float64, every other column String (text
+    formats) or as stored (columnar formats). Only wanted columns that occur in the data are present.
+    invalid: per wanted numeric column, how its type failed: a boolean array of the frame's height.
+    columns: every column name seen in the data, wanted or not.
+    received: lines seen, good and bad, blank ones not counted.
+    """
+
+    frame: pl.DataFrame
+    received: int
+    locate: Callable[[int], tuple[int, str]]
+    columns: frozenset[str] = frozenset()
+    rejects: tuple[Reject, ...] = ()
+    invalid: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TypedRows:
+    """Rows ready for the windows. Arrays are parallel, in the order of the log.
+
+    time: int64 microseconds. ids: uint64 hash of the prediction id, None where the model has none.
+    keys: uint64 hash that picks the bottom-k sample (the id's, or the row's content).
+    frame: the watched columns under their canonical names: numeric Float64, categorical String,
+    `version` String, segment columns String.
+    invalid: per watched numeric column, a boolean array of type failures.
+    hold: int64, the watermark's bound while the row is taken in (int64 max: none).
+    rows_in_chunks: how many rows of each chunk, in order.
+    locate(row) gives the file, the offset and the raw text.
+    """
+
+    time: NDArray[np.int64]
+    ids: NDArray[np.uint64] | None
+    keys: NDArray[np.uint64]
+    frame: pl.DataFrame
+    invalid: Mapping[str, NDArray[np.bool_]]
