@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from polars.exceptions import PanicException, PolarsError
 
 POLARS_FAILURES: tuple[type[BaseException], ...] = (PolarsError, PanicException, OSError, ValueError)
-"""Everything Polars raises on bad input. A panic derives from BaseException, so `except Exception` misses it."""
+"""What Polars raises on bad input. A panic derives from BaseException: `except Exception` misses it."""
 
 
 class DriftdError(Exception):
