@@ -199,7 +199,7 @@ class WindowProfile:
     """A closed window as a detector sees it: the window's profile beside the reference's.
 
     columns_missing and columns_unknown: how many configured columns never appeared, and how many
-    appeared that nobody configured.
+    appeared that nobody configured. history: rows of the closed windows before it, oldest first.
     """
 
     grid: Grid
@@ -207,6 +207,7 @@ class WindowProfile:
     reference: Profile
     columns_missing: frozenset[str] = field(default_factory=frozenset)
     columns_unknown: frozenset[str] = field(default_factory=frozenset)
+    history: tuple[int, ...] = ()
 
 
 def empty(grid: Grid, *, sample: bool = True) -> Profile:

@@ -62,6 +62,19 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which columns of the log to decode. A column that is wanted both ways comes as text.
+
+    numeric: come out as Float64. text: come out as String. timestamp: one of the text columns, which
+    columnar formats leave as it is stored.
+    """
+
+    numeric: frozenset[str]
+    text: frozenset[str]
+    timestamp: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Decoded:
     """A chunk as columns. `locate(row)` gives the file offset and the raw text of a row, for rejects.
 

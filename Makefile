@@ -1,0 +1,65 @@
+# make demo | test | lint | bench | clean. Each sets up .venv first; once it stands, nothing is fetched again.
+# make lock renews the pinned requirements.
+
+.SHELLFLAGS := -euc
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := test
+.PHONY: demo test lint bench clean setup lock
+
+BIN := .venv/bin
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PINS := requirements/dev.txt requirements/build.txt requirements/uv.txt
+
+# uv does not read pip's settings; whoever configured pip by the environment means uv as well.
+.venv/.ready lock: export UV_HTTP_TIMEOUT ?= 180
+.venv/.ready lock: export UV_SYSTEM_CERTS ?= true
+ifdef PIP_INDEX_URL
+.venv/.ready lock: export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+ifdef PIP_CERT
+.venv/.ready lock: export SSL_CERT_FILE ?= $(PIP_CERT)
+endif
+
+demo: setup
+	exec $(BIN)/driftd demo
+
+test: lint
+	$(BIN)/pytest -q -n 2
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python benchmarks/run.py
+
+setup: .venv/.ready
+
+$(BIN)/python:
+	if command -v uv >/dev/null; then uv venv --quiet --python "$(PYTHON)" .venv; else "$(PYTHON)" -m venv .venv; fi
+
+# The project is installed last and without its dependencies: they are the pinned ones, checked by their hashes.
+.venv/.ready: pyproject.toml $(PINS) | $(BIN)/python
+	uv=$$(command -v uv || echo $(BIN)/uv); \
+	if ! [ -x "$$uv" ]; then \
+	  $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
+	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.txt; \
+	fi; \
+	install="$$uv pip install --quiet --python $(BIN)/python"; \
+	$$install --compile-bytecode --require-hashes -r requirements/dev.txt -r requirements/build.txt; \
+	$$install --no-deps --no-build-isolation --editable .
+	touch $@
+
+LOCK = pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-header --no-annotate
+lock: setup
+	uv=$$(command -v uv || echo $(BIN)/uv); \
+	$$uv $(LOCK) pyproject.toml -o requirements/runtime.txt; \
+	$$uv $(LOCK) pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt; \
+	printf 'hatchling>=1.27\neditables>=0.5\n' | $$uv $(LOCK) - -c requirements/dev.txt -o requirements/build.txt; \
+	printf 'uv>=0.8\n' | $$uv $(LOCK) - -o requirements/uv.txt
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist build benchmarks/.data benchmarks/.envs
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,84 @@
+"""Everything one call of the benchmark measured."""
+
+from dataclasses import dataclass
+
+from benchmarks.daemon import Trial
+from benchmarks.environments import Measured
+from benchmarks.live import Live
+from benchmarks.logs import Log
+from benchmarks.machine import Machine
+from benchmarks.measure import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A log read bare and by driftd, in turns. bare: per turn, the seconds of each read of one process."""
+
+    log: Log
+    start_ups: tuple[Run, ...]
+    bare: tuple[tuple[float, ...], ...]
+    trials: tuple[Trial, ...]
+
+    @property
+    def problem(self) -> str:
+        """Say why driftd's runs do not count, if one of them does not."""
+        start = next((run.complaint for run in self.start_ups if run.code), "")
+        return start or next((p for t in self.trials if (p := t.problem(self.log.rows))), "")
+
+    @property
+    def best_bare(self) -> float:
+        """Seconds of the fastest bare read."""
+        return min(seconds for turn in self.bare for seconds in turn)
+
+    @property
+    def fresh_bare(self) -> float:
+        """Seconds of the fastest first read of a process, which pays for its memory as driftd does."""
+        return min(turn[0] for turn in self.bare)
+
+    @property
+    def whole(self) -> float:
+        """Seconds of the fastest whole run of driftd, start-up included."""
+        return min(trial.run.seconds for trial in self.trials)
+
+    @property
+    def start_up(self) -> float:
+        """Seconds of the fastest run over an empty log."""
+        return min(run.seconds for run in self.start_ups)
+
+    @property
+    def net(self) -> float:
+        """Seconds of the fastest run without start-up: the headline."""
+        return self.whole - self.start_up
+
+    @property
+    def rate(self) -> float:
+        """Rows per second of the headline."""
+        return self.log.rows / self.net
+
+    @property
+    def to_bare(self) -> float:
+        """How many rows driftd judges in the time in which Polars reads one, at its very best."""
+        return self.best_bare / self.net
+
+    @property
+    def to_fresh_bare(self) -> float:
+        """The same against the first read of a fresh process."""
+        return self.fresh_bare / self.net
+
+    @property
+    def peak(self) -> float:
+        """The largest peak of all turns, in MB."""
+        return max(trial.run.peak_mb for trial in self.trials)
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All of it. long: the logs of 20,000,000 rows, if asked for."""
+
+    machine: Machine
+    call: str
+    pairs: tuple[Pair, ...]
+    long: tuple[tuple[Log, Trial], ...]
+    live: Live
+    peers: tuple[Measured, ...]
+    load_after: str

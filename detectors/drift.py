@@ -1,0 +1,173 @@
+"""Drift of each feature by itself: the table of statistics, and the detector that judges by it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+
+from detectors.base import Level, Verdict
+from detectors.calibration import Calibrator
+from detectors.comparison import Comparison, compare
+from detectors.distances import (
+    chi2,
+    cramer_von_mises,
+    hellinger,
+    js,
+    ks,
+    l_infinity,
+    noise,
+    psi,
+    total_variation,
+    wasserstein,
+)
+from detectors.monitors import Judgement, MonitorSpec, judged, unjudged
+from detectors.null import Null, null_of
+from detectors.profile import FeatureGrid, NumericGrid, Summary, WindowProfile, summaries
+from detectors.pvalues import chi2_pvalue, cramer_von_mises_pvalue, ks_pvalue, psi_pvalue
+from detectors.statistic import Statistic
+
+CVM_BIAS = 1 / 6
+"""The mean of Cramer-von Mises' T when nothing has changed."""
+
+
+def _itself(value: float, _n: int, _m: int) -> float:
+    return value
+
+
+def _cramer_v(score: float, n: int, m: int) -> float:
+    return math.sqrt(score * noise(n, m)) / 2
+
+
+def _cramer_v_floor(effect: float, n: int, m: int) -> float:
+    return (2 * effect) ** 2 / noise(n, m)
+
+
+def _cvm_effect(score: float, n: int, m: int) -> float:
+    return math.sqrt(max(score - CVM_BIAS, 0.0) * noise(n, m))
+
+
+def _cvm_floor(effect: float, n: int, m: int) -> float:
+    return effect**2 / noise(n, m) + CVM_BIAS
+
+
+STATISTICS: Mapping[str, Statistic] = MappingProxyType(
+    {
+        "psi": Statistic(psi, "groups", 1.0, _itself, _itself, psi_pvalue),
+        "js": Statistic(js, "groups", 0.5, _itself, _itself),
+        "ks": Statistic(ks, "cells", 0.5, _itself, _itself, ks_pvalue),
+        "chi2": Statistic(chi2, "groups", 0.0, _cramer_v, _cramer_v_floor, chi2_pvalue),
+        "hellinger": Statistic(hellinger, "groups", 0.5, _itself, _itself),
+        "total_variation": Statistic(total_variation, "groups", 0.5, _itself, _itself),
+        "l_infinity": Statistic(l_infinity, "groups", 0.5, _itself, _itself),
+        "wasserstein": Statistic(wasserstein, "places", 0.5, _itself, _itself),
+        "cramer_von_mises": Statistic(
+            cramer_von_mises, "cells", 0.0, _cvm_effect, _cvm_floor, cramer_von_mises_pvalue
+        ),
+    }
+)
+
+FAILURES = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+
+
+def applies(detector: str, feature: FeatureGrid) -> bool:
+    """Return whether the statistic exists for this kind of feature.
+
+    Examples
+    --------
+    >>> from detectors.profile import CategoryGrid
+    >>> applies("psi", CategoryGrid("colour", ("red", "blue")))
+    True
+    >>> applies("ks", CategoryGrid("colour", ("red", "blue")))
+    False
+
+    """
+    return isinstance(feature, NumericGrid) or not STATISTICS[detector].numeric_only
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """One feature's summaries; what all its statistics share is computed once, when first needed."""
+
+    reference: Summary
+    window: Summary
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """Both samples on the same cells."""
+        return compare(self.reference, self.window)
+
+    @cached_property
+    def null(self) -> Null:
+        """What to draw when nothing has changed."""
+        return null_of(self.comparison)
+
+
+class Drift:
+    """Judges whether single features of a window are distributed as in the reference.
+
+    A score above its threshold is a breach. The threshold is the user's own, or else the larger of two:
+    what the statistic exceeds by chance with probability `alarms.level` at these numbers of rows, and
+    the score of a change of size `alarms.min_effect`. Missing and non-finite values are no part of it:
+    `n` counts the values judged, and quality.py watches the others.
+
+    Parameters
+    ----------
+    monitors
+        Which statistic on which feature; one verdict each, in this order.
+    alarms
+        The level, the smallest effect and the fewest rows.
+    calibrator
+        Remembers null distributions; may be shared.
+    statistics
+        The table of statistics by name.
+
+    """
+
+    def __init__(
+        self,
+        monitors: Sequence[MonitorSpec],
+        alarms: Judgement,
+        calibrator: Calibrator,
+        statistics: Mapping[str, Statistic] = STATISTICS,
+    ) -> None:
+        unknown = {spec.detector for spec in monitors} - set(statistics)
+        if unknown:
+            raise ValueError(f"no such statistic: {', '.join(sorted(unknown))}")
+        self._monitors = tuple(monitors)
+        self._alarms = alarms
+        self._calibrator = calibrator
+        self._statistics = statistics
+
+    def close(self, window: WindowProfile) -> Sequence[Verdict]:
+        """Judge a closed window: one verdict per monitor; a failing one becomes an ERROR verdict."""
+        references = {s.grid.name: s for s in summaries(window.grid, window.reference)}
+        pairs = {
+            s.grid.name: Pair(references[s.grid.name], s) for s in summaries(window.grid, window.window)
+        }
+        return [self._verdict(spec, pairs.get(spec.feature)) for spec in self._monitors]
+
+    def _verdict(self, spec: MonitorSpec, pair: Pair | None) -> Verdict:
+        if pair is None:
+            return unjudged(spec, Level.ERROR, 0, "the reference has no such feature")
+        if pair.reference.rows == 0:
+            return unjudged(spec, Level.NO_REFERENCE, pair.window.n, "the reference is empty")
+        fewest = min(pair.window.n, pair.reference.n)
+        if fewest < self._alarms.min_rows:
+            note = f"{pair.window.n} values in the window, {pair.reference.n} in the reference"
+            return unjudged(spec, Level.INSUFFICIENT_DATA, pair.window.n, note)
+        try:
+            return self._judge(spec, pair)
+        except FAILURES as error:
+            return unjudged(spec, Level.ERROR, pair.window.n, f"{type(error).__name__}: {error}")
+
+    def _judge(self, spec: MonitorSpec, pair: Pair) -> Verdict:
+        row = self._statistics[spec.detector]
+        sizes = (pair.reference.n, pair.window.n)
+        score = float(row.of(pair.comparison))
+        threshold = spec.threshold
+        if threshold is None:
+            calibrated = self._calibrator.threshold(row, pair.null, sizes, self._alarms.level)
+            threshold = max(calibrated, row.floor(self._alarms.min_effect, *sizes))
+        pvalue = row.pvalue(*row.arguments(pair.comparison)) if row.pvalue is not None else None
+        return judged(spec, sizes[1], (score, threshold), row.effect(score, *sizes), pvalue)

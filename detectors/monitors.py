@@ -1,0 +1,53 @@
+"""What to watch: one monitor is one detector on one feature."""
+
+import math
+from dataclasses import dataclass
+
+from detectors.base import Level, Verdict
+
+NOTE = 200
+"""The longest note, in characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorSpec:
+    """One detector on one feature.
+
+    kind: which kind of alarm it raises ("quality", "drift", "prediction_drift"). threshold: the user's
+    own, in the unit of the score; None leaves it to the budget and the smallest effect worth an alarm.
+    """
+
+    feature: str
+    detector: str
+    kind: str
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How strict the detectors of a model are.
+
+    level: the probability of a false breach per monitor and window (see budget.level). min_effect: drift
+    smaller than this never breaches. min_rows: fewer rows than this, in the window or in the reference,
+    are not judged.
+    """
+
+    level: float
+    min_effect: float = 0.1
+    min_rows: int = 100
+
+
+def unjudged(spec: MonitorSpec, level: Level, n: int, note: str) -> Verdict:
+    """Return a verdict without a score."""
+    return Verdict(spec.detector, spec.feature, spec.kind, level, n, note=note[:NOTE])
+
+
+def judged(
+    spec: MonitorSpec, n: int, score: tuple[float, float], effect: float, pvalue: float | None = None
+) -> Verdict:
+    """Return OK or BREACH for (score, threshold); ERROR when one of the numbers is not finite."""
+    level = Level.BREACH if score[0] > score[1] else Level.OK
+    numbers = [*score, effect, 0.0 if pvalue is None else pvalue]
+    if not all(map(math.isfinite, numbers)):
+        return unjudged(spec, Level.ERROR, n, "the statistic is not finite")
+    return Verdict(spec.detector, spec.feature, spec.kind, level, n, *score, pvalue=pvalue, effect=effect)

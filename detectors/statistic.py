@@ -1,0 +1,52 @@
+"""What one row of the table of statistics holds; the table itself is in drift.py."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from detectors.comparison import Comparison
+from detectors.distances import Floats
+
+Takes = Literal["groups", "cells", "places"]
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """One statistic: how to compute it, how it scales, and what size of change it means.
+
+    takes: what `score` and `pvalue` are given of a comparison: both samples' groups; both samples' fine
+    cells; or the fine cells with their places and the unit of distance. The last two exist for numeric
+    features only.
+    exponent: without drift the score shrinks like (1/N + 1/M)**exponent: 0, 0.5 or 1.
+    effect(score, n, m): the size of the change, on one scale for all statistics, 0 for none.
+    floor(effect, n, m): the score that has this effect.
+    """
+
+    score: Callable[..., Floats]
+    takes: Takes
+    exponent: float
+    effect: Callable[[float, int, int], float]
+    floor: Callable[[float, int, int], float]
+    pvalue: Callable[..., float] | None = None
+
+    @property
+    def numeric_only(self) -> bool:
+        """Whether it needs an order of the values."""
+        return self.takes != "groups"
+
+    @property
+    def tail_power(self) -> float:
+        """The power of the score whose tail is exponential: a norm of Gaussian noise squared."""
+        return 1.0 if self.exponent in {0.0, 1.0} else 1.0 / self.exponent
+
+    def arguments(self, comparison: Comparison) -> tuple[Any, ...]:
+        """Return what `score` and `pvalue` take of the comparison."""
+        if self.takes == "groups":
+            return comparison.groups
+        if self.takes == "cells":
+            return comparison.cells
+        return (*comparison.cells, comparison.places, comparison.unit)
+
+    def of(self, comparison: Comparison) -> Floats:
+        """Return the score of the comparison, or of each of its simulated pairs."""
+        return self.score(*self.arguments(comparison))

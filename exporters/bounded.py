@@ -1,0 +1,157 @@
+"""One TCP or TLS connection that ends on time and reads no more than it may.
+
+httpx2's timeouts hold for each single read: a receiver that sends one byte now and then is never cut off.
+Its core, httpcore2, takes a network backend, and this one gives every operation only what is left of one
+allowance: name lookup, all addresses, handshake, request and response together.
+"""
+
+import socket
+import ssl
+from collections.abc import Iterable
+from queue import Empty, SimpleQueue
+from threading import Thread
+from time import monotonic
+from typing import Any
+
+import httpcore2
+
+Failure = OSError | UnicodeError
+
+
+class LookupFailedError(httpcore2.ConnectError):
+    """The host's name has no address."""
+
+
+class HandshakeFailedError(httpcore2.ConnectError):
+    """No TLS: a certificate that is not trusted, a wrong name, or no TLS on the other side."""
+
+
+class TooLongError(httpcore2.RemoteProtocolError):
+    """The response is longer than the allowance."""
+
+
+class Allowance:
+    """What one attempt may take: seconds from now on, and bytes of the response."""
+
+    def __init__(self, seconds: float, size: int) -> None:
+        self._end = monotonic() + seconds
+        self._size = size
+
+    def seconds(self) -> float:
+        """Return the seconds that are left; raise httpcore2.ReadTimeout when there are none."""
+        left = self._end - monotonic()
+        if left <= 0:
+            raise httpcore2.ReadTimeout("the attempt's time is over")
+        return left
+
+    def size(self, wanted: int) -> int:
+        """Return how many of the wanted bytes may be read; raise TooLongError when none may."""
+        if self._size <= 0:
+            raise TooLongError("the response is too long")
+        return min(wanted, self._size)
+
+    def spend(self, size: int) -> None:
+        """Note that so many bytes were read."""
+        self._size -= size
+
+
+class BoundedStream(httpcore2.NetworkStream):
+    """A stream that lives on the allowance; the timeouts handed in are ignored."""
+
+    def __init__(self, inner: httpcore2.NetworkStream, allowance: Allowance) -> None:
+        self._inner = inner
+        self._allowance = allowance
+        self._heard = False
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read what has come, within the allowance; a close before the first byte is a ReadError."""
+        del timeout
+        data = self._inner.read(self._allowance.size(max_bytes), self._allowance.seconds())
+        if not data and not self._heard:
+            raise httpcore2.ReadError("closed without a word")
+        self._heard = True
+        self._allowance.spend(len(data))
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all of it."""
+        del timeout
+        self._inner.write(buffer, self._allowance.seconds())
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        """Shake hands; the socket is closed when that fails, since nobody else holds it."""
+        del timeout
+        try:
+            inner = self._inner.start_tls(ssl_context, server_hostname, self._allowance.seconds())
+        except (httpcore2.ConnectError, ValueError) as error:  # ValueError: a name that TLS cannot carry
+            self._inner.close()
+            raise HandshakeFailedError("no TLS") from error
+        except httpcore2.TimeoutException:
+            self._inner.close()
+            raise
+        return BoundedStream(inner, self._allowance)
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - the base class says so
+        """Return what the socket knows of itself."""
+        return self._inner.get_extra_info(info)
+
+
+class BoundedBackend(httpcore2.NetworkBackend):
+    """Looks the name up, then tries its addresses in order, each with a fair part of the time left."""
+
+    def __init__(self, allowance: Allowance) -> None:
+        self._allowance = allowance
+        self._inner = httpcore2.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.NetworkStream:
+        """Connect to the first address that answers."""
+        del timeout
+        addresses = lookup(host, port, self._allowance.seconds())
+        failure: Exception = LookupFailedError("no address")
+        for i, address in enumerate(addresses):
+            seconds = self._allowance.seconds() / (len(addresses) - i)
+            try:
+                stream = self._inner.connect_tcp(address, port, seconds, local_address, socket_options)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failure = error
+            else:
+                return BoundedStream(stream, self._allowance)
+        raise failure
+
+
+def lookup(host: str, port: int, seconds: float) -> list[str]:
+    """Return the host's addresses; raise LookupFailedError or httpcore2.ConnectTimeout.
+
+    The resolver knows no timeout, so it runs in a thread that is left behind when it takes too long.
+    """
+    answers: SimpleQueue[list[str] | Failure] = SimpleQueue()
+    Thread(target=_ask, args=(host, port, answers), name="lookup", daemon=True).start()
+    try:
+        answer = answers.get(timeout=seconds)
+    except Empty:
+        raise httpcore2.ConnectTimeout("the name lookup took too long") from None
+    if isinstance(answer, Failure):
+        raise LookupFailedError("no address") from answer
+    return answer
+
+
+def _ask(host: str, port: int, answers: "SimpleQueue[list[str] | Failure]") -> None:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # UnicodeError: a label longer than 63 characters
+        answers.put(error)
+    else:
+        answers.put([str(entry[4][0]) for entry in found])

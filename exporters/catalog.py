@@ -1,0 +1,167 @@
+"""Every exported metric: name, kind, labels, help, unit. Prometheus, rules and docs are checked against it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["gauge", "counter", "histogram", "info"]
+MONITOR = ("model", "version", "segment", "feature", "detector")
+GROUP = ("model", "version", "segment")
+SOURCE = ("model", "source")
+SECONDS_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. unit: base unit, or "" for a plain number; counters are named with _total."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    help: str
+    unit: str = ""
+
+
+CATALOG: tuple[Metric, ...] = (
+    Metric(
+        "driftd_drift_score",
+        "gauge",
+        MONITOR,
+        "The detector's statistic in the last closed window; higher is more drift.",
+    ),
+    Metric("driftd_drift_threshold", "gauge", MONITOR, "The threshold in force for the score."),
+    Metric(
+        "driftd_drift_quotient",
+        "gauge",
+        MONITOR,
+        "Score divided by threshold: above 1 is a breach, for every detector.",
+    ),
+    Metric("driftd_drift_pvalue", "gauge", MONITOR, "The p-value, for detectors that are statistical tests."),
+    Metric(
+        "driftd_drift_state", "gauge", (*MONITOR, "state"), "1 for the monitor's state, 0 for the others."
+    ),
+    Metric("driftd_drift_episodes_total", "counter", MONITOR, "Entries into firing."),
+    Metric("driftd_window_rows", "gauge", GROUP, "Rows of the last closed window."),
+    Metric("driftd_reference_rows", "gauge", ("model", "segment"), "Rows of the reference."),
+    Metric(
+        "driftd_last_evaluation_timestamp_seconds",
+        "gauge",
+        GROUP,
+        "End of the last closed window, event time.",
+        "seconds",
+    ),
+    Metric(
+        "driftd_features_firing",
+        "gauge",
+        ("model",),
+        "Features with a firing monitor, over versions and segments.",
+    ),
+    Metric("driftd_features_monitored", "gauge", ("model",), "Features with a monitor."),
+    Metric(
+        "driftd_events_received_total",
+        "counter",
+        SOURCE,
+        "Rows read: stored + rejected + duplicate + late + dropped.",
+    ),
+    Metric("driftd_events_stored_total", "counter", SOURCE, "Rows counted in a window."),
+    Metric(
+        "driftd_events_rejected_total",
+        "counter",
+        (*SOURCE, "reason"),
+        "Rows that could not be used, kept in state/rejects.",
+    ),
+    Metric(
+        "driftd_events_duplicate_total",
+        "counter",
+        SOURCE,
+        "Rows whose prediction id was stored in a window still open.",
+    ),
+    Metric("driftd_events_late_total", "counter", SOURCE, "Rows that came after their window was over."),
+    Metric("driftd_events_dropped_total", "counter", (*SOURCE, "reason"), "Good rows given up, by reason."),
+    Metric(
+        "driftd_truncations_total", "counter", SOURCE, "Files found truncated (copytruncate) and read anew."
+    ),
+    Metric(
+        "driftd_rejects_unkept_total",
+        "counter",
+        ("model",),
+        "Rejected rows counted but not kept, the rejects folder being full.",
+    ),
+    Metric("driftd_windows_open", "gauge", ("model",), "Windows that still take rows."),
+    Metric("driftd_windows_closed_total", "counter", ("model",), "Windows closed and judged."),
+    Metric(
+        "driftd_watermark_timestamp_seconds",
+        "gauge",
+        ("model",),
+        "Event time up to which windows are over.",
+        "seconds",
+    ),
+    Metric(
+        "driftd_last_row_timestamp_seconds", "gauge", ("model",), "The largest timestamp seen.", "seconds"
+    ),
+    Metric(
+        "driftd_ingest_lag_seconds",
+        "gauge",
+        ("model",),
+        "Wall time minus the largest timestamp seen.",
+        "seconds",
+    ),
+    Metric(
+        "driftd_retrain_requests_total",
+        "counter",
+        ("model", "webhook", "outcome"),
+        "Requests sent, delivered, dead, or held back, by outcome.",
+    ),
+    Metric("driftd_outbox_pending", "gauge", (), "Webhooks waiting to be delivered."),
+    Metric("driftd_outbox_oldest_age_seconds", "gauge", (), "Age of the oldest waiting webhook.", "seconds"),
+    Metric("driftd_outbox_dead_letters", "gauge", (), "Webhooks given up after the last attempt."),
+    Metric(
+        "driftd_evaluation_duration_seconds",
+        "histogram",
+        ("model",),
+        "Time to judge the windows of one commit.",
+        "seconds",
+    ),
+    Metric("driftd_commit_duration_seconds", "histogram", (), "Time of one commit.", "seconds"),
+    Metric("driftd_series_active", "gauge", ("model",), "Series exported for the model."),
+    Metric("driftd_series_limit", "gauge", ("model",), "The most series exported for the model."),
+    Metric(
+        "driftd_series_dropped_total",
+        "counter",
+        ("model",),
+        "Series left out of this scrape by the limit, summed over commits.",
+    ),
+    Metric("driftd_source_problem", "gauge", SOURCE, "1 while a source has a file it cannot read."),
+    Metric("driftd_state_writable", "gauge", (), "0 while commits fail; nothing is lost, reading waits."),
+    Metric(
+        "driftd_model_info",
+        "info",
+        ("model", "reference", "config"),
+        "Hashes of the reference and of the model's configuration.",
+    ),
+    Metric("driftd_build_info", "info", ("version", "python"), "The running program."),
+)
+BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in CATALOG}
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Cumulative counts per bucket bound, the sum and the count of what was observed."""
+
+    counts: tuple[int, ...] = (0,) * len(SECONDS_BUCKETS)
+    total: float = 0.0
+    count: int = 0
+
+    def observed(self, seconds: float) -> "Histogram":
+        """Return it with one more observation."""
+        counts = tuple(n + (seconds <= b) for n, b in zip(self.counts, SECONDS_BUCKETS, strict=True))
+        return Histogram(counts, self.total + seconds, self.count + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One series: a catalogued name, label values in the catalogue's order, a finite value."""
+
+    name: str
+    labels: tuple[str, ...]
+    value: float | Histogram

@@ -1,0 +1,188 @@
+"""One signed POST, one attempt: Standard Webhooks (standardwebhooks.com, version 1.0.0).
+
+The request goes straight to a connection of its own, not through an httpx2.Client: there are no proxies or
+certificates from the environment, no redirects, no cookies and no connection kept, and the client's log
+line, which holds the whole URL with its password and query, is never written.
+"""
+
+import base64
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
+from ssl import SSLContext
+
+import httpcore2
+import httpx2
+import standardwebhooks
+
+from exporters.base import Delivered, Delivery, Notification, Reason, Refused, Retry
+from exporters.bounded import Allowance, BoundedBackend, HandshakeFailedError, LookupFailedError
+
+RESPONSE_BYTES = 64 * 1024
+RETRY_AFTER_MAX = 24 * 3600.0
+GONE = 410
+HONOURED = frozenset({429, 502, 503, 504})
+"""The answers whose Retry-After counts."""
+
+FAILURES: tuple[tuple[type[Exception], Reason], ...] = (
+    (LookupFailedError, Reason.DNS),
+    (HandshakeFailedError, Reason.TLS),
+    (httpcore2.ConnectError, Reason.CONNECT),
+    (httpcore2.TimeoutException, Reason.TIMEOUT),
+    (httpcore2.ProtocolError, Reason.PROTOCOL),
+    (httpcore2.NetworkError, Reason.RESET),
+)
+"""What the network does, and its word; the first that fits."""
+
+NETWORK = tuple(error for error, _ in FAILURES)
+
+
+class Webhook:
+    """An endpoint that takes Standard Webhooks. It keeps nothing open between attempts.
+
+    url: http or https; user:password@ becomes basic authentication. secret: the raw key, or
+    b"whsec_<base64>"; white space around it is ignored. timeout_seconds: for the whole attempt. tls: for
+    a private certificate authority; by default the system's certificates count.
+    Raises ValueError when the URL or the secret cannot be used; the message holds neither.
+    """
+
+    def __init__(
+        self, url: str, secret: bytes, timeout_seconds: float, tls: SSLContext | None = None
+    ) -> None:
+        parsed = _parse(url)
+        self._given = url
+        self._url = httpcore2.URL(
+            scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path
+        )
+        self._host = parsed.netloc
+        self._headers = _headers(parsed)
+        self._signer = _signer(secret)
+        self._timeout = timeout_seconds
+        self._tls = tls
+        if tls is None and parsed.scheme == "https":
+            self._tls = httpx2.create_ssl_context(trust_env=False)
+
+    def __repr__(self) -> str:
+        return f"Webhook({self._url.scheme.decode()}://{self._host.decode()})"
+
+    def send(self, note: Notification, now: datetime) -> Delivery:
+        """Make one attempt, signed for `now` (aware); whatever the network does is a Delivery.
+
+        Raises ValueError when `now` has no zone or the note is for another endpoint: the secret signs
+        for this one alone.
+        """
+        if note.url != self._given:
+            raise ValueError(f"notification {note.id} is for another endpoint")
+        request = self._request(note, now)
+        backend = BoundedBackend(Allowance(self._timeout, RESPONSE_BYTES))
+        connection = httpcore2.HTTPConnection(
+            self._url.origin, ssl_context=self._tls, network_backend=backend
+        )
+        try:
+            response = connection.handle_request(request)
+            _drain(response)
+        except NETWORK as error:
+            return Retry(next(reason for kind, reason in FAILURES if isinstance(error, kind)))
+        finally:
+            connection.close()
+        return outcome(response.status, _header(response, b"retry-after"), now)
+
+    def _request(self, note: Notification, now: datetime) -> httpcore2.Request:
+        if now.tzinfo is None:
+            raise ValueError("the time of an attempt needs a zone")
+        stamp = now.astimezone(UTC)  # the library takes any other zone's hours for UTC
+        signature = self._signer.sign(note.id, stamp, note.body.decode())
+        headers = [
+            *self._headers,
+            (b"content-length", str(len(note.body)).encode()),
+            (b"webhook-id", note.id.encode("ascii")),
+            (b"webhook-timestamp", str(int(stamp.timestamp())).encode()),
+            (b"webhook-signature", signature.encode()),
+        ]
+        return httpcore2.Request("POST", self._url, headers=headers, content=note.body)
+
+
+def outcome(status: int, retry_after: str | None, now: datetime) -> Delivery:
+    """Say what an HTTP status means: 2xx is success, 410 ends it, everything else is tried again."""
+    if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own classes
+        return Delivered(status)
+    if status == GONE:
+        return Refused(Reason.GONE, disable=True)
+    after = seconds_until(retry_after, now) if status in HONOURED and retry_after else None
+    return Retry(_reason(status), after)
+
+
+def _reason(status: int) -> Reason:
+    if status == 429:  # noqa: PLR2004 - Too Many Requests
+        return Reason.THROTTLED
+    classes = {3: Reason.REDIRECT, 4: Reason.CLIENT_ERROR, 5: Reason.SERVER_ERROR}
+    return classes.get(status // 100, Reason.PROTOCOL)
+
+
+def seconds_until(retry_after: str, now: datetime) -> float | None:
+    """Read Retry-After, seconds or an HTTP date, as 0 to 24 h from now; None when it is neither.
+
+    >>> seconds_until("120", datetime(2026, 1, 1, tzinfo=UTC))
+    120.0
+    >>> seconds_until("Thu, 01 Jan 2026 00:01:00 GMT", datetime(2026, 1, 1, tzinfo=UTC))
+    60.0
+    """
+    text = retry_after.strip()
+    if re.fullmatch(r"[0-9]{1,15}", text):
+        return min(float(text), RETRY_AFTER_MAX)
+    try:
+        date = parsedate_to_datetime(text)
+        date = date.replace(tzinfo=date.tzinfo or UTC)
+        seconds = (date - now).total_seconds()
+    except (ValueError, TypeError, IndexError, OverflowError):  # each is raised for some malformed date
+        return None
+    return min(max(seconds, 0.0), RETRY_AFTER_MAX)
+
+
+def _parse(url: str) -> httpx2.URL:
+    try:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        parsed = httpx2.URL()
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise ValueError('a webhook\'s URL looks like "https://host/path"')
+    if parsed.port is not None and not 0 < parsed.port < 2**16:
+        raise ValueError("a webhook's port is between 1 and 65535")
+    return parsed
+
+
+def _headers(url: httpx2.URL) -> list[tuple[bytes, bytes]]:
+    headers = [
+        (b"host", url.netloc),
+        (b"user-agent", f"driftd/{version('driftd')}".encode()),
+        (b"content-type", b"application/json"),
+        (b"accept", b"*/*"),
+        (b"connection", b"close"),
+    ]
+    if url.username or url.password:
+        login = base64.b64encode(f"{url.username}:{url.password}".encode())
+        headers.append((b"authorization", b"Basic " + login))
+    return headers
+
+
+def _signer(secret: bytes) -> standardwebhooks.Webhook:
+    key = secret.strip()
+    try:
+        return standardwebhooks.Webhook(key.decode() if key.startswith(b"whsec_") else key)
+    except (ValueError, standardwebhooks.webhooks.EmptyWebhookSecretError):
+        raise ValueError("a webhook's secret is empty, or no base64 follows its whsec_") from None
+
+
+def _header(response: httpcore2.Response, name: bytes) -> str | None:
+    found = [value for key, value in response.headers if key.lower() == name]
+    return found[0].decode("latin-1") if found else None
+
+
+def _drain(response: httpcore2.Response) -> None:
+    """Read the answer's body, so that an ordinary receiver is not cut off while it still speaks."""
+    try:
+        for _ in response.iter_stream():
+            pass
+    except NETWORK:
+        return  # the status has been said, and it alone decides

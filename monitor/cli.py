@@ -1,0 +1,200 @@
+"""The commands: the only place that prints or exits."""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import click
+import structlog
+
+from monitor.clock import SystemClock
+from monitor.config import Config
+from monitor.errors import ConfigError, DriftdError
+from monitor.loading import load
+
+MISTAKE = 2
+FAILURE = 1
+config_option = click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    default=Path("config.toml"),
+    show_default=True,
+    help="The configuration file.",
+)
+
+
+class Commands(click.Group):
+    """Turns driftd's errors into one line each on stderr, and the exit code."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; a wrong configuration exits with 2, any other failure with 1."""
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(MISTAKE)
+        except DriftdError as error:
+            click.echo(f"driftd: {error}", err=True)
+            ctx.exit(FAILURE)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="driftd")
+def main() -> None:
+    """Watch models in production: prediction logs in; drift, metrics and retraining webhooks out."""
+
+
+def _load(path: Path) -> Config:
+    from monitor.core.judging import detector_names  # noqa: PLC0415 - polars and numpy only when needed
+
+    return load(path, os.environ, detector_names())
+
+
+def _log_to_stderr() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(stream=sys.stderr, level=logging.ERROR)
+
+
+@main.command()
+@config_option
+@click.option("--once", is_flag=True, help="Read all there is, deliver what is due, print a summary, exit.")
+@click.option("--flush", is_flag=True, help="With --once: close every window, whatever the watermark.")
+def run(path: Path, *, once: bool, flush: bool) -> None:
+    """Run the daemon until SIGTERM or Ctrl-C."""
+    from monitor.daemon import Daemon  # noqa: PLC0415 - as above
+    from monitor.store.sqlite import SqliteStore  # noqa: PLC0415 - as above
+
+    if flush and not once:
+        raise click.UsageError("--flush closes windows that may still get rows; it needs --once")
+    config = _load(path)
+    _log_to_stderr()
+    store = SqliteStore(config.daemon.state)
+    try:
+        daemon = Daemon(config, store, SystemClock())
+    except BaseException:
+        store.close()
+        raise
+    _on_signals(daemon.stop)
+    try:
+        if once:
+            _run_once(daemon, flush=flush)
+        else:
+            daemon.run(lambda address: structlog.get_logger("driftd").info("listening", address=address))
+    finally:
+        daemon.close()
+
+
+def _run_once(daemon, *, flush: bool) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
+    summary = daemon.ingest()
+    if not summary.problem and flush:
+        daemon.flush()
+    daemon.deliver()
+    click.echo(daemon.status_text())
+    if summary.problem:
+        raise DriftdError(summary.problem)
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, handle)
+
+
+@main.command()
+@config_option
+def check(path: Path) -> None:
+    """Validate the configuration, open sources and reference, say what will be watched."""
+    from monitor.checking import describe  # noqa: PLC0415 - as above
+
+    click.echo(describe(_load(path)))
+
+
+@main.command()
+def schema() -> None:
+    """Print the configuration's JSON schema."""
+    from monitor.config import json_schema  # noqa: PLC0415 - as above
+
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+@main.command()
+def detectors() -> None:
+    """List the detectors that a monitor may name."""
+    from monitor.checking import detector_lines  # noqa: PLC0415 - as above
+
+    click.echo("\n".join(detector_lines()))
+
+
+@main.command()
+@config_option
+@click.option("--openmetrics", is_flag=True, help="OpenMetrics instead of Prometheus text.")
+def metrics(path: Path, *, openmetrics: bool) -> None:
+    """Print the metrics of the last committed state, whether or not a daemon runs."""
+    from monitor.inspecting import committed_metrics  # noqa: PLC0415 - as above
+
+    accept = "application/openmetrics-text" if openmetrics else ""
+    click.echo(committed_metrics(_load(path), SystemClock(), accept), nl=False)
+
+
+@main.command()
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def status(path: Path, *, as_json: bool) -> None:
+    """Say how the models are doing: windows, states, lag, loss account, outbox."""
+    from monitor.inspecting import committed_status  # noqa: PLC0415 - as above
+    from monitor.status import as_text  # noqa: PLC0415 - as above
+
+    document = committed_status(_load(path))
+    click.echo(json.dumps(document, indent=2) if as_json else as_text(document))
+
+
+@main.command()
+@config_option
+@click.option("--list", "listing", is_flag=True, help="List the references stored so far.")
+@click.option("--model", help="Which model gets a new reference.")
+@click.option("--from", "begin", help="Start of the reference in event time, ISO-8601.")
+@click.option("--to", "end", help="End of the reference in event time, ISO-8601.")
+def baseline(path: Path, model: str | None, begin: str | None, end: str | None, *, listing: bool) -> None:
+    """Make a new reference from a part of the log, or list the stored ones. Stop the daemon first."""
+    from monitor.baselining import Span, list_baselines, make_baseline  # noqa: PLC0415 - as above
+
+    config = _load(path)
+    if listing:
+        click.echo("\n".join(list_baselines(config)))
+        return
+    if not (model and begin and end):
+        raise click.UsageError("give --model, --from and --to, or --list")
+    click.echo(make_baseline(config, model, Span.of(begin, end), SystemClock()))
+
+
+@main.command()
+@click.option("--calm", default=60.0, show_default=True, help="Seconds before the incident.")
+@click.option("--seconds", type=float, help="End by itself after this many seconds.")
+def demo(calm: float, seconds: float | None) -> None:
+    """Run the daemon on a simulated live model, with an incident after a minute."""
+    from monitor.demo import DemoOptions, run_demo  # noqa: PLC0415 - as above
+
+    stop = threading.Event()
+    _on_signals(stop.set)
+    code = run_demo(click.echo, stop, DemoOptions(calm=calm, seconds=seconds))
+    click.get_current_context().exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""Closing windows: verdicts, trips, transitions, retraining requests; in event-time order, once each."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from detectors.base import Level, Verdict
+from detectors.profile import Profile, WindowProfile
+from monitor.core import dedup
+from monitor.core.outbox import Note
+from monitor.core.plan import Plan
+from monitor.core.policy import Phase, Reason, Transition, Trip, TripKey, episode_id, step
+from monitor.core.profiles import ALL, GroupKey
+from monitor.core.reference import Baseline
+from monitor.core.retrain import ClosedWindow, Firing, Outcome, RetrainState, request
+from monitor.core.retrain import Rule as RetrainRule
+from monitor.core.state import (
+    HISTORY,
+    Changes,
+    ModelState,
+    dump_book,
+    key_of,
+    run_changes,
+    trip_changes,
+    window_changes,
+)
+
+
+class Judge(Protocol):
+    """Judges one closed window of one group by every monitor of the model."""
+
+    def __call__(
+        self, baseline: Baseline | None, window: WindowProfile | None, groups: int
+    ) -> Sequence[Verdict]:
+        """Return one verdict per monitor; window is None without a baseline; groups share the budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What closing brought: the state after, entries to write, transitions and notes."""
+
+    state: ModelState
+    changes: Changes
+    transitions: tuple[Transition, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(slots=True)
+class _Tally:
+    state: ModelState
+    trips: dict[TripKey, Trip]
+    volumes: dict[tuple[str, str], tuple[int, ...]]
+    changes: Changes = field(default_factory=dict)
+    transitions: list[Transition] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+
+def close_until(plan: Plan, judge: Judge, state: ModelState, watermark: int) -> Closed:
+    """Close every open window that ends at or before the watermark, the oldest first."""
+    over = sorted({k.start for k in state.windows if k.start + plan.window <= watermark})
+    stale_ids = [s for s in state.ids.runs if s + plan.window <= watermark]
+    if not over and not stale_ids:
+        return Closed(state, {})
+    tally = _Tally(state, dict(state.trips), dict(state.volumes))
+    for start in over:
+        _close_window(plan, judge, tally, start)
+        _ask_for_retraining(plan, tally, start)
+    return _finished(tally, over, frozenset(stale_ids))
+
+
+def _finished(tally: _Tally, over: Sequence[int], stale: frozenset[int]) -> Closed:
+    state, book = tally.state, tally.state.book
+    gone = {key: None for key in state.windows if key.start in set(over)}
+    book = replace(
+        book,
+        unknown={s: names for s, names in book.unknown.items() if s not in set(over)},
+        last_closed=over[-1] if over else book.last_closed,
+        windows_closed=book.windows_closed + len(over),
+    )
+    numbers = {start: [n for n, _ in state.ids.runs[start]] for start in stale}
+    after = replace(
+        state,
+        book=book,
+        windows={key: p for key, p in state.windows.items() if key not in gone},
+        ids=dedup.apply(state.ids, (), stale),
+        trips=tally.trips,
+        volumes=tally.volumes,
+    )
+    changes = tally.changes | window_changes(state.model, gone) | run_changes(state.model, (), numbers)
+    changes[("book", state.model, "")] = dump_book(book)
+    moved = {k: t for k, t in tally.trips.items() if t is not state.trips.get(k)}
+    changes |= trip_changes(state.model, moved)
+    changes |= {
+        ("volume", state.model, key_of(*k)): key_of(*v).encode()
+        for k, v in tally.volumes.items()
+        if v is not state.volumes.get(k)
+    }
+    return Closed(after, changes, tuple(tally.transitions), tuple(tally.notes))
+
+
+def _close_window(plan: Plan, judge: Judge, tally: _Tally, start: int) -> None:
+    baseline = tally.state.baseline_at(start)
+    groups = sorted(
+        (k for k in tally.state.windows if k.start == start), key=lambda k: (k.version, k.segment)
+    )
+    for group in groups:
+        profile = tally.state.windows[group]
+        place = (group.version, group.segment)
+        history = tally.volumes.get(place, ())
+        seen = _seen(tally.state, baseline, group, profile, history)
+        for verdict in judge(baseline, seen, len(groups)):
+            _step(plan, tally, group, verdict)
+        tally.volumes[place] = (*history, profile.rows)[-HISTORY:]
+
+
+def _seen(
+    state: ModelState, baseline: Baseline | None, group: GroupKey, profile: Profile, history: tuple[int, ...]
+) -> WindowProfile | None:
+    reference = baseline.profiles.get(group.segment) if baseline else None
+    if baseline is None or reference is None:
+        return None
+    unknown = state.book.unknown.get(group.start, frozenset()) if group.segment == ALL else frozenset()
+    return WindowProfile(baseline.grid, profile, reference, columns_unknown=unknown, history=history)
+
+
+def _step(plan: Plan, tally: _Tally, group: GroupKey, verdict: Verdict) -> None:
+    key = TripKey(group.version, group.segment, verdict.feature, verdict.detector)
+    span = (group.start, group.start + plan.window)
+    old = tally.trips.get(key) or Trip(verdict.kind)
+    trip, before, reason = step(plan.rule, old, verdict, span)
+    episode = old.episode
+    if reason is Reason.ENTERED:
+        episode = episode_id(plan.name, key, group.start)
+        trip = replace(trip, episode=episode)
+    tally.trips[key] = trip
+    if reason is None:
+        return
+    change = Transition(plan.name, key, verdict.kind, before, trip.phase, reason, episode, *span, verdict)
+    tally.transitions.append(change)
+
+
+def _ask_for_retraining(plan: Plan, tally: _Tally, start: int) -> None:
+    state = tally.state
+    baseline = state.baseline_at(start)
+    window = ClosedWindow(start, start + plan.window, baseline.hash if baseline else "")
+    firing = list(_firing(tally.trips))
+    for place, wish in enumerate(plan.model.retrain):
+        rule = RetrainRule(
+            plan.name, wish.webhook, frozenset(wish.when), plan.retrain_cooldown(place), wish.max_per_week
+        )
+        name = f"{place}/{wish.webhook}"
+        known = state.retrain.get(name)
+        asked, note, decision = request(
+            rule, RetrainState.load(known) if known else RetrainState(), firing, window
+        )
+        if note is not None:
+            tally.notes.append(note)
+        if decision.outcome is not Outcome.NOTHING:
+            counted = {(wish.webhook, "retrain", str(decision.outcome)): decision.count}
+            tally.state = replace(tally.state, book=tally.state.book.counted(counted))
+        if asked.dump() != known:
+            tally.state = replace(tally.state, retrain={**tally.state.retrain, name: asked.dump()})
+            tally.changes[("retrain", state.model, name)] = asked.dump().encode()
+        state = tally.state
+
+
+def _firing(trips: Mapping[TripKey, Trip]) -> Iterable[Firing]:
+    for key, trip in trips.items():
+        if trip.phase is Phase.FIRING and trip.verdict is not None:
+            yield Firing(
+                trip.kind,
+                key.detector,
+                key.feature,
+                key.segment,
+                key.version,
+                trip.verdict.score,
+                trip.verdict.threshold,
+                trip.episode,
+            )
+
+
+def not_judged(kind: str, feature: str, detector: str, n: int) -> Verdict:
+    """Return the verdict of a monitor that has no reference to compare with."""
+    return Verdict(detector, feature, kind, Level.NO_REFERENCE, n)

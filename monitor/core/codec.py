@@ -1,0 +1,90 @@
+"""Profiles, grids and samples as bytes: a JSON head and the arrays behind it. Equal values, equal bytes."""
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.profile import CategoryGrid, FeatureGrid, Grid, NumericGrid, Profile, Sample
+
+Arrays = Mapping[str, NDArray[Any]]
+_DTYPES = {"<i8", "<f8", "<u8", "<i4"}
+
+
+def pack(head: Mapping[str, Any], arrays: Arrays) -> bytes:
+    """Write a JSON head and named little-endian arrays."""
+    listed = [[name, a.dtype.str, list(a.shape)] for name, a in arrays.items()]
+    text = json.dumps({"head": head, "arrays": listed}, sort_keys=True, separators=(",", ":")).encode()
+    return b"".join(
+        [struct.pack("<I", len(text)), text, *(np.ascontiguousarray(a).tobytes() for a in arrays.values())]
+    )
+
+
+def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Read what `pack` wrote; the arrays are read-only views."""
+    (size,) = struct.unpack_from("<I", data)
+    document = json.loads(data[4 : 4 + size])
+    arrays, at = {}, 4 + size
+    for name, dtype, shape in document["arrays"]:
+        if dtype not in _DTYPES:
+            raise ValueError(f"unexpected array type {dtype!r} in stored state")
+        count = int(np.prod(shape, dtype=np.int64))
+        arrays[name] = np.frombuffer(data, dtype, count, at).reshape(shape)
+        at += count * np.dtype(dtype).itemsize
+    return document["head"], arrays
+
+
+def profile_arrays(profile: Profile, prefix: str = "") -> dict[str, NDArray[Any]]:
+    """Name a profile's arrays."""
+    found: dict[str, NDArray[Any]] = {
+        f"{prefix}cells": profile.cells,
+        f"{prefix}low": profile.low,
+        f"{prefix}high": profile.high,
+    }
+    if profile.sample is not None:
+        sample = profile.sample
+        found |= {
+            f"{prefix}keys": sample.keys,
+            f"{prefix}numeric": sample.numeric,
+            f"{prefix}codes": sample.codes,
+        }
+    return found
+
+
+def profile_of(rows: int, arrays: Arrays, prefix: str = "") -> Profile:
+    """Build a profile from named arrays."""
+    sample = None
+    if f"{prefix}keys" in arrays:
+        sample = Sample(arrays[f"{prefix}keys"], arrays[f"{prefix}numeric"], arrays[f"{prefix}codes"])
+    return Profile(rows, arrays[f"{prefix}cells"], arrays[f"{prefix}low"], arrays[f"{prefix}high"], sample)
+
+
+def dump_profile(profile: Profile) -> bytes:
+    """Write one profile; equal profiles give equal bytes."""
+    return pack({"rows": profile.rows}, profile_arrays(profile))
+
+
+def load_profile(data: bytes) -> Profile:
+    """Read one profile."""
+    head, arrays = unpack(data)
+    return profile_of(head["rows"], arrays)
+
+
+def grid_head(grid: Grid) -> list[dict[str, Any]]:
+    """Describe a grid as JSON."""
+    return [{"kind": type(f).__name__, **asdict(f)} for f in grid.features]
+
+
+def grid_of(head: list[dict[str, Any]]) -> Grid:
+    """Build a grid from its JSON."""
+    return Grid(tuple(_feature(dict(item)) for item in head))
+
+
+def _feature(item: dict[str, Any]) -> FeatureGrid:
+    kind = item.pop("kind")
+    fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in item.items()}
+    return NumericGrid(**fixed) if kind == NumericGrid.__name__ else CategoryGrid(**fixed)

@@ -1,0 +1,113 @@
+"""Which rows were stored before: id hashes of the open windows, as sorted runs merged like an LSM tree.
+
+A row is a duplicate when its id was stored in a window that is still open when the row comes. Ids are 64-bit
+hashes: among n open ids a new one collides with probability n / 2**64 (10 million: 5e-13 per row).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Hashes = NDArray[np.uint64]
+Ints = NDArray[np.int64]
+Run = tuple[int, Hashes]
+SEARCH_FACTOR = 4
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIds:
+    """Window start -> its runs, each a number that names it in the store and ascending hashes."""
+
+    runs: Mapping[int, tuple[Run, ...]] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[tuple[int, Hashes]]:
+        return ((start, ids) for start, runs in self.runs.items() for _, ids in runs)
+
+
+@dataclass(frozen=True, slots=True)
+class RunChange:
+    """What a batch does to one window's runs: numbers that go, and the one that comes."""
+
+    start: int
+    gone: tuple[int, ...]
+    added: Run
+
+
+def duplicates(
+    known: OpenIds, window: int, ids: Hashes, row_starts: Ints, watermarks: Ints
+) -> NDArray[np.bool_]:
+    """Tell which rows (none of them late) repeat an id stored in a window open at that row."""
+    found = np.zeros(len(ids), np.bool_)
+    if not _any_repeated(known, ids):
+        return found
+    seen_end = _seen(known, window, ids)
+    found |= seen_end > watermarks
+    ends = row_starts + window
+    candidates = np.flatnonzero(~found)
+    while len(candidates):
+        order = candidates[np.argsort(ids[candidates], kind="stable")]
+        same = np.concatenate([[False], ids[order][1:] == ids[order][:-1]])
+        if not same.any():
+            break
+        firsts = np.flatnonzero(~same)
+        stored_end = np.repeat(ends[order[firsts]], np.diff(np.append(firsts, len(order))))
+        repeated = same & (stored_end > watermarks[order])
+        found[order[repeated]] = True
+        # what is left repeats an id whose window has closed in between: it may be stored, and repeated again
+        candidates = np.sort(order[same & ~repeated])
+    return found
+
+
+def _any_repeated(known: OpenIds, ids: Hashes) -> bool:
+    """Settle the usual case, nothing repeated, by sorting small runs together: cheaper than searching."""
+    near = [run for _, run in known if len(run) <= SEARCH_FACTOR * len(ids)]
+    merged = np.sort(np.concatenate([ids, *near]))
+    if (merged[1:] == merged[:-1]).any():
+        return True
+    far = [run for _, run in known if len(run) > SEARCH_FACTOR * len(ids)]
+    needles = np.sort(ids) if far else ids
+    return any(_hits(run, needles).any() for run in far)
+
+
+def _hits(run: Hashes, needles: Hashes) -> NDArray[np.bool_]:
+    at = np.minimum(np.searchsorted(run, needles), len(run) - 1)
+    hits: NDArray[np.bool_] = run[at] == needles
+    return hits
+
+
+def _seen(known: OpenIds, window: int, ids: Hashes) -> Ints:
+    order = np.argsort(ids)
+    needles = ids[order]
+    ends = np.full(len(ids), np.iinfo(np.int64).min)
+    for start, run in known:
+        hits = order[_hits(run, needles)]
+        ends[hits] = np.maximum(ends[hits], start + window)
+    return ends
+
+
+def added(known: OpenIds, ids: Hashes, row_starts: Ints) -> tuple[RunChange, ...]:
+    """Return how the runs change when these rows are stored: one new run per window, small ones merged in."""
+    changes = []
+    for start in np.unique(row_starts).tolist():
+        fresh = np.sort(ids[row_starts == start])
+        runs = list(known.runs.get(start, ()))
+        number = runs[-1][0] + 1 if runs else 0
+        gone = []
+        while runs and len(runs[-1][1]) <= 2 * len(fresh):
+            last, old = runs.pop()
+            gone.append(last)
+            fresh = np.sort(np.concatenate([old, fresh]))
+        changes.append(RunChange(start, tuple(gone), (number, fresh)))
+    return tuple(changes)
+
+
+def apply(known: OpenIds, changes: tuple[RunChange, ...], closed: frozenset[int]) -> OpenIds:
+    """Return the runs after a commit: changes made, closed windows forgotten."""
+    runs = {start: kept for start, kept in known.runs.items() if start not in closed}
+    for change in changes:
+        if change.start not in closed:
+            kept = tuple(r for r in runs.get(change.start, ()) if r[0] not in change.gone)
+            runs[change.start] = (*kept, change.added)
+    return OpenIds(runs)

@@ -1,0 +1,72 @@
+"""What the configuration asks of the core, in the core's own units (microseconds, names, rates)."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from detectors.profile import Grid
+from monitor.config import Model, Monitor
+from monitor.core.policy import Rule
+
+MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One model's settings. window, lateness, first: microseconds (first 0: the reference is a file)."""
+
+    model: Model
+    window: int
+    lateness: int
+    first: int
+    rule: Rule
+
+    @classmethod
+    def of(cls, model: Model) -> "Plan":
+        """Read a model's settings."""
+        alarms = model.alarms
+        return cls(
+            model,
+            model.window // MICROSECOND,
+            model.lateness // MICROSECOND,
+            (model.reference.first or timedelta(0)) // MICROSECOND,
+            Rule(alarms.enter, alarms.keep_firing, alarms.cooldown // MICROSECOND),
+        )
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.model.name
+
+    def retrain_cooldown(self, place: int) -> int:
+        """Return the cooldown of one retraining wish in microseconds of event time."""
+        return self.model.retrain[place].cooldown // MICROSECOND
+
+
+def known_columns(model: Model) -> frozenset[str]:
+    """Return every column of the log that the configuration names."""
+    columns, features = model.columns, model.features
+    scores = columns.score.values() if isinstance(columns.score, dict) else (columns.score,)
+    named = (columns.prediction_id, columns.timestamp, columns.version, columns.prediction, columns.label)
+    watched = (*features.numeric, *features.categorical) if features else ()
+    return frozenset({*named, *scores, *columns.segments, *columns.groups, *watched} - {""})
+
+
+def score_columns(model: Model) -> tuple[str, ...]:
+    """Return the canonical score columns: `score`, or `score_<class>` for a table of classes."""
+    score = model.columns.score
+    return tuple(f"score_{name}" for name in score) if isinstance(score, dict) else ("score",) * bool(score)
+
+
+def targets(model: Model, grid: Grid, monitor: Monitor) -> tuple[str, ...]:
+    """Return the features that a monitor's `on` names, in the grid's order."""
+    spoken = {n for n in ("prediction",) if model.columns.prediction} | set(score_columns(model))
+    numeric = {f.name for f in grid.numeric}
+    chosen = {
+        "features": {f.name for f in grid.features} - spoken,
+        "numeric": numeric - spoken,
+        "categorical": {f.name for f in grid.categorical} - spoken,
+        "prediction": {"prediction"},
+        "score": spoken - {"prediction"},
+    }
+    wanted = chosen[monitor.on] if isinstance(monitor.on, str) else set(monitor.on)
+    return tuple(f.name for f in grid.features if f.name in wanted)

@@ -1,0 +1,147 @@
+"""From verdicts to a trip: inactive, pending, firing; with a reason, never just a bool.
+
+A trip's identity is version / segment / feature / detector: nothing in it moves. Time is event time.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from detectors.base import Level, Verdict
+
+
+class Phase(StrEnum):
+    """Where a trip stands."""
+
+    INACTIVE = "inactive"
+    PENDING = "pending"
+    FIRING = "firing"
+
+
+class Shown(StrEnum):
+    """The states that /metrics and status show."""
+
+    OK = "ok"
+    PENDING = "pending"
+    FIRING = "firing"
+    INSUFFICIENT_DATA = "insufficient_data"
+    NO_REFERENCE = "no_reference"
+    STALE = "stale"
+    ERROR = "error"
+
+
+class Reason(StrEnum):
+    """Why a trip changed its phase."""
+
+    BREACH = "first_breach"
+    ENTERED = "breached_long_enough"
+    CALM = "no_breach_for_long_enough"
+    FALSE_START = "no_breach_while_pending"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TripKey:
+    """Which monitor: never a score, a level or a time."""
+
+    version: str
+    segment: str
+    feature: str
+    detector: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """enter: breaching windows until it fires; keep_firing: calm ones until it ends; cooldown in us."""
+
+    enter: int
+    keep_firing: int
+    cooldown: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """A monitor's state after its last window.
+
+    breaches and calm: windows in a row. episode: its id while firing. since: window start of the phase.
+    ended: end of the window that ended the last episode (cooldown counts from there), microseconds.
+    verdict: the last verdict; window: the window it judged (start).
+    """
+
+    kind: str
+    phase: Phase = Phase.INACTIVE
+    breaches: int = 0
+    calm: int = 0
+    episode: str = ""
+    since: int = 0
+    ended: int | None = None
+    episodes: int = 0
+    window: int = 0
+    verdict: Verdict | None = None
+
+    @property
+    def shown(self) -> Shown:
+        """What people are told: a firing trip stays firing through windows that cannot be judged."""
+        if self.phase is Phase.FIRING:
+            return Shown.FIRING
+        level = self.verdict.level if self.verdict else Level.INSUFFICIENT_DATA
+        if level in (Level.OK, Level.BREACH):
+            return Shown.PENDING if self.phase is Phase.PENDING else Shown.OK
+        return Shown(level.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A change of phase, why, and in which window (its start and end, microseconds)."""
+
+    model: str
+    key: TripKey
+    kind: str
+    before: Phase
+    after: Phase
+    reason: Reason
+    episode: str
+    start: int
+    end: int
+    verdict: Verdict
+
+
+def episode_id(model: str, key: TripKey, start: int) -> str:
+    """Name an episode by its trip and first firing window: a replay gives the same name."""
+    text = "\x1f".join([model, key.version, key.segment, key.feature, key.detector, str(start)])
+    return "ep_" + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def step(
+    rule: Rule, trip: Trip, verdict: Verdict, window: tuple[int, int]
+) -> tuple[Trip, Phase, Reason | None]:
+    """Judge one window. Returns the trip after it, the phase before it, and why it changed, if it did."""
+    start, end = window
+    seen = replace(trip, verdict=verdict, window=start)
+    if verdict.level is Level.BREACH:
+        return _breached(rule, seen, start)
+    if verdict.level is Level.OK:
+        return _calm(rule, seen, start, end)
+    return seen, trip.phase, None  # what cannot be judged neither starts nor ends an episode
+
+
+def _breached(rule: Rule, trip: Trip, start: int) -> tuple[Trip, Phase, Reason | None]:
+    breached = replace(trip, breaches=trip.breaches + 1, calm=0)
+    if trip.phase is Phase.FIRING:
+        return breached, trip.phase, None
+    cooling = trip.ended is not None and start < trip.ended + rule.cooldown
+    if breached.breaches >= rule.enter and not cooling:
+        firing = replace(breached, phase=Phase.FIRING, since=start, episodes=trip.episodes + 1)
+        return firing, trip.phase, Reason.ENTERED
+    if trip.phase is Phase.PENDING:
+        return breached, trip.phase, None
+    return replace(breached, phase=Phase.PENDING, since=start), trip.phase, Reason.BREACH
+
+
+def _calm(rule: Rule, trip: Trip, start: int, end: int) -> tuple[Trip, Phase, Reason | None]:
+    calm = replace(trip, breaches=0, calm=trip.calm + 1)
+    if trip.phase is Phase.PENDING:
+        return replace(calm, phase=Phase.INACTIVE, since=start), trip.phase, Reason.FALSE_START
+    if trip.phase is Phase.FIRING and calm.calm >= rule.keep_firing:
+        ended = replace(calm, phase=Phase.INACTIVE, since=start, ended=end, episode="")
+        return ended, trip.phase, Reason.CALM
+    return calm, trip.phase, None

@@ -1,0 +1,158 @@
+"""Rows to mergeable profiles: grouping by window, version and segment, then counting column by column."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from detectors.profile import SAMPLE_ROWS, Grid, Profile, Sample, empty, merge, smallest
+from monitor.core.kernels import Groups, category_cells, category_codes, numeric_cells
+
+ALL = "all"
+OTHER = "_other"
+Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+"""How independent column jobs are run: the builtin `map`, or a thread pool's."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupKey:
+    """Which window, version and segment a profile belongs to. start: microseconds."""
+
+    start: int
+    version: str
+    segment: str = ALL
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of one batch that count. start: int64 window starts; the rest as in TypedRows."""
+
+    start: NDArray[np.int64]
+    keys: NDArray[np.uint64]
+    frame: pl.DataFrame
+    invalid: Mapping[str, NDArray[np.bool_]]
+
+    def take(self, order: NDArray[np.intp]) -> "Rows":
+        """Return the rows in another order, or some of them."""
+        invalid = {name: mask[order] for name, mask in self.invalid.items()}
+        return Rows(self.start[order], self.keys[order], self.frame[order], invalid)
+
+
+def profile_rows(
+    grid: Grid, rows: Rows, segments: Mapping[str, tuple[str, ...]], run: Run = map
+) -> dict[GroupKey, Profile]:
+    """Profile rows for `all` and for every value of each segment column.
+
+    segments: column -> its monitored values; any other value is `_other`. Rows of the first segment
+    column's groups add up to `all`, so that with one segment column nothing is counted twice.
+    """
+    found: dict[GroupKey, Profile] = {}
+    columns: list[str | None] = [*segments] or [None]
+    for place, column in enumerate(columns):
+        values = segments[column] if column is not None else ()
+        for key, profile in _grouped(grid, rows, column, values, run, sample=place == 0):
+            if place == 0:
+                whole = GroupKey(key.start, key.version)
+                found[whole] = merge(grid, found[whole], profile) if whole in found else profile
+            if column is not None:
+                found[key] = Profile(profile.rows, profile.cells, profile.low, profile.high)
+    return found
+
+
+def profile_all(grid: Grid, rows: Rows, run: Run = map) -> Profile:
+    """Profile rows as one group whatever their window: how a reference is summed up."""
+    total = empty(grid)
+    flat = Rows(
+        np.zeros_like(rows.start), rows.keys, rows.frame.with_columns(version=pl.lit("")), rows.invalid
+    )
+    for _, profile in _grouped(grid, flat, None, (), run, sample=True):
+        total = merge(grid, total, profile)
+    return total
+
+
+def segment_label(column: str, value: str) -> str:
+    """Name a segment: the column and the configured value."""
+    return f"{column}={value}"
+
+
+def _grouped(
+    grid: Grid, rows: Rows, column: str | None, values: tuple[str, ...], run: Run, *, sample: bool
+) -> Iterator[tuple[GroupKey, Profile]]:
+    if not len(rows.start):
+        return
+    versions, version_codes = _versions(rows.frame["version"])
+    labels = [segment_label(column, v) for v in (*values, OTHER)] if column is not None else [ALL]
+    codes = version_codes * len(labels) + (_segments(rows.frame, column, values) if column is not None else 0)
+    first = int(rows.start.min())
+    step = len(versions) * len(labels)
+    keys = (rows.start - first) * step + codes  # window starts are far apart: keys stay unique
+    if (keys[1:] < keys[:-1]).any():
+        order = np.argsort(keys, kind="stable")
+        rows, keys = rows.take(order), keys[order]
+    groups = Groups.of(keys)
+    profiles = _profiles(grid, rows, groups, run, sample=sample)
+    for key, profile in zip(keys[groups.starts].tolist(), profiles, strict=True):
+        start, code = divmod(key, step)
+        version, label = divmod(code, len(labels))
+        yield GroupKey(first + start, versions[version], labels[label]), profile
+
+
+def _versions(column: pl.Series) -> tuple[list[str], NDArray[np.int64]]:
+    names: list[str] = column.unique().sort().to_list()
+    if len(names) == 1:
+        return names, np.zeros(len(column), np.int64)
+    return names, column.cast(pl.Enum(names)).to_physical().cast(pl.Int64).to_numpy()
+
+
+def _segments(frame: pl.DataFrame, column: str, values: tuple[str, ...]) -> NDArray[np.int64]:
+    found = frame[f"segment:{column}"].cast(pl.Enum(values), strict=False).to_physical()
+    return found.cast(pl.Int64).fill_null(len(values)).to_numpy()
+
+
+def _profiles(grid: Grid, rows: Rows, groups: Groups, run: Run, *, sample: bool) -> list[Profile]:
+    numeric = list(
+        run(lambda f: numeric_cells(f, rows.frame[f.name], rows.invalid.get(f.name), groups), grid.numeric)
+    )
+    codes = list(run(lambda f: category_codes(f, rows.frame[f.name]), grid.categorical))
+    cells = np.empty((groups.count, grid.width), np.int64)
+    for feature, counted in zip(grid.numeric, numeric, strict=True):
+        cells[:, grid.slices[feature.name]] = counted.cells
+    for category, coded in zip(grid.categorical, codes, strict=True):
+        counted_codes = category_cells(category, coded, rows.invalid.get(category.name), groups)
+        cells[:, grid.slices[category.name]] = counted_codes
+    low = np.array([n.low for n in numeric]).reshape(-1, groups.count).T
+    high = np.array([n.high for n in numeric]).reshape(-1, groups.count).T
+    samples = _samples(grid, rows, codes, groups) if sample else [None] * groups.count
+    sizes = (groups.stops - groups.starts).tolist()
+    return [
+        Profile(size, cells[i].copy(), low[i].copy(), high[i].copy(), samples[i])
+        for i, size in enumerate(sizes)
+    ]
+
+
+def _samples(grid: Grid, rows: Rows, codes: list[NDArray[np.int32]], groups: Groups) -> list[Sample | None]:
+    picked = [_lowest(rows.keys[a:b]) + a for a, b in zip(groups.starts, groups.stops, strict=True)]
+    chosen = np.concatenate(picked)
+    frame = rows.frame.select(f.name for f in grid.numeric)[chosen]
+    numeric = frame.to_numpy().reshape(len(chosen), len(grid.numeric)) + 0.0
+    numeric = np.where(np.isfinite(numeric), numeric, np.nan)
+    coded = np.array([c[chosen] for c in codes], np.int32).reshape(-1, len(chosen)).T
+    keys = rows.keys[chosen]
+    found: list[Sample | None] = []
+    at = 0
+    for rows_of_group in picked:
+        part = slice(at, at + len(rows_of_group))
+        found.append(smallest(keys[part], numeric[part], coded[part]))
+        at = part.stop
+    return found
+
+
+def _lowest(keys: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """Return the places of the smallest keys, at least SAMPLE_ROWS of them and all ties of the last."""
+    if len(keys) <= SAMPLE_ROWS:
+        return np.arange(len(keys))
+    last = np.partition(keys, SAMPLE_ROWS - 1)[SAMPLE_ROWS - 1]
+    return np.flatnonzero(keys <= last)

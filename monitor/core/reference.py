@@ -1,0 +1,172 @@
+"""The reference: its grid, its profiles and the categories it knows. Computed once, never grown."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from detectors.profile import CategoryGrid, FeatureGrid, Grid, NumericGrid, Profile
+from monitor.core.codec import grid_head, grid_of, pack, profile_arrays, profile_of, unpack
+from monitor.core.profiles import ALL, OTHER, Rows, Run, profile_all, segment_label
+
+BINS = 200
+CATEGORIES = 1000
+OTHERS = 10_000
+SEGMENT_VALUES = 50
+UNIT_BITS = 36
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One version of a model's reference.
+
+    number: 1, 2, ... per model. since: windows that start here or later are judged by it (microseconds).
+    segments: column -> monitored values. profiles: segment label -> profile. columns: every column name of
+    the reference, so that a column nobody knew can be told. origin: where it came from, for people.
+    """
+
+    number: int
+    since: int
+    origin: str
+    grid: Grid
+    segments: Mapping[str, tuple[str, ...]]
+    profiles: Mapping[str, Profile]
+    columns: frozenset[str]
+
+    @cached_property
+    def hash(self) -> str:
+        """Identify the content: grid, counts and sample, whatever its number."""
+        return hashlib.blake2b(self._content, digest_size=8).hexdigest()
+
+    @property
+    def rows(self) -> int:
+        """How many rows the reference has."""
+        return self.profiles[ALL].rows
+
+    @cached_property
+    def _content(self) -> bytes:
+        head = {
+            "format": FORMAT,
+            "grid": grid_head(self.grid),
+            "segments": {c: list(v) for c, v in sorted(self.segments.items())},
+            "rows": {label: p.rows for label, p in sorted(self.profiles.items())},
+            "columns": sorted(self.columns),
+        }
+        arrays: dict[str, NDArray[Any]] = {}
+        for label, profile in sorted(self.profiles.items()):
+            arrays |= profile_arrays(profile, f"{label}/")
+        return pack(head, arrays)
+
+    def dump(self) -> bytes:
+        """Write it for the store."""
+        return pack({"number": self.number, "since": self.since, "origin": self.origin}, {}) + self._content
+
+    @classmethod
+    def load(cls, data: bytes) -> "Baseline":
+        """Read what `dump` wrote."""
+        size = 4 + int.from_bytes(data[:4], "little")
+        outer, _ = unpack(data[:size])
+        head, arrays = unpack(data[size:])
+        return cls(
+            outer["number"],
+            outer["since"],
+            outer["origin"],
+            grid_of(head["grid"]),
+            {c: tuple(v) for c, v in head["segments"].items()},
+            {label: profile_of(rows, arrays, f"{label}/") for label, rows in head["rows"].items()},
+            frozenset(head["columns"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Which canonical columns of a model are watched, and how."""
+
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+    segments: tuple[str, ...] = ()
+
+
+def build(rows: Rows, watched: Watched, origin: str, columns: frozenset[str], run: Run = map) -> Baseline:
+    """Make baseline 0 (not yet numbered) from typed reference rows: grids, then profiles on them.
+
+    Features without a single usable value get a grid all the same, so that their coming to life is seen.
+    """
+    features: list[FeatureGrid] = [numeric_grid(name, rows.frame[name]) for name in watched.numeric]
+    features += [category_grid(name, rows.frame[name]) for name in watched.categorical]
+    grid = Grid(tuple(features))
+    values = {c: _common(rows.frame[f"segment:{c}"], SEGMENT_VALUES) for c in watched.segments}
+    profiles = {ALL: profile_all(grid, rows, run)}
+    for column, named in values.items():
+        place = rows.frame[f"segment:{column}"]
+        for value in named:
+            profiles[segment_label(column, value)] = _part(grid, rows, (place == value), run)
+        profiles[segment_label(column, OTHER)] = _part(grid, rows, ~place.is_in(list(named)), run)
+    return Baseline(0, 0, origin, grid, values, profiles, columns)
+
+
+def _part(grid: Grid, rows: Rows, mask: pl.Series, run: Run) -> Profile:
+    chosen = np.flatnonzero(mask.fill_null(value=True).to_numpy())
+    whole = profile_all(grid, rows.take(chosen), run)
+    return Profile(whole.rows, whole.cells, whole.low, whole.high)
+
+
+def numeric_grid(name: str, column: pl.Series, bins: int = BINS) -> NumericGrid:
+    """Make the grid of one numeric feature: interior edges at the reference's quantiles.
+
+    A value with at least one bin's mass gets a bin of its own, by an edge directly below it; with few
+    distinct values every one of them has its bin.
+    """
+    values = np.sort(column.drop_nulls().to_numpy())
+    values = values[np.isfinite(values)] + 0.0
+    if not len(values):
+        return NumericGrid(name, 0.0, 0.0, (), 0.0, 2.0**-UNIT_BITS, 0.0, (0.0,))
+    lo, hi = float(values[0]), float(values[-1])
+    edges = _edges(values, bins)
+    places = _places(values, edges)
+    centre = float(values[(len(values) - 1) // 2])
+    reach = max(hi - centre, centre - lo)
+    exponent = np.frexp(reach if reach > 0 else max(abs(centre), 1.0))[1]
+    unit = float(np.ldexp(1.0, int(exponent) - UNIT_BITS))
+    sd = float(np.std(values)) if hi > lo else 0.0
+    return NumericGrid(name, lo, hi, tuple(edges.tolist()), centre, unit, sd, tuple(places.tolist()))
+
+
+def _edges(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
+    distinct, counts = np.unique(values, return_counts=True)
+    if len(distinct) <= bins:
+        return distinct[:-1]
+    at = np.ceil(np.arange(1, bins) * (len(values) / bins)).astype(np.int64) - 1
+    heavy = distinct[counts * bins >= len(values)]
+    edges = np.unique(np.concatenate([values[at], heavy, np.nextafter(heavy, -np.inf)]))
+    inside: NDArray[np.float64] = edges[(edges >= values[0]) & (edges < values[-1])]
+    return inside
+
+
+def _places(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    bounds = np.concatenate([[values[0]], edges, [values[-1]]])
+    middle = bounds[:-1] / 2 + bounds[1:] / 2
+    codes = np.searchsorted(edges, values, side="left")
+    counts = np.bincount(codes, minlength=len(middle))
+    # offsets from the bin's middle keep the sum exact enough far from zero
+    offsets = np.bincount(codes, weights=values - middle[codes], minlength=len(middle))
+    return middle + np.divide(offsets, counts, out=np.zeros_like(offsets), where=counts > 0)
+
+
+def category_grid(name: str, column: pl.Series) -> CategoryGrid:
+    """Make the grid of one categorical feature: its most common values, the rest, and unknown ones."""
+    ranked = _common(column, CATEGORIES + OTHERS + 1)
+    closed = len(ranked) <= CATEGORIES + OTHERS
+    others = ranked[CATEGORIES:] if closed else ()
+    return CategoryGrid(name, ranked[:CATEGORIES], others, closed)
+
+
+def _common(column: pl.Series, limit: int) -> tuple[str, ...]:
+    counts = column.drop_nulls().value_counts(name="n").sort(["n", column.name], descending=[True, False])
+    return tuple(counts[column.name].head(limit).to_list())

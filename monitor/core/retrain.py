@@ -1,0 +1,216 @@
+"""When to ask a pipeline for a retraining, and what to say."""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from typing import Self
+
+from monitor.core.outbox import Note
+from monitor.types import Micros
+
+WEEK: Micros = 7 * 86_400 * 10**6
+EVENT_TYPE = "driftd.retrain.requested"
+SCHEMA_VERSION = 1
+BODY_BYTES = 20_000
+"""A body is smaller than this."""
+
+LISTED = 50
+VERSIONS = 10
+TEXT = 120
+
+
+class Outcome(StrEnum):
+    """Why a request went out, or why not."""
+
+    REQUESTED = "requested"
+    NOTHING = "nothing"
+    COOLDOWN = "cooldown"
+    WEEKLY_CAP = "weekly_cap"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When one model asks one webhook. kinds: of alarms that count. cooldown: event time, microseconds."""
+
+    model: str
+    webhook: str
+    kinds: frozenset[str]
+    cooldown: Micros
+    max_per_week: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedWindow:
+    """The window whose close asks: [start, end) in event time, and the hash of the model's reference."""
+
+    start: Micros
+    end: Micros
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """One firing monitor. score and threshold are those of its last verdict, None where it had none."""
+
+    kind: str
+    detector: str
+    feature: str
+    segment: str
+    version: str
+    score: float | None
+    threshold: float | None
+    episode: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainState:
+    """What one rule remembers, all in event time.
+
+    sent: ends of the windows that asked in the last 7 days, and always the last one. announced: episodes
+    that a request has named and that still fire. held: (outcome, episode) of those held back and counted.
+    """
+
+    sent: tuple[Micros, ...] = ()
+    announced: frozenset[str] = frozenset()
+    held: frozenset[tuple[str, str]] = frozenset()
+
+    def dump(self) -> str:
+        """Return it as JSON; equal states give equal text."""
+        parts = {"announced": sorted(self.announced), "held": sorted(self.held), "sent": self.sent}
+        return json.dumps(parts, sort_keys=True)
+
+    @classmethod
+    def load(cls, text: str) -> Self:
+        """Read what `dump` wrote."""
+        parts = json.loads(text)
+        held = frozenset((outcome, episode) for outcome, episode in parts["held"])
+        return cls(tuple(parts["sent"]), frozenset(parts["announced"]), held)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """outcome: the reason. count: what the counter of that outcome grows by.
+
+    A request counts once; an episode that is held back counts once per outcome, however many windows it
+    waits; "nothing" never counts.
+    """
+
+    outcome: Outcome
+    count: int
+
+
+def request(
+    rule: Rule, state: RetrainState, firing: Iterable[Firing], window: ClosedWindow
+) -> tuple[RetrainState, Note | None, Decision]:
+    """Decide at a window's close whether to ask for a retraining.
+
+    firing: every firing monitor of the model, of all versions and segments, in any order: an episode that
+    is not among them is over and forgotten.
+    """
+    wanted = sorted((f for f in firing if f.kind in rule.kinds), key=_worst_first)
+    episodes = frozenset(f.episode for f in wanted)
+    state = _forget(state, episodes, window.end)
+    fresh = episodes - state.announced
+    outcome = _outcome(rule, state, fresh, window.end)
+    if outcome is Outcome.NOTHING:
+        return state, None, Decision(outcome, 0)
+    if outcome is not Outcome.REQUESTED:
+        held = frozenset((str(outcome), e) for e in fresh) - state.held
+        return replace(state, held=state.held | held), None, Decision(outcome, len(held))
+    text = body(rule, wanted, window)
+    note = Note(message_id(rule, episodes, window.end), rule.webhook, rule.model, text, window.end)
+    sent = tuple(sorted((*state.sent, window.end)))
+    return RetrainState(sent, episodes), note, Decision(outcome, 1)
+
+
+def message_id(rule: Rule, episodes: Iterable[str], end: Micros) -> str:
+    """Return the idempotency key: the same on every replay and retry."""
+    named = json.dumps([rule.model, rule.webhook, end, sorted(episodes)])
+    return f"msg_{sha256(named.encode()).hexdigest()[:24]}"
+
+
+def body(rule: Rule, wanted: Sequence[Firing], window: ClosedWindow) -> str:
+    """Return the JSON text of docs/webhook.schema.json, with as many monitors as fit, in their order."""
+    for listed in range(min(len(wanted), LISTED), 0, -1):
+        text = _body(rule, wanted, window, listed)
+        if len(text.encode()) < BODY_BYTES:
+            return text
+    return _body(rule, wanted, window, 0)
+
+
+def _body(rule: Rule, wanted: Sequence[Firing], window: ClosedWindow, listed: int) -> str:
+    versions = list(dict.fromkeys(f.version for f in wanted))[:VERSIONS]
+    data = {
+        "schema_version": SCHEMA_VERSION,
+        "model": _clip(rule.model),
+        "versions": sorted(_clip(version) for version in versions),
+        "window": {"start": _rfc3339(window.start), "end": _rfc3339(window.end)},
+        "reference": _clip(window.reference),
+        "monitors": [_monitor(f) for f in wanted[:listed]],
+        "omitted": len(wanted) - listed,
+    }
+    event = {"type": EVENT_TYPE, "timestamp": _rfc3339(window.end), "data": data}
+    return json.dumps(event, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _monitor(firing: Firing) -> dict[str, str | float | None]:
+    return {
+        "kind": _clip(firing.kind),
+        "detector": _clip(firing.detector),
+        "feature": _clip(firing.feature),
+        "segment": _clip(firing.segment),
+        "version": _clip(firing.version),
+        "score": _finite(firing.score),
+        "threshold": _finite(firing.threshold),
+        "episode": _clip(firing.episode),
+    }
+
+
+def _forget(state: RetrainState, episodes: frozenset[str], end: Micros) -> RetrainState:
+    recent = tuple(t for t in state.sent if t > end - WEEK) or state.sent[-1:]
+    held = frozenset((outcome, e) for outcome, e in state.held if e in episodes)
+    return RetrainState(recent, state.announced & episodes, held)
+
+
+def _outcome(rule: Rule, state: RetrainState, fresh: frozenset[str], end: Micros) -> Outcome:
+    if not fresh:
+        return Outcome.NOTHING
+    if state.sent and end - max(state.sent) < rule.cooldown:
+        return Outcome.COOLDOWN
+    if sum(t > end - WEEK for t in state.sent) >= rule.max_per_week:
+        return Outcome.WEEKLY_CAP
+    return Outcome.REQUESTED
+
+
+def _worst_first(firing: Firing) -> tuple[float, str]:
+    """Rank by quotient; the whole record settles a tie, so that the order of arrival never shows."""
+    return (-_quotient(firing.score, firing.threshold), repr(firing))
+
+
+def _quotient(score: float | None, threshold: float | None) -> float:
+    """Return score / threshold as a rank: an excess over 0 is the worst, no score the least."""
+    score, threshold = _finite(score), _finite(threshold)
+    if score is None or threshold is None:
+        return -math.inf
+    if threshold > 0:
+        return score / threshold
+    return math.inf if score > threshold else 0.0
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None
+
+
+def _clip(text: str) -> str:
+    """Return at most TEXT characters that UTF-8 can carry."""
+    cut = text if len(text) <= TEXT else text[: TEXT - 1] + "…"
+    return cut.encode(errors="replace").decode()
+
+
+def _rfc3339(at: Micros) -> str:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
+    return moment.isoformat().replace("+00:00", "Z")

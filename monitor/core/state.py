@@ -1,0 +1,199 @@
+"""One model's state, and how it is laid out as entries: (space, model, key) -> bytes.
+
+A commit is a set of entries to put (bytes) or to delete (None), written in one transaction.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from detectors.base import Level, Verdict
+from detectors.profile import Profile
+from monitor.config import TimeUnit
+from monitor.core.codec import dump_profile, load_profile
+from monitor.core.dedup import OpenIds, RunChange
+from monitor.core.policy import Phase, Trip, TripKey
+from monitor.core.profiles import GroupKey
+from monitor.core.reference import Baseline
+from monitor.core.windows import Progress
+from monitor.types import Position
+
+EntryKey = tuple[str, str, str]
+Changes = dict[EntryKey, bytes | None]
+HISTORY = 168
+"""Closed windows whose row counts are remembered per version and segment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """The small numbers of one model.
+
+    counts: (source, what, reason) -> rows; units: source -> the timestamp unit found; unknown: open window
+    start -> column names nobody configured; last_closed: start of the newest closed window.
+    """
+
+    progress: Progress = field(default_factory=Progress)
+    counts: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    units: Mapping[str, TimeUnit] = field(default_factory=dict)
+    unknown: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    last_closed: int | None = None
+    windows_closed: int = 0
+
+    def counted(self, changes: Mapping[tuple[str, str, str], int]) -> "Book":
+        """Add to the counts."""
+        counts = dict(self.counts)
+        for key, n in changes.items():
+            counts[key] = counts.get(key, 0) + n
+        return replace(self, counts=counts)
+
+    def total(self, what: str, source: str | None = None) -> int:
+        """Sum one count over reasons, and over sources unless one is named."""
+        return sum(n for (s, w, _), n in self.counts.items() if w == what and source in (None, s))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """Everything that must survive a crash, for one model. Replaced whole after a commit, never changed."""
+
+    model: str
+    positions: Mapping[str, Position] = field(default_factory=dict)
+    book: Book = field(default_factory=Book)
+    windows: Mapping[GroupKey, Profile] = field(default_factory=dict)
+    ids: OpenIds = field(default_factory=OpenIds)
+    trips: Mapping[TripKey, Trip] = field(default_factory=dict)
+    volumes: Mapping[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
+    baselines: tuple[Baseline, ...] = ()
+    retrain: Mapping[str, str] = field(default_factory=dict)
+    segments: Mapping[str, int] = field(default_factory=dict)
+
+    def baseline_at(self, start: int) -> Baseline | None:
+        """Return the reference that windows starting at `start` are judged by."""
+        found = [b for b in self.baselines if b.since <= start]
+        return found[-1] if found else None
+
+    @property
+    def newest_baseline(self) -> Baseline | None:
+        """Return the reference in force for new windows."""
+        return self.baselines[-1] if self.baselines else None
+
+
+def key_of(*parts: object) -> str:
+    """Write an entry's key."""
+    return json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
+
+
+def dump_book(book: Book) -> bytes:
+    """Write the small numbers as JSON."""
+    document = {
+        "frontier": book.progress.frontier,
+        "newest": book.progress.newest,
+        "counts": [[*key, n] for key, n in sorted(book.counts.items())],
+        "units": dict(sorted(book.units.items())),
+        "unknown": [[start, sorted(names)] for start, names in sorted(book.unknown.items())],
+        "last_closed": book.last_closed,
+        "windows_closed": book.windows_closed,
+    }
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def load_book(data: bytes) -> Book:
+    """Read the small numbers."""
+    document = json.loads(data)
+    return Book(
+        Progress(document["frontier"], document["newest"]),
+        {(s, w, r): n for s, w, r, n in document["counts"]},
+        document["units"],
+        {start: frozenset(names) for start, names in document["unknown"]},
+        document["last_closed"],
+        document["windows_closed"],
+    )
+
+
+def dump_trip(trip: Trip) -> bytes:
+    """Write a trip as JSON."""
+    return json.dumps(asdict(trip), separators=(",", ":")).encode()
+
+
+def load_trip(data: bytes) -> Trip:
+    """Read a trip."""
+    item = json.loads(data)
+    verdict = item["verdict"]
+    if verdict is not None:
+        verdict = Verdict(**{**verdict, "level": Level(verdict["level"])})
+    return Trip(**{**item, "phase": Phase(item["phase"]), "verdict": verdict})
+
+
+def run_changes(model: str, changes: Iterable[RunChange], closed: Mapping[int, Iterable[int]]) -> Changes:
+    """Turn changes of id runs into entries; `closed` maps a closed window to the run numbers it had."""
+    found: Changes = {}
+    for change in changes:
+        found |= {("ids", model, key_of(change.start, n)): None for n in change.gone}
+        number, ids = change.added
+        found[("ids", model, key_of(change.start, number))] = ids.astype("<u8").tobytes()
+    for start, numbers in closed.items():
+        found |= {("ids", model, key_of(start, n)): None for n in numbers}
+    return found
+
+
+def window_changes(model: str, windows: Mapping[GroupKey, Profile | None]) -> Changes:
+    """Turn changed or closed windows into entries."""
+    return {
+        ("window", model, key_of(k.start, k.version, k.segment)): dump_profile(p) if p is not None else None
+        for k, p in windows.items()
+    }
+
+
+def trip_changes(model: str, trips: Mapping[TripKey, Trip]) -> Changes:
+    """Turn trips into entries."""
+    return {
+        ("trip", model, key_of(k.version, k.segment, k.feature, k.detector)): dump_trip(t)
+        for k, t in trips.items()
+    }
+
+
+def position_changes(model: str, source: str, before: Position, after: Position) -> Changes:
+    """Turn what moved between two positions into entries."""
+    space = f"position/{source}"
+    changed: Changes = {
+        (space, model, k): v.encode() for k, v in after.entries.items() if before.entries.get(k) != v
+    }
+    return changed | {(space, model, k): None for k in before.entries if k not in after.entries}
+
+
+def load_model(model: str, entries: Mapping[EntryKey, bytes]) -> ModelState:
+    """Build a model's state from the store's entries."""
+    spaces: dict[str, dict[str, bytes]] = {}
+    for (space, owner, key), value in entries.items():
+        if owner == model:
+            spaces.setdefault(space, {})[key] = value
+    positions = {
+        space.partition("/")[2]: Position({k: v.decode() for k, v in found.items()})
+        for space, found in spaces.items()
+        if space.startswith("position/")
+    }
+    book = spaces.get("book", {}).get("", b"")
+    return ModelState(
+        model,
+        positions,
+        load_book(book) if book else Book(),
+        {GroupKey(*json.loads(k)): load_profile(v) for k, v in spaces.get("window", {}).items()},
+        _load_ids(spaces.get("ids", {})),
+        {TripKey(*json.loads(k)): load_trip(v) for k, v in spaces.get("trip", {}).items()},
+        {tuple(json.loads(k)): tuple(json.loads(v)) for k, v in spaces.get("volume", {}).items()},
+        tuple(
+            sorted((Baseline.load(v) for v in spaces.get("baseline", {}).values()), key=lambda b: b.number)
+        ),
+        {k: v.decode() for k, v in spaces.get("retrain", {}).items()},
+        {k: int(v) for k, v in spaces.get("learning", {}).items()},
+    )
+
+
+def _load_ids(found: Mapping[str, bytes]) -> OpenIds:
+    runs: dict[int, list[tuple[int, Any]]] = {}
+    for key, data in found.items():
+        start, number = json.loads(key)
+        runs.setdefault(start, []).append((number, np.frombuffer(data, "<u8")))
+    return OpenIds({start: tuple(sorted(r, key=lambda run: run[0])) for start, r in runs.items()})

@@ -1,0 +1,48 @@
+"""Event time: the frontier, the watermark, which rows are late, which windows are over.
+
+The frontier is how far the log is known to have got, the watermark is the frontier minus the lateness. Row
+by row the frontier follows the largest timestamp of the row's own file, but never passes the next unread
+row of another file (`hold`), so replicas read one after the other are not late to each other. It is
+defined per row, not per batch: the same log cut differently gives the same late rows and windows.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+NEVER = int(np.iinfo(np.int64).min)
+NO_HOLD = int(np.iinfo(np.int64).max)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """frontier: as above; newest: the largest timestamp seen. Both microseconds, NEVER before any row."""
+
+    frontier: int = NEVER
+    newest: int = NEVER
+
+    def watermark(self, lateness: int) -> int:
+        """Return the point in event time up to which windows are over."""
+        return self.frontier - lateness if self.frontier != NEVER else NEVER
+
+
+def advance(progress: Progress, time: Ints, hold: int | None) -> tuple[Ints, Progress]:
+    """Take in one chunk's timestamps: each row's frontier (int64) and the progress after the chunk."""
+    bound = NO_HOLD if hold is None else hold
+    own = np.minimum(np.maximum.accumulate(time), bound)
+    frontiers = np.maximum(own, progress.frontier)
+    newest = max(progress.newest, int(time.max())) if len(time) else progress.newest
+    reached = max(progress.frontier, min(newest, bound)) if newest != NEVER else NEVER
+    return frontiers, Progress(reached, newest)
+
+
+def starts(time: Ints, window: int) -> Ints:
+    """Return the start of each row's tumbling window, aligned to 1970-01-01T00:00:00Z."""
+    return time // window * window
+
+
+def late(time: Ints, frontiers: Ints, window: int, lateness: int) -> NDArray[np.bool_]:
+    """Tell which rows came after their window was over."""
+    return starts(time, window) + window <= frontiers - lateness

@@ -1,0 +1,253 @@
+"""The daemon: built from a configuration, started, stopped; owns the threads and the scheduler."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor as PoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from exporters.catalog import Histogram, Sample
+from exporters.prometheus import render
+from exporters.webhook import Webhook
+from monitor.clock import Clock
+from monitor.config import Config
+from monitor.core.outbox import Note
+from monitor.core.state import Changes, EntryKey
+from monitor.core.windows import NEVER
+from monitor.errors import StoreUnavailableError
+from monitor.facts import all_samples
+from monitor.models import WatchedModel, open_models
+from monitor.outgoing import (
+    Deliverer,
+    abandoned,
+    enqueue,
+    load_outbox,
+    outcomes,
+    register,
+    retired,
+    with_changes,
+)
+from monitor.server.http import Answers, HttpServer
+from monitor.status import as_text, status
+from monitor.store.base import Store
+from monitor.store.rejects import SPACE, RejectsFile
+from monitor.types import Reject
+from monitor.worker import Tools
+
+if TYPE_CHECKING:
+    from exporters.base import Notifier
+
+THREADS = 2
+STOP_SECONDS = 8.0
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one pass did. problem: why it ended early, "" when it did not."""
+
+    batches: int
+    problem: str = ""
+
+
+class Daemon:
+    """Everything between the configuration and the world. One thread at a time ingests; one delivers."""
+
+    def __init__(self, config: Config, store: Store, clock: Clock) -> None:
+        self.config = config
+        self._store = store
+        self._clock = clock
+        self._cleanup = ExitStack()
+        self._stopping = threading.Event()
+        self._ingesting = threading.Lock()
+        self._guard = threading.Lock()
+        self._log = structlog.get_logger("driftd.daemon")
+        self._commits = Histogram()
+        self._problem = ""
+        self._rendered: dict[str, tuple[bytes, str]] = {}
+        entries = store.load()
+        self._rejects = {key[1]: value for key, value in entries.items() if key[0] == SPACE}
+        self._files = {
+            m.name: RejectsFile(config.daemon.state / "rejects", m.name, config.daemon.rejects_max)
+            for m in config.models
+        }
+        self.outbox = load_outbox(entries)
+        self._deliverer = self._make_deliverer()
+        pool = ThreadPoolExecutor(THREADS, thread_name_prefix="count")
+        ahead = ThreadPoolExecutor(1, thread_name_prefix="read")
+        self._cleanup.callback(pool.shutdown, cancel_futures=True)
+        self._cleanup.callback(ahead.shutdown, cancel_futures=True)
+        self.tools = Tools(clock, self.now_us, self.commit, pool.map, ahead)
+        self.models: tuple[WatchedModel, ...] = open_models(config, entries, self.tools)
+
+    def _make_deliverer(self) -> Deliverer:
+        hooks = self.config.webhooks
+        notifiers: dict[str, Notifier] = {
+            name: Webhook(hook.url, hook.secret.get_secret_value(), hook.timeout.total_seconds())
+            for name, hook in hooks.items()
+        }
+        urls = {name: hook.url for name, hook in hooks.items()}
+        self._write(register(self.outbox, urls))
+        deliverer = Deliverer(notifiers, urls)
+        self._cleanup.callback(deliverer.close)
+        return deliverer
+
+    def now_us(self) -> int:
+        """Return the wall clock in microseconds since 1970 UTC."""
+        return (self._clock.now() - EPOCH) // timedelta(microseconds=1)
+
+    def commit(self, model: str, changes: Changes, rejects: Sequence[Reject], notes: Sequence[Note]) -> None:
+        """Write one model's changes, its rejects and new notes: all of it or nothing."""
+        try:
+            kept = self._files[model].prepare(rejects, self._rejects.get(model))
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"rejects of {model}: nothing was recorded: {error.strerror}"
+            ) from error
+        self._write({**changes, **kept, **enqueue(notes, self.now_us())})
+        self._rejects.update({key[1]: value for key, value in kept.items() if value is not None})
+
+    def _write(self, changes: Mapping[EntryKey, bytes | None]) -> None:
+        if not changes:
+            return
+        began = self._clock.monotonic()
+        self._store.commit(changes)
+        with self._guard:
+            self._commits = self._commits.observed(self._clock.monotonic() - began)
+            self.outbox = with_changes(self.outbox, changes)
+            self._rendered.clear()
+
+    def ingest(self) -> Summary:
+        """Take in all that the sources have now; a store that does not take it is tried again next time."""
+        batches = 0
+        with self._ingesting:
+            try:
+                for model in self.models:
+                    batches += model.drain(self.tools, self._stopping.is_set)
+                problem = ""
+            except StoreUnavailableError as error:
+                problem = str(error)
+        if problem and problem != self._problem:
+            self._log.error("state cannot be written, reading waits", error=problem)
+        elif self._problem and not problem:
+            self._log.info("state can be written again")
+        self._problem = problem
+        return Summary(batches, problem)
+
+    def flush(self) -> None:
+        """Close every open window of every model."""
+        with self._ingesting:
+            for model in self.models:
+                model.worker.flush(self.tools)
+
+    def deliver(self) -> int:
+        """Make every attempt that is due and record how it went; returns how many were made."""
+        attempts = self._deliverer.attempt_due(self.outbox, self._clock.now())
+        self._write(outcomes(self.outbox, attempts, self.now_us))
+        self._write(abandoned(self.outbox))
+        return len(attempts)
+
+    def retain(self) -> None:
+        """Forget what is kept for people only, beyond the number kept."""
+        self._write(retired(self.outbox))
+
+    def samples(self) -> list[Sample]:
+        """Return every sample of now: committed state, and the process's own speed."""
+        plans = [m.worker.plan for m in self.models]
+        states = {m.worker.plan.name: m.worker.state for m in self.models}
+        found = all_samples(plans, states, self._rejects, self.outbox, self.now_us())
+        found.append(Sample("driftd_commit_duration_seconds", (), self._commits))
+        found.append(Sample("driftd_state_writable", (), 0.0 if self._problem else 1.0))
+        for model in self.models:
+            name = model.worker.plan.name
+            found.append(Sample("driftd_evaluation_duration_seconds", (name,), model.worker.evaluation))
+            newest = model.worker.state.book.progress.newest
+            if newest != NEVER:
+                lag = max(self.now_us() - newest, 0) / 10**6
+                found.append(Sample("driftd_ingest_lag_seconds", (name,), lag))
+            found += [Sample("driftd_source_problem", (name, s), p) for s, p in model.problems()]
+        return found
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """Return /metrics; rendered at most once a second unless something was committed."""
+        kind = f"{'application/openmetrics-text' in accept}/{int(self._clock.monotonic())}"
+        with self._guard:
+            ready = self._rendered.get(kind)
+        if ready is None:
+            ready = render(self.samples(), accept)
+            with self._guard:
+                self._rendered = {kind: ready}
+        return ready
+
+    def status_text(self) -> str:
+        """Return the status as a person reads it."""
+        plans = [m.worker.plan for m in self.models]
+        return as_text(status(plans, {m.worker.plan.name: m.worker.state for m in self.models}, self.outbox))
+
+    def ready(self) -> str:
+        """Return why the daemon is not ready, "" when it is."""
+        return self._problem
+
+    def run(self, started: Callable[[str], None]) -> None:
+        """Serve until `stop`: HTTP, polling, delivery, retention. `started` is told the address."""
+        server = HttpServer(self.config.daemon.listen, Answers(self.exposition, self.ready))
+        server.start()
+        self._cleanup.callback(server.close)
+        scheduler = self._schedule()
+        scheduler.start()
+        started(server.address)
+        while not self._stopping.is_set():
+            self._clock.wait(3600)
+        scheduler.remove_all_jobs()
+        with self._ingesting:  # the batch under way ends and is committed
+            self._log.info("stopped reading")
+        scheduler.shutdown(wait=False)
+
+    def _schedule(self) -> BackgroundScheduler:
+        period = self.config.daemon.commit_every.total_seconds() / 2
+        defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+        scheduler = BackgroundScheduler(
+            executors={"default": PoolExecutor(3)}, job_defaults=defaults, timezone=UTC
+        )
+        now = self._clock.now()
+        scheduler.add_job(self._tick, "interval", seconds=period, next_run_time=now)
+        scheduler.add_job(self._guarded_deliver, "interval", seconds=1, next_run_time=now)
+        scheduler.add_job(self._guarded_retain, "interval", hours=1)
+        return scheduler
+
+    def _tick(self) -> None:
+        self.ingest()
+        with self._ingesting:
+            self._quietly(lambda: [m.worker.close_idle(self.tools) for m in self.models])
+
+    def _guarded_deliver(self) -> None:
+        self._quietly(self.deliver)
+
+    def _guarded_retain(self) -> None:
+        self._quietly(self.retain)
+
+    def _quietly(self, work: Callable[[], object]) -> None:
+        """Run scheduled work; a store that is full says so once, by `ingest`, and is tried again."""
+        try:
+            work()
+        except StoreUnavailableError as error:
+            self._problem = self._problem or str(error)
+
+    def stop(self) -> None:
+        """Ask `run` to end; safe from a signal handler, and twice."""
+        self._stopping.set()
+        self._clock.wake()
+
+    def close(self) -> None:
+        """Release everything, the last made first; closing twice is fine."""
+        self._stopping.set()
+        for model in self.models:
+            model.close()
+        self._cleanup.close()
+        self._store.close()

@@ -1,0 +1,40 @@
+"""Looking at committed state from outside the daemon: what `driftd metrics` and `driftd status` print."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from exporters.prometheus import render
+from monitor.clock import Clock
+from monitor.config import Config
+from monitor.core.plan import Plan
+from monitor.core.state import EntryKey, load_model
+from monitor.facts import all_samples
+from monitor.outgoing import load_outbox
+from monitor.status import status
+from monitor.store.rejects import SPACE
+from monitor.store.sqlite import SqliteStore
+
+
+def _entries(config: Config) -> dict[EntryKey, bytes]:
+    store = SqliteStore(config.daemon.state, read_only=True)
+    try:
+        return store.load()
+    finally:
+        store.close()
+
+
+def committed_metrics(config: Config, clock: Clock, accept: str) -> bytes:
+    """Return the exposition of the last committed state."""
+    entries = _entries(config)
+    states = {m.name: load_model(m.name, entries) for m in config.models}
+    rejects = {key[1]: value for key, value in entries.items() if key[0] == SPACE}
+    now_us = (clock.now() - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+    plans = [Plan.of(m) for m in config.models]
+    return render(all_samples(plans, states, rejects, load_outbox(entries), now_us), accept)[0]
+
+
+def committed_status(config: Config) -> dict[str, Any]:
+    """Return the status of the last committed state."""
+    entries = _entries(config)
+    states = {m.name: load_model(m.name, entries) for m in config.models}
+    return status([Plan.of(m) for m in config.models], states, load_outbox(entries))

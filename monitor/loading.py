@@ -1,0 +1,153 @@
+"""Read config.toml: one frozen Config, or one ConfigError that names everything wrong with it."""
+
+import base64
+import binascii
+import copy
+import os
+import re
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from monitor.complaints import Complaint, Place, table_at, translate, write
+from monitor.config import Config, Webhook, examine
+from monitor.crosschecks import check
+from monitor.errors import ConfigError
+
+SECRET_BYTES = 24
+SECRET_FILE_BYTES = 4096
+GENERATE = "make one with: openssl rand -base64 32"
+INLINE = "must not stand in this file; write secret_file with a path, or secret_env with a variable's name"
+
+SOURCE = {"role": "predictions", "type": "files", "path": "placeholder"}
+MODEL = {"name": "placeholder", "reference": {}, "sources": [SOURCE]}
+PLACEHOLDERS: Mapping[str, object] = {
+    **SOURCE, **MODEL, "models": [MODEL], "detector": "", "webhook": "", "when": ["drift"], "url": "",
+}  # fmt: skip
+"""Stand-ins for required keys that are missing or broken, so that the rest can still be checked."""
+
+
+def load(path: Path, environ: Mapping[str, str], detectors: Collection[str] | None = None) -> Config:
+    """Return the configuration in the file, its paths absolute and its secrets read.
+
+    environ: where `secret_env` is looked up. detectors: the names a monitor may use; None: any.
+    Raises ConfigError with every complaint, one line each.
+    """
+    raw = _read(path)
+    folder = path.absolute().parent.resolve()
+    inline = list(_inline_secrets(raw))
+    raw.setdefault("daemon", {})
+    found = examine(raw, folder)
+    complaints = inline + (translate(found, raw) if isinstance(found, tuple) else [])
+    broken = [c.at for c in complaints]
+    config = examine(_repaired(raw, broken), folder) if isinstance(found, tuple) else found
+    if isinstance(config, Config):
+        keys, wrong = _secrets(config, environ)
+        complaints += [c for c in (*check(config, detectors), *wrong) if not _void(c, broken)]
+    if complaints or not isinstance(config, Config):
+        raise ConfigError(list(dict.fromkeys(write(str(path), c) for c in complaints)))
+    hooks = {name: webhook.keyed(keys[name]) for name, webhook in config.webhooks.items()}
+    return config.model_copy(update={"webhooks": hooks})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        reason = error.strerror or "cannot be opened"
+        raise ConfigError([f"{path}: cannot be read ({reason}); give the path with --config"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: is not UTF-8 at byte {error.start}; save it as UTF-8"]) from error
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so is a huge number
+        raise ConfigError([_syntax(path, str(error))]) from error
+
+
+def _syntax(path: Path, says: str) -> str:
+    """Name the line; the parser speaks of keys and single characters, never of values."""
+    found = re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", says, re.DOTALL)
+    if found is None:
+        return f"{path}: is not TOML (a number too long or tables too deep); correct the file"
+    place = f"line {found[2]}" if found[2] else "last line"
+    return f"{path}:{place}: is not TOML ({found[1]}); correct the line"
+
+
+def _inline_secrets(raw: Mapping[str, Any]) -> Iterator[Complaint]:
+    hooks = raw.get("webhooks")
+    for name, hook in (hooks if isinstance(hooks, dict) else {}).items():
+        if isinstance(hook, dict) and hook.pop("secret", None) is not None:
+            yield Complaint(("webhooks", name, "secret"), INLINE)
+
+
+def _repaired(raw: Mapping[str, Any], broken: list[Place]) -> dict[str, Any]:
+    """Return the file without its broken parts; required ones are replaced."""
+    fixed = copy.deepcopy(dict(raw))
+    for at in sorted(broken, key=lambda place: (-len(place), str(place))):
+        _repair(fixed, at)
+    return fixed
+
+
+def _repair(root: Any, at: Place) -> None:  # noqa: ANN401  # a parsed file is made of anything
+    if isinstance(at[-1], int):
+        _repair(root, at[:-1])  # a list is as broken as its element
+        return
+    node = root
+    for part in at[:-1]:
+        if isinstance(node, dict) and part not in node:
+            return
+        node = node[part]
+    field = table_at(at[:-1]).model_fields.get(at[-1])
+    if field is not None and field.is_required():
+        node[at[-1]] = copy.deepcopy(PLACEHOLDERS[at[-1]])
+    else:
+        node.pop(at[-1], None)
+
+
+def _void(complaint: Complaint, broken: list[Place]) -> bool:
+    return any(
+        place[: len(other)] == other or other[: len(place)] == place
+        for place in (complaint.at, *complaint.needs)
+        for other in broken
+    )
+
+
+def _secrets(config: Config, environ: Mapping[str, str]) -> tuple[dict[str, bytes], list[Complaint]]:
+    keys: dict[str, bytes] = {}
+    wrong: list[Complaint] = []
+    for name, webhook in config.webhooks.items():
+        if (webhook.secret_file is None) == (webhook.secret_env is None):
+            continue  # the cross checks say so
+        at: Place = ("webhooks", name, "secret_env" if webhook.secret_file is None else "secret_file")
+        try:
+            keys[name] = _key(_secret_text(webhook, environ))
+        except ValueError as error:
+            wrong.append(Complaint(at, str(error)))
+    return keys, wrong
+
+
+def _secret_text(webhook: Webhook, environ: Mapping[str, str]) -> str:
+    """Return the secret as written. Raises ValueError without quoting: a pasted secret is no file name."""
+    if webhook.secret_file is None:
+        if (found := environ.get(webhook.secret_env or "")) is None:
+            raise ValueError("names a variable that is not set; export it before the daemon starts")
+        return found
+    if not os.path.isfile(webhook.secret_file):  # noqa: PTH113  # Path.is_file raises on odd names
+        raise ValueError(f"names a file that does not exist; {GENERATE}")
+    try:
+        with webhook.secret_file.open("rb") as file:
+            return file.read(SECRET_FILE_BYTES).decode("ascii")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"holds no base64 text; {GENERATE}") from error
+    except OSError as error:
+        raise ValueError("names a file that cannot be read; check its permissions") from error
+
+
+def _key(text: str) -> bytes:
+    """Decode a Standard Webhooks secret: base64 of at least 24 bytes, "whsec_" before it or not."""
+    try:
+        key = base64.b64decode(text.strip().removeprefix("whsec_"), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"holds no base64 text; {GENERATE}") from error
+    if len(key) < SECRET_BYTES:
+        raise ValueError(f"holds a secret of fewer than {SECRET_BYTES} bytes; {GENERATE}")
+    return key

@@ -1,0 +1,112 @@
+"""Reading a reference file, and making a baseline of it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from monitor.config import Features, Model
+from monitor.core.plan import known_columns
+from monitor.core.profiles import Rows, Run
+from monitor.core.reference import Baseline, Watched, build
+from monitor.core.schema import Schema, type_rows
+from monitor.decoders.plain import decode
+from monitor.errors import POLARS_FAILURES, ReferenceUnusableError
+from monitor.types import Chunk
+
+ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+"""A reference's rows need no time; they are given this one."""
+
+NO_LIMIT = 2**62
+
+
+def read_frame(path: Path) -> pl.DataFrame:
+    """Read a whole reference file; raises ReferenceUnusableError with the path and what to do."""
+    endings = [ending for ending in path.suffixes if ending not in {".gz", ".zst"}]
+    ending = endings[-1] if endings else ""
+    try:
+        if ending == ".parquet":
+            frame = pl.read_parquet(path)
+        elif ending in {".arrow", ".ipc", ".feather"}:
+            frame = pl.read_ipc(path)
+        elif ending == ".csv":
+            frame = pl.read_csv(path, infer_schema_length=None)
+        elif ending in {".jsonl", ".ndjson", ".json"}:
+            frame = pl.read_ndjson(path, infer_schema_length=None)
+        else:
+            raise ReferenceUnusableError(
+                f"{path}: unknown kind of reference; use .parquet, .arrow, .csv or .jsonl (also .gz, .zst)"
+            )
+    except POLARS_FAILURES as error:
+        said = str(error).partition("\n")[0]
+        raise ReferenceUnusableError(f"{path}: the reference cannot be read: {said}") from error
+    if not frame.height:
+        raise ReferenceUnusableError(f"{path}: the reference has no rows; give a file with some")
+    return frame
+
+
+def schema_of(model: Model, frame: pl.DataFrame | None, baseline: Baseline | None = None) -> Schema:
+    """Return the log's schema; features come from the config, else from the reference's columns."""
+    if model.features is not None:
+        features = model.features
+    elif frame is not None:
+        features = _features_in(model, frame)
+    elif baseline is not None:
+        features = _features_of(baseline)
+    else:
+        features = Features()
+    return Schema(model.columns, features.numeric, features.categorical, model.task)
+
+
+def _features_in(model: Model, frame: pl.DataFrame) -> Features:
+    free = [name for name in frame.columns if name not in known_columns(model)]
+    numeric = tuple(n for n in free if frame.schema[n].is_numeric())
+    texts = tuple(
+        n for n in free if isinstance(frame.schema[n], pl.String | pl.Boolean | pl.Categorical | pl.Enum)
+    )
+    return Features(numeric=numeric, categorical=texts)
+
+
+def _features_of(baseline: Baseline) -> Features:
+    spoken = ("prediction", "score")
+    numeric = tuple(f.name for f in baseline.grid.numeric if not f.name.startswith(spoken))
+    texts = tuple(f.name for f in baseline.grid.categorical if not f.name.startswith(spoken))
+    return Features(numeric=numeric, categorical=texts)
+
+
+def watched(schema: Schema) -> Watched:
+    """Return the canonical columns that a baseline of this schema has grids for."""
+    numeric = tuple(schema.numbers)
+    return Watched(numeric, tuple(n for n in schema.watched if n not in numeric), schema.columns.segments)
+
+
+def covers(baseline: Baseline, schema: Schema) -> bool:
+    """Tell whether a stored baseline watches exactly what the schema asks for."""
+    wanted = watched(schema)
+    numeric = {f.name for f in baseline.grid.numeric}
+    texts = {f.name for f in baseline.grid.categorical}
+    same = numeric == set(wanted.numeric) and texts == set(wanted.categorical)
+    return same and set(baseline.segments) == set(wanted.segments)
+
+
+def baseline_of(schema: Schema, frame: pl.DataFrame, origin: str, run: Run = map) -> Baseline:
+    """Make a baseline of a reference frame; a watched column that it lacks counts as missing values."""
+    columns = schema.columns
+    present = set(frame.columns)
+    scores = columns.score
+    if isinstance(scores, str):
+        scores = scores if scores in present else ""
+    update = {
+        "prediction_id": columns.prediction_id if columns.prediction_id in present else "",
+        "timestamp": "driftd:time",
+        "timestamp_unit": "auto",
+    }
+    timed = frame.with_columns(pl.lit(ANY_TIME).alias("driftd:time"))
+    narrow = Schema(columns.model_copy(update=update), schema.numeric, schema.categorical, schema.task)
+    chunk = Chunk(origin, 0, timed)
+    rows, rejects = type_rows(narrow, chunk, decode(chunk, narrow.wanted, "parquet"), "auto", NO_LIMIT)
+    if not len(rows.time):
+        why = rejects[0].reason if rejects else "no rows"
+        raise ReferenceUnusableError(f"{origin}: no row of the reference can be used ({why})")
+    typed = Rows(rows.time * 0, rows.keys, rows.frame, rows.invalid)
+    return build(typed, watched(schema), origin, frozenset(frame.columns), run)

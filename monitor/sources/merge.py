@@ -1,0 +1,170 @@
+"""In which order unread files are taken into one batch, and how far the watermark may follow.
+
+The file whose next row is the oldest goes first, so that rotated logs come in order of time whatever
+their names, and files written side by side advance together.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from monitor.sources.reading import Limits, Reader, Room, Taken
+from monitor.types import Chunk, Micros, Reject
+
+SHARE_BYTES = 4 * 2**20
+SHARE_ROWS = 25_000
+"""The smallest part that several unread files get each, so that many files do not mean tiny chunks."""
+
+Peek = Callable[[Chunk], Micros | None]
+
+
+@dataclass(slots=True)
+class Unread:
+    """One file of a batch under construction: where it stands, and what was taken from it.
+
+    open: returns the file's reader, which may have been closed for others meanwhile.
+    """
+
+    key: str
+    path: str
+    mtime: int
+    open: Callable[[], Reader]
+    offset: int
+    pending: bool = True
+    taken: bool = False
+    done: bool = False
+    failure: str = ""
+    hold: Micros | None = None
+    start: int = 0
+    header: bytes = b""
+    lines: list[bytes] = field(default_factory=list)
+    frame: pl.DataFrame | None = None
+
+    def fail(self, error: OSError) -> None:
+        """Leave the file for a later poll."""
+        self.failure = str(error)
+        self.pending = False
+
+    def look(self) -> None:
+        """Ask whether the file goes on."""
+        try:
+            self.pending = not self.done and not self.failure and self.open().pending(self.offset)
+        except OSError as error:
+            self.fail(error)
+
+    def take(self, room: Room) -> Taken | None:
+        """Read on; None when that would leave a gap behind what was already taken."""
+        reader = self.open()
+        if self.frame is not None or (self.lines and reader.next_row(self.offset) is None):
+            return None
+        taken = reader.take(self.offset, room)
+        if taken.data is not None and not self.lines:
+            self.start, self.header = taken.start, reader.header
+        if isinstance(taken.data, bytes):
+            self.lines.append(taken.data)
+        else:
+            self.frame = taken.data
+        self.offset, self.done = taken.offset, taken.done
+        return taken
+
+    def chunk(self) -> Chunk | None:
+        """Return what was taken, as one chunk."""
+        if self.frame is None and not self.lines:
+            return None
+        data = b"".join(self.lines) if self.frame is None else self.frame
+        return Chunk(self.path, self.start, data, self.header, self.hold)
+
+
+class Merge:
+    """Fills one batch from unread files. `frontiers` remembers the next timestamp per key and offset."""
+
+    def __init__(self, peek: Peek, limits: Limits, frontiers: dict[tuple[str, int], Micros | None]) -> None:
+        self._peek = peek
+        self._room = Room(limits.rows, limits.bytes, must=True)
+        self._limits = limits
+        self._frontiers = frontiers
+        self.chunks: list[Chunk] = []
+        self.rejects: list[Reject] = []
+
+    def fill(self, files: list[Unread]) -> None:
+        """Take rows in order of time until the batch is full."""
+        if len(files) > 1:
+            for file in files:
+                if (file.key, file.offset) not in self._frontiers:
+                    file.look()
+        share = self._share(sum(file.pending for file in files))
+        while waiting := [file for file in files if file.pending and not file.taken]:
+            unread = [file for file in files if file.pending]
+            first = min(waiting, key=self._order) if len(unread) > 1 else waiting[0]
+            others = [file for file in unread if file is not first]
+            if self._room.empty or self._is_overtaken(first, others):
+                break
+            self._take_from(first, others, share)
+
+    def _share(self, files: int) -> Room:
+        files = max(files, 1)
+        return Room(
+            max(self._limits.rows // files, SHARE_ROWS), max(self._limits.bytes // files, SHARE_BYTES)
+        )
+
+    def _frontier(self, file: Unread) -> Micros | None:
+        """Return the timestamp of a file's next row; None when there is none to be had."""
+        at = (file.key, file.offset)
+        if at not in self._frontiers:
+            try:
+                row = file.open().next_row(file.offset)
+            except OSError as error:
+                file.fail(error)
+                return None
+            self._frontiers[at] = None if row is None else self._peek(row)
+        return self._frontiers[at]
+
+    def _order(self, file: Unread) -> tuple[bool, Micros, int, str]:
+        frontier = self._frontier(file)
+        return frontier is not None, frontier or 0, file.mtime, file.path
+
+    def _earliest(self, files: list[Unread]) -> Micros | None:
+        return min((at for file in files if (at := self._frontier(file)) is not None), default=None)
+
+    def _is_overtaken(self, first: Unread, others: list[Unread]) -> bool:
+        """Tell whether a file already in the batch goes on earlier: its turn comes in the next batch."""
+        earliest = self._earliest([file for file in others if file.taken])
+        if earliest is None:
+            return False
+        own = self._frontier(first)
+        return own is not None and earliest < own
+
+    def _take_from(self, file: Unread, others: list[Unread], share: Room) -> None:
+        """Take a share from a file, and more as long as it stays the earliest."""
+        file.taken = True
+        file.hold = self._earliest(others)
+        while self._take_once(file, share) and not self._room.empty:
+            if others and not self._stays_first(file):
+                break
+        chunk = file.chunk()
+        if chunk is not None:
+            self.chunks.append(chunk)
+
+    def _take_once(self, file: Unread, share: Room) -> bool:
+        """Take one share; False when the file has no more to give to this batch."""
+        # Slices of a columnar file follow its row groups: cutting them finer decodes groups twice.
+        rows = self._room.rows if file.open().columnar else min(self._room.rows, share.rows)
+        before = file.offset
+        try:
+            taken = file.take(Room(rows, min(self._room.bytes, share.bytes), must=self._room.must))
+        except OSError as error:
+            file.fail(error)
+            return False
+        if taken is None:
+            return False
+        self.rejects += taken.rejects
+        if taken.data is not None:
+            size = len(taken.data) if isinstance(taken.data, bytes) else 0
+            self._room = Room(self._room.rows - taken.rows, self._room.bytes - size)
+        file.look()
+        return file.pending and file.offset > before
+
+    def _stays_first(self, file: Unread) -> bool:
+        own = self._frontier(file)
+        return own is not None and (file.hold is None or own <= file.hold)

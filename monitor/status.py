@@ -1,0 +1,119 @@
+"""What a person wants to know, from committed state: models, windows, states, lag, loss account, outbox."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from monitor.core.outbox import NoteState
+from monitor.core.plan import Plan
+from monitor.core.policy import Phase, Trip, TripKey
+from monitor.core.state import ModelState
+from monitor.core.windows import NEVER
+from monitor.facts import shown_state
+from monitor.outgoing import Outbox
+
+LOSS = ("received", "stored", "rejected", "duplicate", "late", "dropped")
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def status(plans: Iterable[Plan], states: Mapping[str, ModelState], outbox: Outbox) -> dict[str, Any]:
+    """Return the whole status as plain data, ready for JSON."""
+    notes = [q.note for q in outbox.queued.values()]
+    counted = Counter(str(note.state) for note in notes)
+    return {
+        "models": [_model(plan, states[plan.name]) for plan in plans],
+        "outbox": {str(state): counted.get(str(state), 0) for state in NoteState},
+    }
+
+
+def _model(plan: Plan, state: ModelState) -> dict[str, Any]:
+    book = state.book
+    baseline = state.newest_baseline
+    shown = Counter(str(shown_state(plan, state, trip)) for trip in state.trips.values())
+    return {
+        "model": plan.name,
+        "reference": _reference(state) if baseline else None,
+        "windows": {
+            "open": len({k.start for k in state.windows}),
+            "closed": book.windows_closed,
+            "last_closed": _time(book.last_closed),
+        },
+        "watermark": _time(book.progress.watermark(plan.lateness)),
+        "last_row": _time(book.progress.newest),
+        "events": {what: book.total(what) for what in LOSS},
+        "rejected": {r: n for (_, w, r), n in sorted(book.counts.items()) if w == "rejected"},
+        "sources": {s: {w: book.total(w, s) for w in LOSS} for s in sorted(_sources(state))},
+        "states": dict(sorted(shown.items())),
+        "firing": [_firing(k, t) for k, t in sorted(state.trips.items()) if t.phase is Phase.FIRING],
+        "groups": [
+            {"version": v, "segment": s, "rows": rows[-1]} for (v, s), rows in sorted(state.volumes.items())
+        ],
+    }
+
+
+def _sources(state: ModelState) -> set[str]:
+    return {source for source, what, _ in state.book.counts if what in LOSS}
+
+
+def _reference(state: ModelState) -> dict[str, Any]:
+    baseline = state.baselines[-1]
+    return {
+        "number": baseline.number,
+        "hash": baseline.hash,
+        "rows": baseline.rows,
+        "origin": baseline.origin,
+    }
+
+
+def _firing(key: TripKey, trip: Trip) -> dict[str, Any]:
+    verdict = trip.verdict
+    return {
+        "version": key.version,
+        "segment": key.segment,
+        "feature": key.feature,
+        "detector": key.detector,
+        "kind": trip.kind,
+        "episode": trip.episode,
+        "since": _time(trip.since),
+        "score": verdict.score if verdict else None,
+        "threshold": verdict.threshold if verdict else None,
+    }
+
+
+def _time(micros: int | None) -> str | None:
+    if micros is None or micros == NEVER:
+        return None
+    return (EPOCH + timedelta(microseconds=micros)).isoformat().replace("+00:00", "Z")
+
+
+def as_text(document: Mapping[str, Any]) -> str:
+    """Return the status as lines for a person."""
+    lines: list[str] = []
+    for model in document["models"]:
+        reference, windows = model["reference"], model["windows"]
+        known = f"{reference['rows']:,} rows, {reference['hash']}" if reference else "none yet"
+        events = ", ".join(f"{n:,} {what}" for what, n in model["events"].items())
+        lines += [
+            f"model {model['model']}",
+            f"  reference   {known}",
+            f"  windows     {windows['closed']:,} closed, {windows['open']:,} open, last {windows['last_closed']}",
+            f"  last row    {model['last_row']}   watermark {model['watermark']}",
+            f"  rows        {events}",
+        ]
+        lines += [f"    rejected {n:,} {reason}" for reason, n in model["rejected"].items()]
+        lines.append(
+            "  monitors    " + (", ".join(f"{n:,} {s}" for s, n in model["states"].items()) or "none")
+        )
+        lines += [f"    FIRING {_line(f)}" for f in model["firing"]]
+    outbox = ", ".join(f"{n:,} {state}" for state, n in document["outbox"].items())
+    return "\n".join([*lines, f"outbox        {outbox}"])
+
+
+def _line(firing: Mapping[str, Any]) -> str:
+    version = f" {firing['version']}" if firing["version"] else ""
+    numbers = (
+        f"{firing['score']:.4g} > {firing['threshold']:.4g}" if firing["score"] is not None else "not judged"
+    )
+    where = f"{firing['feature']} {firing['detector']} [{firing['segment']}{version}]"
+    return f"{where} {numbers} since {firing['since']} ({firing['episode']})"

@@ -1,0 +1,22 @@
+"""The store's protocol: entries in, entries out, all of a commit or nothing."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from monitor.core.state import EntryKey
+
+
+class Store(Protocol):
+    """Durable entries (space, model, key) -> bytes; one writer."""
+
+    def load(self) -> dict[EntryKey, bytes]:
+        """Return every entry of the last commit."""
+
+    def commit(self, changes: Mapping[EntryKey, bytes | None]) -> None:
+        """Put (bytes) and delete (None) in one transaction.
+
+        Raises StoreUnavailableError when nothing was written (disk full, I/O error): trying again is safe.
+        """
+
+    def close(self) -> None:
+        """Release the state; closing twice is fine."""

@@ -1,0 +1,29 @@
+"""The store's in-memory twin, for tests and rehearsals."""
+
+from collections.abc import Mapping
+
+from monitor.core.state import EntryKey
+
+
+class MemoryStore:
+    """Keeps entries in a dict."""
+
+    def __init__(self) -> None:
+        self.entries: dict[EntryKey, bytes] = {}
+        self.commits = 0
+
+    def load(self) -> dict[EntryKey, bytes]:
+        """Return every entry."""
+        return dict(self.entries)
+
+    def commit(self, changes: Mapping[EntryKey, bytes | None]) -> None:
+        """Put and delete at once."""
+        for key, value in changes.items():
+            if value is None:
+                self.entries.pop(key, None)
+            else:
+                self.entries[key] = value
+        self.commits += 1
+
+    def close(self) -> None:
+        """Nothing to release."""

@@ -1,0 +1,155 @@
+"""One model at work: poll, decode, take in, close, commit. The next poll runs while this batch is counted."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
+
+import structlog
+
+from exporters.catalog import Histogram
+from monitor.clock import Clock
+from monitor.core.closing import Closed, Judge, close_until
+from monitor.core.outbox import Note
+from monitor.core.pipeline import Context, take_in
+from monitor.core.plan import Plan
+from monitor.core.policy import Phase, Transition
+from monitor.core.profiles import Run
+from monitor.core.schema import Schema
+from monitor.core.state import Changes, ModelState
+from monitor.core.windows import NEVER
+from monitor.errors import StoreUnavailableError
+from monitor.sources.base import Source
+from monitor.types import Batch, Decoded, Position, Reject
+
+ROWS = 250_000
+FUTURE = 10 * 60 * 10**6
+SECOND = 10**6
+Decode = Callable[[Batch, str], tuple[Decoded, ...]]
+Commit = Callable[[str, Changes, Sequence[Reject], Sequence[Note]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the workers of a daemon share. commit raises StoreUnavailableError and has then done nothing.
+
+    now_us: wall clock in microseconds. run: maps independent column jobs. ahead: reads the next batch.
+    """
+
+    clock: Clock
+    now_us: Callable[[], int]
+    commit: Commit
+    run: Run
+    ahead: Executor
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    batch: Batch
+    decoded: tuple[Decoded, ...]
+
+
+class Worker:
+    """Owns one model's state; used by one thread at a time. `state` is what was last committed."""
+
+    def __init__(self, plan: Plan, schema: Schema, judge: Judge, state: ModelState) -> None:
+        self.plan = plan
+        self.schema = schema
+        self.state = state
+        self.evaluation = Histogram()
+        self._judge = judge
+        self._heard = 0.0
+        self._log = structlog.get_logger("driftd.worker").bind(model=plan.name)
+
+    def drain(self, tools: Tools, source: Source, decode: Decode, stop: Callable[[], bool]) -> int:
+        """Take in all that a source has; returns how many batches. Stops between batches when asked.
+
+        Raises StoreUnavailableError; the state is then that of the last commit.
+        """
+        batches = 0
+        pending: Future[_Read | None] | None = None
+        found = _poll(source, decode, self._position(source))
+        while found is not None:
+            more = found.batch.more and not stop()
+            if more:
+                pending = tools.ahead.submit(_poll, source, decode, found.batch.position)
+            try:
+                self._take(tools, found)
+            except StoreUnavailableError:
+                if pending is not None:
+                    pending.result()  # let the reader end before anyone polls the source again
+                raise
+            batches += 1
+            self._heard = tools.clock.monotonic()
+            found = pending.result() if more and pending is not None else None
+        return batches
+
+    def _position(self, source: Source) -> Position:
+        return self.state.positions.get(source.name, Position())
+
+    def _take(self, tools: Tools, read: _Read) -> None:
+        context = Context(self.plan, self.schema, tools.now_us() + FUTURE, tools.run)
+        taken = take_in(context, self.state, read.batch, read.decoded)
+        watermark = taken.state.book.progress.watermark(self.plan.lateness)
+        closed = self._close(tools, taken.state, watermark)
+        self._commit(tools, taken.changes, taken.rejects, closed)
+
+    def close_idle(self, tools: Tools) -> bool:
+        """Close the last window of a silent log: after `lateness` without rows, once its time is over."""
+        if tools.clock.monotonic() - self._heard < self.plan.lateness / SECOND or not self.state.windows:
+            return False
+        over = tools.now_us() - self.plan.lateness
+        ends = [k.start + self.plan.window for k in self.state.windows]
+        return self.close_through(tools, max((e for e in ends if e <= over), default=NEVER))
+
+    def flush(self, tools: Tools) -> bool:
+        """Close every open window, whatever the watermark."""
+        ends = [k.start + self.plan.window for k in self.state.windows]
+        return self.close_through(tools, max(ends, default=NEVER))
+
+    def close_through(self, tools: Tools, watermark: int) -> bool:
+        """Move the watermark there, close what it allows, and commit; False when nothing was to close."""
+        if watermark == NEVER:
+            return False
+        progress = self.state.book.progress
+        moved = replace(progress, frontier=max(progress.frontier, watermark + self.plan.lateness))
+        state = replace(self.state, book=replace(self.state.book, progress=moved))
+        closed = self._close(tools, state, watermark)
+        self._commit(tools, {}, (), closed)
+        return True
+
+    def _close(self, tools: Tools, state: ModelState, watermark: int) -> Closed:
+        began = tools.clock.monotonic()
+        closed = close_until(self.plan, self._judge, state, watermark)
+        if closed.state is not state:
+            self.evaluation = self.evaluation.observed(tools.clock.monotonic() - began)
+        return closed
+
+    def _commit(self, tools: Tools, changes: Changes, rejects: Sequence[Reject], closed: Closed) -> None:
+        tools.commit(self.plan.name, {**changes, **closed.changes}, rejects, closed.notes)
+        self.state = closed.state
+        for change in closed.transitions:
+            self._tell(change)
+
+    def _tell(self, change: Transition) -> None:
+        if Phase.FIRING not in (change.before, change.after):
+            return
+        self._log.warning(
+            "episode started" if change.after is Phase.FIRING else "episode ended",
+            episode=change.episode,
+            version=change.key.version,
+            segment=change.key.segment,
+            feature=change.key.feature,
+            detector=change.key.detector,
+            score=change.verdict.score,
+            threshold=change.verdict.threshold,
+        )
+
+
+def _poll(source: Source, decode: Decode, after: Position) -> _Read | None:
+    batch = source.poll(after, ROWS)
+    return None if batch is None else _Read(batch, decode(batch, source.name))
+
+
+def states_of(workers: Mapping[str, Worker]) -> dict[str, ModelState]:
+    """Return every model's committed state."""
+    return {name: worker.state for name, worker in workers.items()}

@@ -1,0 +1,39 @@
+"""What every test can ask for: the real data, the installed programs; and how hypothesis runs."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).parents[1]
+
+settings.register_profile("dev", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Return the folder with the real data, beside the project."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.fail(f"the tests need the real data in {folder}; put the shared folder beside the project")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], str]:
+    """Find a program's path; without it the test is skipped, or fails where DRIFTD_REQUIRE_PROGRAMS=1."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None and os.environ.get("DRIFTD_REQUIRE_PROGRAMS") == "1":
+            pytest.fail(f"{name} is not installed, and DRIFTD_REQUIRE_PROGRAMS=1 allows no skip")
+        if path is None:
+            pytest.skip(f"{name} is not installed")
+        return path
+
+    return find
