@@ -7,6 +7,7 @@
 .PHONY: demo test lint bench clean setup lock
 
 BIN := .venv/bin
+CODE := monitor detectors exporters dashboards alert_rules
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PINS := requirements/dev.txt requirements/build.txt requirements/uv.txt
 
@@ -49,6 +50,7 @@ $(BIN)/python:
 	install="$$uv pip install --quiet --python $(BIN)/python"; \
 	$$install --compile-bytecode --require-hashes -r requirements/dev.txt -r requirements/build.txt; \
 	$$install --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q $(CODE)
 	touch $@
 
 LOCK = pip compile --quiet --universal --python-version 3.11 --generate-hashes \

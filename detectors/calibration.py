@@ -1,8 +1,8 @@
 """Thresholds at the window's real size: the null distribution of a statistic, by resampling.
 
 Three facts make it cheap enough to do while a window closes. A statistic divided by its power of
-(1/N + 1/M) hardly depends on N and M, so it is simulated at powers of two and interpolated between them.
-Features without a heavy value share one set of draws. And Wasserstein needs of these draws only |F - G|, times the feature's own distances
+(1/N + 1/M) hardly depends on N and M, so it is simulated where M is a power of two and interpolated between
+them, and N, which stays, is rounded a little (eight steps to the double). Features without a heavy value share one set of draws. And Wasserstein needs of these draws only |F - G|, times the feature's own distances
 between cells. The draws are seeded from what is drawn, so a replay finds the same thresholds.
 """
 
@@ -19,6 +19,7 @@ from detectors.statistic import Statistic
 from detectors.tail import upper_quantile
 
 SIMULATIONS_KEPT = 3
+REFERENCE_STEPS = 8
 QUANTILES_KEPT = 65_536
 
 T = TypeVar("T")
@@ -73,7 +74,8 @@ class Calibrator:
     def threshold(self, row: Statistic, null: Null, sizes: tuple[int, int], level: float) -> float:
         """Return the threshold for (rows of the reference, rows of the window), each at least 1."""
         n, m = sizes
-        nearest, place = 2 ** round(math.log2(n)), math.log2(m)
+        nearest = round(2.0 ** (round(math.log2(n) * REFERENCE_STEPS) / REFERENCE_STEPS))
+        place = math.log2(m)
         lower, part = 2 ** int(place), place % 1.0
         standard = (1.0 - part) * self._standard(row, null, (nearest, lower), level)
         if part:

@@ -25,7 +25,8 @@ class Comparison:
     reference, window: counts [..., K]. starts: the first cell of each group, None where every cell is a
     group of its own. places: float64 [K], where Wasserstein puts each cell's rows, None for categories.
     unit: what one unit of distance is, in the feature's unit. unseen: of as many rows as the
-    reference has, how many would, without drift, hold a category that it never held (the last cell).
+    reference has, how many would, without drift, hold a category that it never held (the last cell),
+    and the variance of that estimate.
     """
 
     reference: Counts
@@ -33,7 +34,7 @@ class Comparison:
     starts: NDArray[np.int64] | None = None
     places: Floats | None = None
     unit: float = 1.0
-    unseen: float = 0.0
+    unseen: tuple[float, float] = (0.0, 0.0)
 
     @property
     def cells(self) -> tuple[Counts, Counts]:
@@ -146,18 +147,19 @@ def _merged(counts: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.i
     return np.concatenate([counts[order[:COMMON_CATEGORIES]], [rest, counts[-1]]])
 
 
-def unseen_rows(reference: CategorySummary) -> float:
+def unseen_rows(reference: CategorySummary) -> tuple[float, float]:
     """Return how many of as many more rows would hold a category that the reference, by chance, never held.
 
-    It is about the number of categories that occur once (Good-Turing), taken one standard error higher.
-    Among the categories without a cell of their own, L of them with O rows, about L * L / O occur once.
+    It is about the number of categories that occur once, f1, with variance f1 + 2 f2 (Good-Turing). Of the
+    categories without a cell of their own, L with O rows, about L * L / O are taken to occur once, and as
+    many twice.
 
     Examples
     --------
     >>> from detectors.profile import CategoryGrid
     >>> grid = CategoryGrid("town", ("a", "b", "c"))
-    >>> unseen_rows(CategorySummary(grid, 100, np.array([98, 2, 1, 0, 0]), null=0, invalid=0))
-    2.0
+    >>> unseen_rows(CategorySummary(grid, 100, np.array([97, 2, 1, 0, 0]), null=0, invalid=0))
+    (1.0, 3.0)
 
     References
     ----------
@@ -167,9 +169,9 @@ def unseen_rows(reference: CategorySummary) -> float:
     """
     grid = reference.grid
     if not grid.closed:
-        return 0.0
-    once = float((reference.counts[: len(grid.categories)] == 1).sum())
-    listed = len(grid.others)
-    rows = int(reference.counts[-2])
-    once += min(listed * listed / rows, listed) if rows else 0.0
-    return float(once + np.sqrt(once))
+        return 0.0, 0.0
+    listed, rows = len(grid.others), int(reference.counts[-2])
+    rare = min(listed * listed / rows, listed) if rows else 0.0
+    counts = reference.counts[: len(grid.categories)]
+    once, twice = (float((counts == k).sum()) + rare for k in (1, 2))
+    return once, once + 2.0 * twice

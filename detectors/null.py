@@ -27,19 +27,20 @@ class Null:
     """What the null distribution of one feature's statistics depends on.
 
     masses: float64 [K], the reference's, sum 1. fresh: float64 [K], how many of N more rows would fall into
-    a cell where the reference, by its making, has none. starts: the first cell of each group, or None.
+    a cell where the reference, by its making, has none, known with variance fresh * doubt. starts: the first cell of each group, or None.
     gaps: float64 [K - 1], the distance from each cell to the next in units of the reference's spread.
     """
 
     masses: Floats
     fresh: Floats
+    doubt: float = 1.0
     starts: NDArray[np.int64] | None = None
     gaps: Floats | None = None
 
     @cached_property
     def key(self) -> bytes:
         """Names the draws that fit."""
-        return _digest(np.concatenate([self.masses, self.fresh]))
+        return _digest(np.concatenate([self.masses, self.fresh, [self.doubt]]))
 
     @cached_property
     def gaps_key(self) -> bytes:
@@ -61,12 +62,13 @@ def null_of(comparison: Comparison) -> Null:
     masses = counts / counts.sum()
     if comparison.places is None:
         listed = -np.sort(-masses[:-1])
-        fresh = np.append(np.zeros(len(listed)), comparison.unseen)
-        return Null(np.append(listed, 0.0), fresh)
+        rows, variance = comparison.unseen
+        fresh = np.append(np.zeros(len(listed)), rows)
+        return Null(np.append(listed, 0.0), fresh, variance / rows if rows else 1.0)
     gaps = np.diff(comparison.places) / comparison.unit
     if masses.max() <= HEAVIEST_CONTINUOUS:
         return _continuous(masses, gaps)
-    return Null(masses, _beyond(masses), comparison.starts, gaps)
+    return Null(masses, _beyond(masses), starts=comparison.starts, gaps=gaps)
 
 
 def _beyond(masses: Floats) -> Floats:
@@ -86,29 +88,27 @@ def _continuous(masses: Floats, gaps: Floats) -> Null:
     equal = np.pad(np.full(CONTINUOUS_CELLS, 1.0 / CONTINUOUS_CELLS), 1)
     ends = np.rint(np.cumsum(masses)[:-1] * CONTINUOUS_CELLS).astype(np.int64)
     shared = np.bincount(ends, weights=gaps, minlength=CONTINUOUS_CELLS + 1)
-    return Null(equal, _beyond(equal), numeric_starts(equal), shared)
+    return Null(equal, _beyond(equal), starts=numeric_starts(equal), gaps=shared)
 
 
-def draw(rng: np.random.Generator, masses: Floats, size: int, draws: int = DRAWS) -> Counts:
-    """Return `draws` samples of `size` rows as counts [draws, K].
+def draw(rng: np.random.Generator, masses: Floats, sizes: NDArray[np.int64]) -> Floats:
+    """Return samples of `sizes` [R] rows as counts [R, K].
 
     Cells that expect few rows are drawn exactly, as a multinomial with all others together in one cell;
     what is left is spread over the well-filled cells by a skewed Gaussian, which is several times faster.
 
     Examples
     --------
-    >>> draw(np.random.default_rng(0), np.array([0.5, 0.5]), 10, draws=3).sum(axis=1).tolist()
-    [10, 10, 10]
+    >>> draw(np.random.default_rng(0), np.array([0.5, 0.5]), np.array([10, 20])).sum(axis=1).tolist()
+    [10.0, 20.0]
 
     """
-    poor = size * masses < FEW_ROWS
-    if poor.all():
-        return rng.multinomial(size, masses, draws)
-    counts = np.empty((draws, len(masses)))
-    rest = min(float(masses[~poor].sum()), 1.0)
-    exact = rng.multinomial(size, np.append(masses[poor], rest), draws)
-    counts[:, poor] = exact[:, :-1]
-    counts[:, ~poor] = _spread(rng, masses[~poor] / rest, exact[:, -1:].astype(np.float64))
+    full = masses * float(sizes.mean()) >= FEW_ROWS
+    counts = np.empty((len(sizes), len(masses)))
+    rest = min(float(masses[full].sum()), 1.0)
+    exact = rng.multinomial(sizes, np.append(masses[~full], rest))
+    counts[:, ~full] = exact[:, :-1]
+    counts[:, full] = _spread(rng, masses[full] / max(rest, 1e-300), exact[:, -1:].astype(np.float64))
     return counts
 
 
@@ -131,10 +131,25 @@ class Simulation:
     def __init__(self, null: Null, n: int, m: int) -> None:
         seed = blake2b(null.key + f":{n}:{m}".encode(), digest_size=8).digest()
         rng = np.random.default_rng(int.from_bytes(seed, "big"))
-        grown = (null.masses * n + null.fresh) / (n + null.fresh.sum())
-        self.pairs = Comparison(draw(rng, null.masses, n), draw(rng, grown, m), null.starts)
+        reference = draw(rng, null.masses, np.full(DRAWS, n))
+        new = _fresh_rows(rng, null, n, m)
+        window = draw(rng, null.masses, m - new.sum(axis=1)) + new
+        self.pairs = Comparison(reference, window, null.starts)
 
     @cached_property
     def distances(self) -> Floats:
         """|F - G| at each cell's end but the last, float64 [R, K - 1]."""
         return np.asarray(np.abs(cdf_difference(*self.pairs.cells)[:, :-1]))
+
+
+def _fresh_rows(rng: np.random.Generator, null: Null, n: int, m: int) -> NDArray[np.int64]:
+    """Return how many of m rows fall where a reference of n rows has none, int64 [R, K].
+
+    The mass there is unknown, and drawn by a gamma law: for the mass beyond an extreme it is the exact one.
+    """
+    rows = np.zeros((DRAWS, len(null.fresh)), np.int64)
+    cells = np.flatnonzero(null.fresh)
+    mass = null.doubt * rng.standard_gamma(null.fresh[cells] / null.doubt, (DRAWS, len(cells)))
+    odds = np.column_stack([mass, np.full(DRAWS, float(n))])
+    rows[:, cells] = rng.multinomial(m, odds / odds.sum(axis=1, keepdims=True))[:, :-1]
+    return rows

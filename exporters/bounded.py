@@ -7,7 +7,8 @@ allowance: name lookup, all addresses, handshake, request and response together.
 
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
@@ -15,6 +16,9 @@ from typing import Any
 
 import httpcore2
 
+from exporters.base import Reason
+
+Headers = Sequence[tuple[bytes, bytes]]
 Failure = OSError | UnicodeError
 
 
@@ -130,6 +134,68 @@ class BoundedBackend(httpcore2.NetworkBackend):
             else:
                 return BoundedStream(stream, self._allowance)
         raise failure
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a request goes. path: with the query, never printed. tls: for https."""
+
+    scheme: bytes
+    host: bytes
+    port: int | None
+    path: bytes = field(repr=False)
+    tls: ssl.SSLContext | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a receiver answered; its body is of no interest."""
+
+    status: int
+    headers: Headers = field(repr=False)
+
+    def header(self, name: bytes) -> str | None:
+        """Return the first header of that name (lower case)."""
+        found = (value for key, value in self.headers if key.lower() == name)
+        value = next(found, None)
+        return None if value is None else value.decode("latin-1")
+
+
+FAILURES: tuple[tuple[type[Exception], Reason], ...] = (
+    (LookupFailedError, Reason.DNS),
+    (HandshakeFailedError, Reason.TLS),
+    (httpcore2.ConnectError, Reason.CONNECT),
+    (httpcore2.TimeoutException, Reason.TIMEOUT),
+    (httpcore2.ProtocolError, Reason.PROTOCOL),
+    (httpcore2.NetworkError, Reason.RESET),
+)
+"""What the network does, and its word; the first that fits."""
+
+NETWORK = tuple(error for error, _ in FAILURES)
+
+
+def post(target: Target, headers: Headers, body: bytes, allowance: Allowance) -> Reply | Reason:
+    """Make one POST on a connection of its own; whatever the network does instead of answering is a word."""
+    url = httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
+    backend = BoundedBackend(allowance)
+    connection = httpcore2.HTTPConnection(url.origin, ssl_context=target.tls, network_backend=backend)
+    try:
+        response = connection.handle_request(httpcore2.Request("POST", url, headers=headers, content=body))
+        _drain(response)
+    except NETWORK as error:
+        return next(reason for kind, reason in FAILURES if isinstance(error, kind))
+    finally:
+        connection.close()
+    return Reply(response.status, response.headers)
+
+
+def _drain(response: httpcore2.Response) -> None:
+    """Read the answer's body, so that an ordinary receiver is not cut off while it still speaks."""
+    try:
+        for _ in response.iter_stream():
+            pass
+    except NETWORK:
+        return  # the status has been said, and it alone decides
 
 
 def lookup(host: str, port: int, seconds: float) -> list[str]:

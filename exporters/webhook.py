@@ -12,30 +12,17 @@ from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from ssl import SSLContext
 
-import httpcore2
 import httpx2
 import standardwebhooks
 
 from exporters.base import Delivered, Delivery, Notification, Reason, Refused, Retry
-from exporters.bounded import Allowance, BoundedBackend, HandshakeFailedError, LookupFailedError
+from exporters.bounded import Allowance, Headers, Target, post
 
 RESPONSE_BYTES = 64 * 1024
 RETRY_AFTER_MAX = 24 * 3600.0
 GONE = 410
 HONOURED = frozenset({429, 502, 503, 504})
 """The answers whose Retry-After counts."""
-
-FAILURES: tuple[tuple[type[Exception], Reason], ...] = (
-    (LookupFailedError, Reason.DNS),
-    (HandshakeFailedError, Reason.TLS),
-    (httpcore2.ConnectError, Reason.CONNECT),
-    (httpcore2.TimeoutException, Reason.TIMEOUT),
-    (httpcore2.ProtocolError, Reason.PROTOCOL),
-    (httpcore2.NetworkError, Reason.RESET),
-)
-"""What the network does, and its word; the first that fits."""
-
-NETWORK = tuple(error for error, _ in FAILURES)
 
 
 class Webhook:
@@ -52,19 +39,16 @@ class Webhook:
     ) -> None:
         parsed = _parse(url)
         self._given = url
-        self._url = httpcore2.URL(
-            scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path
-        )
-        self._host = parsed.netloc
+        if tls is None and parsed.scheme == "https":
+            tls = httpx2.create_ssl_context(trust_env=False)
+        self._target = Target(parsed.raw_scheme, parsed.raw_host, parsed.port, parsed.raw_path, tls)
+        self._shown = f"{parsed.scheme}://{parsed.netloc.decode()}"
         self._headers = _headers(parsed)
         self._signer = _signer(secret)
         self._timeout = timeout_seconds
-        self._tls = tls
-        if tls is None and parsed.scheme == "https":
-            self._tls = httpx2.create_ssl_context(trust_env=False)
 
     def __repr__(self) -> str:
-        return f"Webhook({self._url.scheme.decode()}://{self._host.decode()})"
+        return f"Webhook({self._shown})"
 
     def send(self, note: Notification, now: datetime) -> Delivery:
         """Make one attempt, signed for `now` (aware); whatever the network does is a Delivery.
@@ -74,33 +58,24 @@ class Webhook:
         """
         if note.url != self._given:
             raise ValueError(f"notification {note.id} is for another endpoint")
-        request = self._request(note, now)
-        backend = BoundedBackend(Allowance(self._timeout, RESPONSE_BYTES))
-        connection = httpcore2.HTTPConnection(
-            self._url.origin, ssl_context=self._tls, network_backend=backend
-        )
-        try:
-            response = connection.handle_request(request)
-            _drain(response)
-        except NETWORK as error:
-            return Retry(next(reason for kind, reason in FAILURES if isinstance(error, kind)))
-        finally:
-            connection.close()
-        return outcome(response.status, _header(response, b"retry-after"), now)
+        headers = self._signed(note, now)
+        reply = post(self._target, headers, note.body, Allowance(self._timeout, RESPONSE_BYTES))
+        if isinstance(reply, Reason):
+            return Retry(reply)
+        return outcome(reply.status, reply.header(b"retry-after"), now)
 
-    def _request(self, note: Notification, now: datetime) -> httpcore2.Request:
+    def _signed(self, note: Notification, now: datetime) -> Headers:
         if now.tzinfo is None:
             raise ValueError("the time of an attempt needs a zone")
         stamp = now.astimezone(UTC)  # the library takes any other zone's hours for UTC
         signature = self._signer.sign(note.id, stamp, note.body.decode())
-        headers = [
+        return [
             *self._headers,
             (b"content-length", str(len(note.body)).encode()),
             (b"webhook-id", note.id.encode("ascii")),
             (b"webhook-timestamp", str(int(stamp.timestamp())).encode()),
             (b"webhook-signature", signature.encode()),
         ]
-        return httpcore2.Request("POST", self._url, headers=headers, content=note.body)
 
 
 def outcome(status: int, retry_after: str | None, now: datetime) -> Delivery:
@@ -172,17 +147,3 @@ def _signer(secret: bytes) -> standardwebhooks.Webhook:
         return standardwebhooks.Webhook(key.decode() if key.startswith(b"whsec_") else key)
     except (ValueError, standardwebhooks.webhooks.EmptyWebhookSecretError):
         raise ValueError("a webhook's secret is empty, or no base64 follows its whsec_") from None
-
-
-def _header(response: httpcore2.Response, name: bytes) -> str | None:
-    found = [value for key, value in response.headers if key.lower() == name]
-    return found[0].decode("latin-1") if found else None
-
-
-def _drain(response: httpcore2.Response) -> None:
-    """Read the answer's body, so that an ordinary receiver is not cut off while it still speaks."""
-    try:
-        for _ in response.iter_stream():
-            pass
-    except NETWORK:
-        return  # the status has been said, and it alone decides

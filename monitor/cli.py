@@ -1,22 +1,20 @@
 """The commands: the only place that prints or exits."""
 
 import json
-import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 import click
-import structlog
 
 from monitor.clock import SystemClock
 from monitor.config import Config
 from monitor.errors import ConfigError, DriftdError
 from monitor.loading import load
+from monitor.logs import log_to_stderr, logger
 
 MISTAKE = 2
 FAILURE = 1
@@ -57,18 +55,6 @@ def _load(path: Path) -> Config:
     return load(path, os.environ, detector_names())
 
 
-def _log_to_stderr() -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    logging.basicConfig(stream=sys.stderr, level=logging.ERROR)
-
-
 @main.command()
 @config_option
 @click.option("--once", is_flag=True, help="Read all there is, deliver what is due, print a summary, exit.")
@@ -81,7 +67,7 @@ def run(path: Path, *, once: bool, flush: bool) -> None:
     if flush and not once:
         raise click.UsageError("--flush closes windows that may still get rows; it needs --once")
     config = _load(path)
-    _log_to_stderr()
+    log_to_stderr()
     store = SqliteStore(config.daemon.state)
     try:
         daemon = Daemon(config, store, SystemClock())
@@ -93,7 +79,7 @@ def run(path: Path, *, once: bool, flush: bool) -> None:
         if once:
             _run_once(daemon, flush=flush)
         else:
-            daemon.run(lambda address: structlog.get_logger("driftd").info("listening", address=address))
+            daemon.run(lambda address: logger("daemon").info("listening", address=address))
     finally:
         daemon.close()
 
@@ -102,7 +88,7 @@ def _run_once(daemon, *, flush: bool) -> None:  # type: ignore[no-untyped-def] #
     summary = daemon.ingest()
     if not summary.problem and flush:
         daemon.flush()
-    daemon.deliver()
+    daemon.deliver_and_wait()
     click.echo(daemon.status_text())
     if summary.problem:
         raise DriftdError(summary.problem)
@@ -180,7 +166,7 @@ def baseline(path: Path, model: str | None, begin: str | None, end: str | None, 
         return
     if not (model and begin and end):
         raise click.UsageError("give --model, --from and --to, or --list")
-    click.echo(make_baseline(config, model, Span.of(begin, end), SystemClock()))
+    click.echo(make_baseline(config, model, Span.of(begin, end)))
 
 
 @main.command()

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor as PoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -22,13 +21,14 @@ from monitor.core.state import Changes, EntryKey
 from monitor.core.windows import NEVER
 from monitor.errors import StoreUnavailableError
 from monitor.facts import all_samples
+from monitor.logs import logger
 from monitor.models import WatchedModel, open_models
 from monitor.outgoing import (
     Deliverer,
     abandoned,
     enqueue,
     load_outbox,
-    outcomes,
+    outcome,
     register,
     retired,
     with_changes,
@@ -41,7 +41,7 @@ from monitor.types import Reject
 from monitor.worker import Tools
 
 if TYPE_CHECKING:
-    from exporters.base import Notifier
+    from exporters.base import Delivery, Notifier
 
 THREADS = 2
 STOP_SECONDS = 8.0
@@ -67,7 +67,8 @@ class Daemon:
         self._stopping = threading.Event()
         self._ingesting = threading.Lock()
         self._guard = threading.Lock()
-        self._log = structlog.get_logger("driftd.daemon")
+        self._recording = threading.Lock()
+        self._log = logger("daemon")
         self._commits = Histogram()
         self._problem = ""
         self._rendered: dict[str, tuple[bytes, str]] = {}
@@ -94,7 +95,7 @@ class Daemon:
         }
         urls = {name: hook.url for name, hook in hooks.items()}
         self._write(register(self.outbox, urls))
-        deliverer = Deliverer(notifiers, urls)
+        deliverer = Deliverer(notifiers, urls, self._clock)
         self._cleanup.callback(deliverer.close)
         return deliverer
 
@@ -146,12 +147,19 @@ class Daemon:
             for model in self.models:
                 model.worker.flush(self.tools)
 
-    def deliver(self) -> int:
-        """Make every attempt that is due and record how it went; returns how many were made."""
-        attempts = self._deliverer.attempt_due(self.outbox, self._clock.now())
-        self._write(outcomes(self.outbox, attempts, self.now_us))
+    def deliver(self) -> None:
+        """Start the attempts that are due; each one's outcome is committed when it is known."""
         self._write(abandoned(self.outbox))
-        return len(attempts)
+        self._deliverer.start_due(self.outbox, self.now_us(), self._record)
+
+    def deliver_and_wait(self) -> int:
+        """Make the attempts that are due now; returns how many."""
+        self.deliver()
+        return self._deliverer.finish()
+
+    def _record(self, note: Note, delivery: Delivery) -> None:
+        with self._recording:
+            self._quietly(lambda: self._write(outcome(self.outbox, note, delivery, self.now_us())))
 
     def retain(self) -> None:
         """Forget what is kept for people only, beyond the number kept."""

@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import structlog
-
 from detectors.calibration import Calibrator
 from monitor.config import Config, Model, Source
 from monitor.core.judging import BudgetJudge
@@ -15,6 +13,7 @@ from monitor.core.schema import Schema
 from monitor.core.state import EntryKey, ModelState, load_model
 from monitor.decoders.plain import decode, peek_time
 from monitor.facts import source_names
+from monitor.logs import logger
 from monitor.references import baseline_of, covers, read_frame, schema_of
 from monitor.sources.files import FilesSource
 from monitor.sources.reading import Limits
@@ -69,18 +68,20 @@ def _open(
         added = state.baselines[-1]
         tools.commit(model.name, {("baseline", model.name, str(added.number)): added.dump()}, (), ())
     worker = Worker(plan, schema, BudgetJudge(plan, calibrator), state)
-    limits = Limits(max_line=config.daemon.max_line)
     sources = tuple(
-        (_source(schema, name, source, limits), source)
+        (open_source(config, schema, name, source), source)
         for name, source in zip(source_names(plan), model.sources, strict=True)
     )
     return WatchedModel(worker, sources)
 
 
-def _source(schema: Schema, name: str, source: Source, limits: Limits) -> FilesSource:
+def open_source(config: Config, schema: Schema, name: str, source: Source) -> FilesSource:
+    """Open one source of a model."""
+
     def peek(chunk: Chunk) -> int | None:
         return peek_time(schema, chunk, source.format, schema.columns.timestamp_unit)
 
+    limits = Limits(max_line=config.daemon.max_line)
     return FilesSource(name, source.path, source.format, peek, limits)
 
 
@@ -94,7 +95,7 @@ def reference_for(model: Model, state: ModelState, tools: Tools) -> tuple[Schema
     if path is None:
         return schema_of(model, None, stored), None
     origin = f"file {path}"
-    if stored is not None and stored.origin == origin:
+    if stored is not None and (stored.origin == origin or stored.from_log):
         schema = schema_of(model, None, stored)
         if covers(stored, schema):
             return schema, None
@@ -111,7 +112,7 @@ def adopt(plan: Plan, state: ModelState, baseline: Baseline) -> ModelState:
         taken.append(state.book.last_closed)
     since = max(taken) + plan.window if taken else 0
     numbered = replace(baseline, number=last.number + 1 if last else 1, since=since if last or taken else 0)
-    structlog.get_logger("driftd.reference").info(
+    logger("reference").info(
         "reference ready", model=plan.name, number=numbered.number, hash=numbered.hash, rows=numbered.rows
     )
     return replace(state, baselines=(*state.baselines, numbered))

@@ -2,17 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
-
-import structlog
 
 from exporters.base import Delivered, Delivery, Notification, Notifier
+from monitor.clock import Clock
 from monitor.core.outbox import Endpoint, Note, NoteState, after, configured, due, heard, settle
 from monitor.core.state import Changes, EntryKey
+from monitor.logs import logger
 
-WORKERS = 4
 KEPT_SETTLED = 1000
 """Settled notes kept for people to look at."""
 
@@ -56,7 +54,7 @@ def _entry(queued: Queued) -> tuple[EntryKey, bytes]:
     return ("note", queued.note.model, queued.note.id), json.dumps(document, separators=(",", ":")).encode()
 
 
-def with_changes(outbox: Outbox, changes: Changes) -> Outbox:
+def with_changes(outbox: Outbox, changes: Mapping[EntryKey, bytes | None]) -> Outbox:
     """Return the outbox after a commit's entries."""
     mine = {k: v for k, v in changes.items() if k[0] in {"note", "endpoint"}}
     if not mine:
@@ -78,52 +76,64 @@ def register(outbox: Outbox, urls: Mapping[str, str]) -> Changes:
 
 
 class Deliverer:
-    """Makes the attempts that are due, endpoints beside each other, so that a dead one delays no other."""
+    """Makes the attempts that are due: one lane per endpoint, so that a slow or dead one delays no other.
 
-    def __init__(self, notifiers: Mapping[str, Notifier], urls: Mapping[str, str]) -> None:
+    record: commits how one attempt went, called by the lane after each attempt.
+    """
+
+    def __init__(self, notifiers: Mapping[str, Notifier], urls: Mapping[str, str], clock: Clock) -> None:
         self._notifiers = notifiers
         self._urls = urls
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="deliver")
-        self._log = structlog.get_logger("driftd.outbox")
+        self._clock = clock
+        self._lanes: dict[str, Future[int]] = {}
+        self._pool = ThreadPoolExecutor(max(len(notifiers), 1), thread_name_prefix="deliver")
+        self._log = logger("outbox")
 
-    def attempt_due(self, outbox: Outbox, now: datetime) -> list[tuple[Note, Delivery]]:
-        """Try every note that is due, one attempt each; returns them with how it went."""
-        ready = due((q.note for q in outbox.queued.values()), _micros(now))
+    def start_due(self, outbox: Outbox, now_us: int, record: Callable[[Note, Delivery], None]) -> None:
+        """Start a lane for each endpoint that has due notes and no lane under way."""
         lanes: dict[str, list[Note]] = {}
-        for note in ready:
+        for note in due((q.note for q in outbox.queued.values()), now_us):
             if note.endpoint in self._notifiers:
                 lanes.setdefault(note.endpoint, []).append(note)
-        done = self._pool.map(lambda lane: [self._attempt(note, now) for note in lane], lanes.values())
-        return [pair for lane in done for pair in lane]
+        for endpoint, notes in lanes.items():
+            running = self._lanes.get(endpoint)
+            if running is None or running.done():
+                self._lanes[endpoint] = self._pool.submit(self._lane, notes, record)
 
-    def _attempt(self, note: Note, now: datetime) -> tuple[Note, Delivery]:
+    def _lane(self, notes: list[Note], record: Callable[[Note, Delivery], None]) -> int:
+        for note in notes:
+            record(note, self._attempt(note))
+        return len(notes)
+
+    def _attempt(self, note: Note) -> Delivery:
         message = Notification(note.id, self._urls[note.endpoint], note.body.encode(), note.created)
-        delivery = self._notifiers[note.endpoint].send(message, now)
+        delivery = self._notifiers[note.endpoint].send(message, self._clock.now())
         if isinstance(delivery, Delivered):
             self._log.info("webhook delivered", id=note.id, webhook=note.endpoint, attempts=note.attempts + 1)
         elif str(delivery.reason) != note.last_reason:
-            self._log.warning(
-                "webhook not delivered", id=note.id, webhook=note.endpoint, reason=str(delivery.reason)
-            )
-        return note, delivery
+            reason = str(delivery.reason)
+            self._log.warning("webhook not delivered", id=note.id, webhook=note.endpoint, reason=reason)
+        return delivery
+
+    def finish(self) -> int:
+        """Wait for the lanes under way; returns how many attempts they made. Raises what `record` raised."""
+        running, self._lanes = self._lanes, {}
+        return sum(lane.result() for lane in running.values())
 
     def close(self) -> None:
-        """Stop taking attempts; one that is under way ends by its own timeout."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Stop taking lanes; an attempt under way ends by its own timeout and is made again if unrecorded."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def outcomes(outbox: Outbox, attempts: Iterable[tuple[Note, Delivery]], now_us: Callable[[], int]) -> Changes:
-    """Return the entries that record how attempts went."""
-    found: Changes = {}
-    for note, delivery in attempts:
-        queued = outbox.queued[note.id]
-        found |= [_entry(replace(queued, note=after(note, delivery, now_us())))]
-        known = outbox.endpoints.get(note.endpoint)
-        if known is not None and heard(known, delivery) != known:
-            gone = heard(known, delivery)
-            found[("endpoint", "", note.endpoint)] = gone.dump().encode()
-            lost = settle((q.note for q in outbox.queued.values() if q.note.id != note.id), gone)
-            found |= [_entry(replace(outbox.queued[n.id], note=n)) for n in lost]
+def outcome(outbox: Outbox, note: Note, delivery: Delivery, now_us: int) -> Changes:
+    """Return the entries that record how one attempt went."""
+    found: Changes = dict([_entry(replace(outbox.queued[note.id], note=after(note, delivery, now_us)))])
+    known = outbox.endpoints.get(note.endpoint)
+    if known is not None and heard(known, delivery) != known:
+        gone = heard(known, delivery)
+        found[("endpoint", "", note.endpoint)] = gone.dump().encode()
+        others = (q.note for q in outbox.queued.values() if q.note.id != note.id)
+        found |= dict(_entry(replace(outbox.queued[n.id], note=n)) for n in settle(others, gone))
     return found
 
 
@@ -138,7 +148,3 @@ def retired(outbox: Outbox) -> Changes:
     settled = [q for q in outbox.queued.values() if q.note.state is not NoteState.PENDING]
     old = sorted(settled, key=lambda q: q.since)[: max(len(settled) - KEPT_SETTLED, 0)]
     return {("note", q.note.model, q.note.id): None for q in old}
-
-
-def _micros(moment: datetime) -> int:
-    return round((moment - datetime.fromtimestamp(0, UTC)).total_seconds() * 10**6)

@@ -97,7 +97,8 @@ def as_text(document: Mapping[str, Any]) -> str:
         lines += [
             f"model {model['model']}",
             f"  reference   {known}",
-            f"  windows     {windows['closed']:,} closed, {windows['open']:,} open, last {windows['last_closed']}",
+            f"  windows     {windows['closed']:,} closed, {windows['open']:,} open",
+            f"  last window {windows['last_closed']}",
             f"  last row    {model['last_row']}   watermark {model['watermark']}",
             f"  rows        {events}",
         ]

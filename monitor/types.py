@@ -102,9 +102,6 @@ class TypedRows:
     frame: the watched columns under their canonical names: numeric Float64, categorical String,
     `version` String, segment columns String.
     invalid: per watched numeric column, a boolean array of type failures.
-    hold: int64, the watermark's bound while the row is taken in (int64 max: none).
-    rows_in_chunks: how many rows of each chunk, in order.
-    locate(row) gives the file, the offset and the raw text.
     """
 
     time: NDArray[np.int64]
@@ -112,3 +109,13 @@ class TypedRows:
     keys: NDArray[np.uint64]
     frame: pl.DataFrame
     invalid: Mapping[str, NDArray[np.bool_]]
+
+    def take(self, mask: NDArray[np.bool_]) -> "TypedRows":
+        """Return the rows where the mask holds."""
+        return TypedRows(
+            self.time[mask],
+            None if self.ids is None else self.ids[mask],
+            self.keys[mask],
+            self.frame.filter(pl.Series(mask)),
+            {name: failed[mask] for name, failed in self.invalid.items()},
+        )

@@ -4,20 +4,21 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 
-import structlog
-
 from exporters.catalog import Histogram
 from monitor.clock import Clock
 from monitor.core.closing import Closed, Judge, close_until
+from monitor.core.learning import learned
 from monitor.core.outbox import Note
-from monitor.core.pipeline import Context, take_in
-from monitor.core.plan import Plan
+from monitor.core.pipeline import Context, Taken, take_in
+from monitor.core.plan import Plan, known_columns
 from monitor.core.policy import Phase, Transition
 from monitor.core.profiles import Run
 from monitor.core.schema import Schema
 from monitor.core.state import Changes, ModelState
 from monitor.core.windows import NEVER
 from monitor.errors import StoreUnavailableError
+from monitor.logs import logger
+from monitor.references import watched
 from monitor.sources.base import Source
 from monitor.types import Batch, Decoded, Position, Reject
 
@@ -57,8 +58,10 @@ class Worker:
         self.state = state
         self.evaluation = Histogram()
         self._judge = judge
+        self._watched = watched(schema)
+        self._known = known_columns(plan.model)
         self._heard = 0.0
-        self._log = structlog.get_logger("driftd.worker").bind(model=plan.name)
+        self._log = logger("worker", model=plan.name)
 
     def drain(self, tools: Tools, source: Source, decode: Decode, stop: Callable[[], bool]) -> int:
         """Take in all that a source has; returns how many batches. Stops between batches when asked.
@@ -90,8 +93,7 @@ class Worker:
         context = Context(self.plan, self.schema, tools.now_us() + FUTURE, tools.run)
         taken = take_in(context, self.state, read.batch, read.decoded)
         watermark = taken.state.book.progress.watermark(self.plan.lateness)
-        closed = self._close(tools, taken.state, watermark)
-        self._commit(tools, taken.changes, taken.rejects, closed)
+        self._close(tools, taken.state, watermark, taken)
 
     def close_idle(self, tools: Tools) -> bool:
         """Close the last window of a silent log: after `lateness` without rows, once its time is over."""
@@ -113,16 +115,20 @@ class Worker:
         progress = self.state.book.progress
         moved = replace(progress, frontier=max(progress.frontier, watermark + self.plan.lateness))
         state = replace(self.state, book=replace(self.state.book, progress=moved))
-        closed = self._close(tools, state, watermark)
-        self._commit(tools, {}, (), closed)
+        self._close(tools, state, watermark, Taken(state, {}))
         return True
 
-    def _close(self, tools: Tools, state: ModelState, watermark: int) -> Closed:
+    def _close(self, tools: Tools, state: ModelState, watermark: int, taken: Taken) -> None:
+        changes = dict(taken.changes)
+        until = state.book.learn_until
+        if not state.baselines and until is not None and watermark >= until:
+            state, learnt = learned(state, self._watched, self._known, tools.run)
+            changes |= learnt
         began = tools.clock.monotonic()
         closed = close_until(self.plan, self._judge, state, watermark)
         if closed.state is not state:
             self.evaluation = self.evaluation.observed(tools.clock.monotonic() - began)
-        return closed
+        self._commit(tools, changes, taken.rejects, closed)
 
     def _commit(self, tools: Tools, changes: Changes, rejects: Sequence[Reject], closed: Closed) -> None:
         tools.commit(self.plan.name, {**changes, **closed.changes}, rejects, closed.notes)

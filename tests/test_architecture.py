@@ -31,6 +31,7 @@ NAMED_IN = {
     "pydantic": {"monitor/config.py"},
     "click": {"monitor/cli.py"},
     "prometheus_client": {"exporters/prometheus.py"},
+    "httpcore2": {"exporters/webhook.py", "exporters/bounded.py"},  # the request, and the bounds of its stream
     "standardwebhooks": {"exporters/webhook.py", "monitor/receiver.py"},  # one signs, the other verifies
 }
 """Libraries whose file is decided; every other one is named in any one file."""

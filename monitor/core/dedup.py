@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.windows import distinct
+
 Hashes = NDArray[np.uint64]
 Ints = NDArray[np.int64]
 Run = tuple[int, Hashes]
@@ -90,8 +92,9 @@ def _seen(known: OpenIds, window: int, ids: Hashes) -> Ints:
 def added(known: OpenIds, ids: Hashes, row_starts: Ints) -> tuple[RunChange, ...]:
     """Return how the runs change when these rows are stored: one new run per window, small ones merged in."""
     changes = []
-    for start in np.unique(row_starts).tolist():
-        fresh = np.sort(ids[row_starts == start])
+    present = distinct(row_starts)
+    for start in present:
+        fresh = np.sort(ids[row_starts == start] if len(present) > 1 else ids)
         runs = list(known.runs.get(start, ()))
         number = runs[-1][0] + 1 if runs else 0
         gone = []

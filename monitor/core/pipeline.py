@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from detectors.profile import Grid, empty, merge
 from monitor.config import TimeUnit
 from monitor.core import dedup, windows
+from monitor.core.learning import end_of_learning, hold
 from monitor.core.plan import Plan, known_columns
 from monitor.core.profiles import ALL, GroupKey, Rows, Run, profile_rows
 from monitor.core.reference import Baseline
@@ -58,6 +59,7 @@ class _Tally:
     rejects: list[Reject] = field(default_factory=list)
     runs: Changes = field(default_factory=dict)
     touched: set[GroupKey] = field(default_factory=set)
+    held: list[Rows] = field(default_factory=list)
 
     def count(self, source: str, what: str, n: int, reason: str = "") -> None:
         if n:
@@ -72,6 +74,9 @@ def take_in(context: Context, state: ModelState, batch: Batch, decoded: Sequence
     _reject(tally, batch.source, batch.rejects, received=len(batch.rejects))
     for chunk, columns in zip(batch.chunks, decoded, strict=True):
         _take_chunk(context, tally, batch.source, chunk, columns)
+    if tally.held:
+        tally.state, held = hold(tally.state, tally.held)
+        tally.runs |= held
     before = state.positions.get(batch.source, Position())
     after = replace(
         tally.state,
@@ -124,18 +129,32 @@ def _store_rows(
 ) -> None:
     plan = context.plan
     starts = windows.starts(rows.time, plan.window)
-    late = windows.late(rows.time, frontiers, plan.window, plan.lateness)
-    tally.count(source, "late", int(late.sum()))
-    kept = np.flatnonzero(~late)
-    if rows.ids is not None and plan.model.deduplicate and len(kept):
-        watermarks = frontiers[kept] - plan.lateness
-        repeated = dedup.duplicates(tally.state.ids, plan.window, rows.ids[kept], starts[kept], watermarks)
-        tally.count(source, "duplicate", int(repeated.sum()))
-        kept = kept[~repeated]
-        _remember(tally, rows.ids[kept], starts[kept])
-    tally.count(source, "stored", len(kept))
-    counted = Rows(starts, rows.keys, rows.frame, rows.invalid)
-    _profile(context, tally, counted if len(kept) == len(starts) else counted.take(kept))
+    late = windows.late(starts, frontiers, plan.window, plan.lateness)
+    tally.count(source, "late", int(np.count_nonzero(late)))
+    rows = replace(rows, time=starts)
+    if late.any():
+        rows, frontiers = rows.take(~late), frontiers[~late]
+    if rows.ids is not None and plan.model.deduplicate and len(rows.time):
+        watermarks = frontiers - plan.lateness
+        repeated = dedup.duplicates(tally.state.ids, plan.window, rows.ids, rows.time, watermarks)
+        tally.count(source, "duplicate", int(np.count_nonzero(repeated)))
+        if repeated.any():
+            rows = rows.take(~repeated)
+        if rows.ids is not None:
+            _remember(tally, rows.ids, rows.time)
+    tally.count(source, "stored", len(rows.time))
+    counted = Rows(rows.time, rows.keys, rows.frame, rows.invalid)
+    if plan.first and not tally.state.baselines and len(rows.time):
+        _hold(plan, tally, counted)
+    _profile(context, tally, counted)
+
+
+def _hold(plan: Plan, tally: _Tally, rows: Rows) -> None:
+    book = tally.state.book
+    if book.learn_until is None:
+        until = end_of_learning(int(rows.start[0]), plan.first, plan.window)
+        tally.state = replace(tally.state, book=replace(book, learn_until=until))
+    tally.held.append(rows)
 
 
 def _remember(tally: _Tally, ids: NDArray[np.uint64], starts: NDArray[np.int64]) -> None:
@@ -157,6 +176,9 @@ def _profile(context: Context, tally: _Tally, rows: Rows) -> None:
 
 
 def _by_baseline(state: ModelState, rows: Rows) -> Iterator[tuple[Baseline | None, Rows]]:
+    if not len(rows.start) or not state.baselines or state.baselines[-1].since <= rows.start.min():
+        yield state.newest_baseline, rows
+        return
     places = np.searchsorted([b.since for b in state.baselines], rows.start, side="right")
     for place in np.unique(places).tolist():
         chosen = np.flatnonzero(places == place)
@@ -171,7 +193,7 @@ def _note_unknown(context: Context, tally: _Tally, rows: TypedRows, columns: fro
     if not unknown:
         return
     book = tally.state.book
-    touched = np.unique(windows.starts(rows.time, context.plan.window)).tolist()
+    touched = windows.distinct(windows.starts(rows.time, context.plan.window))
     noted = {s: _capped(book.unknown.get(s, frozenset()) | unknown) for s in touched}
     tally.state = replace(tally.state, book=replace(book, unknown={**book.unknown, **noted}))
 

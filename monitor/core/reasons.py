@@ -6,6 +6,8 @@ from enum import StrEnum
 class Reason(StrEnum):
     """The first thing found wrong with a row; the order below is the order of the checks."""
 
+    UNREADABLE_FILE = "unreadable_file"
+    CORRUPT_COMPRESSION = "corrupt_compression"
     LINE_TOO_LONG = "line_too_long"
     NUL_BYTES = "nul_bytes"
     INVALID_UTF8 = "invalid_utf8"

@@ -49,6 +49,11 @@ class Baseline:
         """How many rows the reference has."""
         return self.profiles[ALL].rows
 
+    @property
+    def from_log(self) -> bool:
+        """Whether a part of the log was made the reference, which no file's name can tell to be outdated."""
+        return self.origin.startswith("log ")
+
     @cached_property
     def _content(self) -> bytes:
         head = {

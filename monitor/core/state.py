@@ -5,7 +5,7 @@ A commit is a set of entries to put (bytes) or to delete (None), written in one 
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,16 @@ from monitor.config import TimeUnit
 from monitor.core.codec import dump_profile, load_profile
 from monitor.core.dedup import OpenIds, RunChange
 from monitor.core.policy import Phase, Trip, TripKey
-from monitor.core.profiles import GroupKey
+from monitor.core.profiles import GroupKey, Rows
 from monitor.core.reference import Baseline
+from monitor.core.segments import load_rows
 from monitor.core.windows import Progress
 from monitor.types import Position
 
 EntryKey = tuple[str, str, str]
 Changes = dict[EntryKey, bytes | None]
+TRIP_FIELDS = tuple(f.name for f in fields(Trip))
+VERDICT_FIELDS = tuple(f.name for f in fields(Verdict))
 HISTORY = 168
 """Closed windows whose row counts are remembered per version and segment."""
 
@@ -32,7 +35,8 @@ class Book:
     """The small numbers of one model.
 
     counts: (source, what, reason) -> rows; units: source -> the timestamp unit found; unknown: open window
-    start -> column names nobody configured; last_closed: start of the newest closed window.
+    start -> column names nobody configured; last_closed: start of the newest closed window; learn_until:
+    end of the log's part that becomes the reference, None when a file is the reference.
     """
 
     progress: Progress = field(default_factory=Progress)
@@ -41,6 +45,7 @@ class Book:
     unknown: Mapping[int, frozenset[str]] = field(default_factory=dict)
     last_closed: int | None = None
     windows_closed: int = 0
+    learn_until: int | None = None
 
     def counted(self, changes: Mapping[tuple[str, str, str], int]) -> "Book":
         """Add to the counts."""
@@ -67,7 +72,7 @@ class ModelState:
     volumes: Mapping[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
     baselines: tuple[Baseline, ...] = ()
     retrain: Mapping[str, str] = field(default_factory=dict)
-    segments: Mapping[str, int] = field(default_factory=dict)
+    learning: Mapping[int, Rows] = field(default_factory=dict)
 
     def baseline_at(self, start: int) -> Baseline | None:
         """Return the reference that windows starting at `start` are judged by."""
@@ -95,6 +100,7 @@ def dump_book(book: Book) -> bytes:
         "unknown": [[start, sorted(names)] for start, names in sorted(book.unknown.items())],
         "last_closed": book.last_closed,
         "windows_closed": book.windows_closed,
+        "learn_until": book.learn_until,
     }
     return json.dumps(document, separators=(",", ":")).encode()
 
@@ -109,12 +115,16 @@ def load_book(data: bytes) -> Book:
         {start: frozenset(names) for start, names in document["unknown"]},
         document["last_closed"],
         document["windows_closed"],
+        document["learn_until"],
     )
 
 
 def dump_trip(trip: Trip) -> bytes:
     """Write a trip as JSON."""
-    return json.dumps(asdict(trip), separators=(",", ":")).encode()
+    verdict = trip.verdict
+    item = {name: getattr(trip, name) for name in TRIP_FIELDS}
+    item["verdict"] = {name: getattr(verdict, name) for name in VERDICT_FIELDS} if verdict else None
+    return json.dumps(item, separators=(",", ":")).encode()
 
 
 def load_trip(data: bytes) -> Trip:
@@ -187,7 +197,7 @@ def load_model(model: str, entries: Mapping[EntryKey, bytes]) -> ModelState:
             sorted((Baseline.load(v) for v in spaces.get("baseline", {}).values()), key=lambda b: b.number)
         ),
         {k: v.decode() for k, v in spaces.get("retrain", {}).items()},
-        {k: int(v) for k, v in spaces.get("learning", {}).items()},
+        {json.loads(k)[0]: load_rows(v) for k, v in spaces.get("learning", {}).items()},
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 NEVER = int(np.iinfo(np.int64).min)
+FEW_WINDOWS = 16
 NO_HOLD = int(np.iinfo(np.int64).max)
 
 
@@ -40,9 +41,24 @@ def advance(progress: Progress, time: Ints, hold: int | None) -> tuple[Ints, Pro
 
 def starts(time: Ints, window: int) -> Ints:
     """Return the start of each row's tumbling window, aligned to 1970-01-01T00:00:00Z."""
-    return time // window * window
+    if not len(time):
+        return time
+    first, last = int(time.min()) // window, int(time.max()) // window
+    if last - first > FEW_WINDOWS:
+        return time // window * window
+    found = np.full(len(time), first * window, np.int64)  # comparing is cheaper than dividing 64-bit integers
+    for number in range(first + 1, last + 1):
+        found[time >= number * window] = number * window
+    return found
 
 
-def late(time: Ints, frontiers: Ints, window: int, lateness: int) -> NDArray[np.bool_]:
-    """Tell which rows came after their window was over."""
-    return starts(time, window) + window <= frontiers - lateness
+def late(row_starts: Ints, frontiers: Ints, window: int, lateness: int) -> NDArray[np.bool_]:
+    """Tell which rows came after their window was over; row_starts as from `starts`."""
+    return row_starts <= frontiers - (lateness + window)
+
+
+def distinct(row_starts: Ints) -> list[int]:
+    """Return the different window starts, ascending."""
+    changes = row_starts[1:] != row_starts[:-1]
+    heads = row_starts[np.flatnonzero(np.concatenate([[True], changes]))] if len(row_starts) else row_starts
+    return sorted(set(heads.tolist()))

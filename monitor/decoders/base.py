@@ -144,13 +144,18 @@ def assemble(
     present = [c for c in frame.get_columns() if c.name in seen or c.null_count() < height]
     columns, invalid = numbers_of(present, numeric)
     return Decoded(
-        frame=pl.DataFrame(columns) if columns else pl.DataFrame(height=height),
+        frame=table(columns, height),
         received=height + len(bad),
         locate=Located(lines, good_lines(lines, bad) if bad else None),
         columns=frozenset(seen) | {c.name for c in present},
         rejects=tuple(lines.reject(line, bad[line]) for line in sorted(bad)),
         invalid=invalid,
     )
+
+
+def table(columns: Sequence[pl.Series], height: int) -> pl.DataFrame:
+    """Return the columns as a frame that keeps its height when there is none."""
+    return pl.DataFrame(columns) if columns else pl.DataFrame(height=height)
 
 
 def numbers_of(

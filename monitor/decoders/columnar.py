@@ -5,7 +5,7 @@ import json
 import polars as pl
 
 from monitor.core.values import Mask, read_text
-from monitor.decoders.base import numbers_of
+from monitor.decoders.base import numbers_of, table
 from monitor.types import REJECT_TEXT, Chunk, Decoded, Wanted
 
 
@@ -23,7 +23,7 @@ def decode_frame(chunk: Chunk, frame: pl.DataFrame, wanted: Wanted) -> Decoded:
             failures |= {} if failed is None else {column.name: failed}
     columns, invalid = numbers_of(texts, numeric)
     return Decoded(
-        frame=pl.DataFrame(columns) if columns else pl.DataFrame(height=frame.height),
+        frame=table(columns, frame.height),
         received=frame.height,
         locate=lambda row: (chunk.offset + row, _show(frame, row)),
         columns=frozenset(frame.columns),

@@ -15,7 +15,7 @@ import polars as pl
 
 from monitor.core.reasons import Reason
 from monitor.core.values import Mask, absent
-from monitor.decoders.base import Ints, Lines, assemble, good_lines, is_utf8
+from monitor.decoders.base import Ints, Lines, assemble, good_lines, is_utf8, table
 from monitor.errors import POLARS_FAILURES
 from monitor.types import Chunk, Decoded, Wanted
 
@@ -38,7 +38,7 @@ def decode_csv(chunk: Chunk, data: bytes, wanted: Wanted) -> Decoded:
     good = good_lines(lines, bad)
     frame = _parse(lines.join(good), len(good), columns)
     if frame is None:
-        frame = _read_one_by_one(lines, good, columns)
+        frame = _read_one_by_one(lines, good, columns, bad)
     return assemble(lines, frame, wanted.numeric - wanted.text, frozenset(filter(None, names)), bad)
 
 
@@ -84,6 +84,9 @@ def _faults(lines: Lines, width: int) -> Iterator[tuple[Mask, Reason]]:
     if len(quotes):
         yield lines.count(misplaced) > 0, Reason.MISPLACED_QUOTES
         yield lines.count(quotes) % 2 == 1, Reason.UNBALANCED_QUOTES
+    if BOM_UTF8 in lines.data:
+        marked = [lines.data.startswith(BOM_UTF8, start) for start in lines.spans[0].tolist()]
+        yield np.array(marked), Reason.BYTE_ORDER_MARK
     if not is_utf8(lines.data):
         yield np.array([not is_utf8(lines.raw(line)) for line in range(len(lines))]), Reason.INVALID_UTF8
     if b"\0" in lines.data:
@@ -104,7 +107,7 @@ def _well_placed(lines: Lines, quotes: Ints, opening: Mask) -> Mask:
 
 def _parse(data: bytes, height: int, columns: Columns) -> pl.DataFrame | None:
     if not height or not columns:
-        return pl.DataFrame([absent(name, pl.String, height) for name in columns.values()], height=height)
+        return table([absent(name, pl.String, height) for name in columns.values()], height)
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").removesuffix(b"\r")
     try:
@@ -123,9 +126,15 @@ def _without_empty(column: pl.Series) -> pl.Series:
     return column.set(empty, None) if empty.any() else column
 
 
-def _read_one_by_one(lines: Lines, good: Ints, columns: Columns) -> pl.DataFrame:
-    """Parse with the standard library, should Polars see the lines in another way than we do."""
-    rows = [next(csv.reader([lines.raw(line).decode()], strict=True)) for line in good.tolist()]
-    return pl.DataFrame(
-        [pl.Series(name, [row[i] or None for row in rows], dtype=pl.String) for i, name in columns.items()]
+def _read_one_by_one(lines: Lines, good: Ints, columns: Columns, bad: dict[int, Reason]) -> pl.DataFrame:
+    """Parse with the standard library, should Polars fail after all; adds what it cannot read to `bad`."""
+    rows: list[list[str]] = []
+    for line in good.tolist():
+        try:
+            rows.append(next(csv.reader([lines.raw(line).decode()], strict=True)))
+        except csv.Error:
+            bad[line] = Reason.UNREADABLE
+    named = columns.items()
+    return table(
+        [pl.Series(name, [row[i] or None for row in rows], pl.String) for i, name in named], len(rows)
     )

@@ -122,7 +122,8 @@ def _judge(raw: bytes, columns: Columns) -> bytes | Reason:
             return Reason.NOT_AN_OBJECT
         return json.dumps({key: _writable(found[key]) for key in columns if key in found}).encode()
     except RecursionError:  # Polars reads a little deeper, and its word counts
-        return raw if _parse(raw, columns) is not None else Reason.TOO_DEEP
+        quoted = quote_tokens(raw)
+        return quoted if _parse(quoted, columns) is not None else Reason.TOO_DEEP
     except ValueError as error:
         return _diagnose(raw, error)
 
@@ -142,18 +143,19 @@ def _integer(digits: str) -> int | float:
 
 
 def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return dict(reversed(pairs))
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        found.setdefault(key, value)
+    return found
 
 
 def _writable(value: object) -> object:
+    """Return the value with NaN and infinities in quotes, as `quote_tokens` puts them."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, dict | list):
-        try:
-            json.dumps(value, allow_nan=False)
-        except ValueError:
-            return json.dumps(value, ensure_ascii=False)
-    return value
+    if isinstance(value, dict):
+        return {key: _writable(inner) for key, inner in value.items()}
+    return [_writable(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _sample_keys(data: bytes) -> frozenset[str]:

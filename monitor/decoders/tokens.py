@@ -10,7 +10,8 @@ Ints = NDArray[np.int64]
 def quote_tokens(data: bytes) -> bytes:
     r"""Put quotes around the NaN, Infinity and -Infinity that stand as the value of a key.
 
-    A token counts when before it come: a byte other than \ : , [ { or white space, a double quote, a colon, at most one space.
+    A token counts when before it come: a byte other than \ : , [ { or white space, a double quote, a colon,
+    and at most one space.
 
     Why this never changes the text of a string: in JSON a double quote opens a string, closes one, or
     is escaped inside one. An escaped quote has a backslash before it, which is excluded. An opening quote
@@ -20,23 +21,22 @@ def quote_tokens(data: bytes) -> bytes:
     before it already, and what stands before it is left as it is.
     """
     array = np.frombuffer(data, np.uint8)
-    starts, ends = (
-        np.concatenate(part) for part in zip(_find(array, b"NaN"), _find(array, b"Infinity"), strict=True)
-    )
-    if not len(starts):
+    nans, infinities = _find(array, b"NaN"), _find(array, b"Infinity")
+    if not len(nans) and not len(infinities):
         return data
-    starts = starts - (array[np.maximum(starts - 1, 0)] == ord("-"))
+    signed = infinities - (array[np.maximum(infinities - 1, 0)] == ord("-"))
+    starts = np.concatenate([nans, signed])
+    ends = np.concatenate([nans + len("NaN"), infinities + len("Infinity")])
     colon = starts - 1 - (array[np.maximum(starts - 1, 0)] == ord(" "))
-    before = array[np.maximum(np.stack([colon, colon - 1, colon - 2]), 0)]
-    value = (colon > 1) & (before[0] == ord(":")) & (before[1] == ord('"'))
-    value &= ~np.isin(before[2], list(b"\\:,[{ \t\r\n"))
-    places = np.concatenate([starts[value], ends[value]])
-    return np.insert(array, places, ord('"')).tobytes()
+    letter, quote, mark = (array[np.maximum(colon - back, 0)] for back in (2, 1, 0))
+    value = (mark == ord(":")) & (quote == ord('"')) & ~np.isin(letter, list(b"\\:,[{ \t\r\n"))
+    value &= colon > 1
+    return np.insert(array, np.concatenate([starts[value], ends[value]]), ord('"')).tobytes()
 
 
-def _find(array: Bytes, word: bytes) -> tuple[Ints, Ints]:
-    """Return where the word starts and ends."""
+def _find(array: Bytes, word: bytes) -> Ints:
+    """Return where the word starts."""
     starts = np.flatnonzero(array[: max(len(array) - len(word) + 1, 0)] == word[0])
     for place, letter in enumerate(word[1:], 1):
         starts = starts[array[starts + place] == letter]
-    return starts, starts + len(word)
+    return starts

@@ -60,13 +60,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file seen in this poll. `growing` files may be appended to, others are finished ones."""
+    """A file seen in this poll. `growing` files may be appended to, others are finished ones.
+
+    named: the glob finds it; else it is only still open, renamed or deleted.
+    """
 
     path: str
     id: FileId
     size: int
     mtime: int
     growing: bool
+    named: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +93,13 @@ class Matching:
     """Entries brought up to date with the files found.
 
     keys: the entry of each file. copies: files that hold what another, living file holds, left alone, with
-    that file's entry. truncations: files cut back in place. fresh: files that start at their first byte.
+    that file's entry. truncations: files cut back in place.
     """
 
     entries: dict[str, Entry]
     keys: dict[FileId, str] = field(default_factory=dict)
     copies: dict[FileId, str] = field(default_factory=dict)
     truncations: int = 0
-    fresh: set[FileId] = field(default_factory=set)
 
 
 def decode_position(position: Position) -> dict[str, Entry]:
@@ -119,12 +122,14 @@ class Matcher:
         unchanged: Mapping[FileId, str],
         copies: Mapping[FileId, str],
     ) -> None:
+        self._before = entries
         self._result = Matching(dict(entries))
         self._entries = self._result.entries
         self._head = head
         self._unchanged = unchanged
         self._copies = copies
         self._owner: dict[str, Found] = {}
+        self._prints: dict[int, dict[str, str]] = {}
         self._by_id = {(e.dev, e.inode): key for key, e in entries.items() if e.inode}
 
     def match(self, found: Sequence[Found], failed: Callable[[Found, OSError], None]) -> Matching:
@@ -141,9 +146,10 @@ class Matcher:
             if head is not None:
                 strangers.append((file, head))
         lost = self._detach([file for file, _ in strangers])
-        index = self._index() if strangers else {}
+        if strangers:
+            self._index_all()
         for file, head in strangers:
-            if not self._inherit(file, head, index):
+            if not self._inherit(file, head):
                 self._begin(file, head, lost.get(file.id))
         self._forget()
         return self._result
@@ -163,6 +169,7 @@ class Matcher:
             self._claim(key, file, None)
             return None
         key = self._by_id.get(file.id)
+        key = None if key in self._owner else key
         if key is not None:
             self._owner[key] = file  # stands while the head cannot be read: an unreadable file is not gone
         head = self._head(file)
@@ -187,34 +194,45 @@ class Matcher:
         lost: dict[FileId, Entry] = {}
         for file in strangers:
             key = self._by_id.get(file.id)
-            if key is not None and key not in self._owner:
-                lost[file.id] = self._entries[key]
+            if key is None:
+                continue
+            lost[file.id] = self._before[key]
+            if key not in self._owner:
                 self._entries[key] = replace(self._entries[key], dev=0, inode=0)
         return lost
 
-    def _index(self) -> dict[int, dict[str, str]]:
+    def _index_all(self) -> None:
         """Group entries by fingerprint; of equal ones a free entry wins, then the newest."""
-        index: dict[int, dict[str, str]] = {}
-        ranked = sorted(self._entries.items(), key=lambda item: (item[0] not in self._owner, item[1].seq))
-        for key, entry in ranked:
-            if entry.fp_len:
-                index.setdefault(entry.fp_len, {})[entry.fingerprint] = key
-        return dict(sorted(index.items(), reverse=True))
+        for key in sorted(self._entries, key=lambda key: (key not in self._owner, self._entries[key].seq)):
+            self._index(key)
 
-    def _inherit(self, file: Found, head: Head, index: Mapping[int, Mapping[str, str]]) -> bool:
+    def _index(self, key: str) -> None:
+        entry = self._entries[key]
+        if entry.fp_len:
+            self._prints.setdefault(entry.fp_len, {})[entry.fingerprint] = key
+
+    def _inherit(self, file: Found, head: Head) -> bool:
         """Continue content known from elsewhere; False when the content is new."""
-        for length, keys in index.items():
+        for length, keys in sorted(self._prints.items(), reverse=True):
             key = keys.get(head.fingerprint(length)) if length <= len(head.content) else None
-            if key is None:
-                continue
+            if key is None or key == self._by_id.get(file.id):
+                continue  # a file cut back and begun anew with the same lines is no copy of itself
             owner = self._owner.get(key)
-            if owner is None and _reaches(self._entries[key], file):
+            if owner is None:
+                self._shorten(key, file)
                 self._claim(key, file, head)
+                self._index(key)
                 return True
             if owner is not None and (length >= FULL or _is_archive_of(file, owner)):
                 self._result.copies[file.id] = key
                 return True
         return False
+
+    def _shorten(self, key: str, file: Found) -> None:
+        """Move an entry back to the end of a copy that was made before the last lines were read."""
+        entry = self._entries[key]
+        if file.growing and file.size < entry.offset:
+            self._entries[key] = replace(entry, offset=file.size)
 
     def _begin(self, file: Found, head: Head, lost: Entry | None) -> None:
         """Start a file at its first byte."""
@@ -225,7 +243,7 @@ class Matcher:
         self._entries[key] = entry
         self._owner[key] = file
         self._result.keys[file.id] = key
-        self._result.fresh.add(file.id)
+        self._index(key)
         if lost is not None and lost.path == file.path and file.growing:
             self._result.truncations += 1
 
@@ -237,15 +255,11 @@ class Matcher:
                 del self._entries[key]
 
 
-def _reaches(entry: Entry, file: Found) -> bool:
-    """Tell whether a file can be as long as what was read of it; only plain text shows its length."""
-    return not file.growing or file.size >= entry.offset
-
-
 def _is_same(entry: Entry, file: Found, head: Head) -> bool:
-    return _reaches(entry, file) and head.starts_as(entry)
+    """Tell whether a known inode still holds what the entry knows; only plain text shows its length."""
+    return (not file.growing or file.size >= entry.offset) and head.starts_as(entry)
 
 
 def _is_archive_of(file: Found, original: Found) -> bool:
-    """Tell whether `file` is named as the compressed form of `original`, which is still being made."""
-    return any(file.path == original.path + ending for ending in COMPRESSED)
+    """Tell whether `file` takes the place of `original`: it is its compressed form, or what is left of it."""
+    return not original.named or any(file.path == original.path + ending for ending in COMPRESSED)

@@ -207,7 +207,7 @@ class LineReader:
         if not isinstance(self._stream, PlainStream):
             return None
         stat = os.fstat(self._stream.descriptor)
-        return replace(self._found, size=stat.st_size, mtime=stat.st_mtime_ns)
+        return replace(self._found, size=stat.st_size, mtime=stat.st_mtime_ns, named=False)
 
     def close(self) -> None:
         """Close the stream."""

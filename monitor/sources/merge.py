@@ -98,7 +98,8 @@ class Merge:
             unread = [file for file in files if file.pending]
             first = min(waiting, key=self._order) if len(unread) > 1 else waiting[0]
             others = [file for file in unread if file is not first]
-            if self._room.empty or self._is_overtaken(first, others):
+            # A file of this batch that goes on earlier must come first, in the next batch.
+            if self._room.empty or not self._is_first(first, [file for file in others if file.taken]):
                 break
             self._take_from(first, others, share)
 
@@ -127,20 +128,15 @@ class Merge:
     def _earliest(self, files: list[Unread]) -> Micros | None:
         return min((at for file in files if (at := self._frontier(file)) is not None), default=None)
 
-    def _is_overtaken(self, first: Unread, others: list[Unread]) -> bool:
-        """Tell whether a file already in the batch goes on earlier: its turn comes in the next batch."""
-        earliest = self._earliest([file for file in others if file.taken])
-        if earliest is None:
-            return False
-        own = self._frontier(first)
-        return own is not None and earliest < own
+    def _is_first(self, file: Unread, others: list[Unread]) -> bool:
+        return all(self._order(file) <= self._order(other) for other in others)
 
     def _take_from(self, file: Unread, others: list[Unread], share: Room) -> None:
         """Take a share from a file, and more as long as it stays the earliest."""
         file.taken = True
         file.hold = self._earliest(others)
         while self._take_once(file, share) and not self._room.empty:
-            if others and not self._stays_first(file):
+            if not self._is_first(file, others):
                 break
         chunk = file.chunk()
         if chunk is not None:
@@ -148,10 +144,10 @@ class Merge:
 
     def _take_once(self, file: Unread, share: Room) -> bool:
         """Take one share; False when the file has no more to give to this batch."""
-        # Slices of a columnar file follow its row groups: cutting them finer decodes groups twice.
-        rows = self._room.rows if file.open().columnar else min(self._room.rows, share.rows)
         before = file.offset
         try:
+            # Slices of a columnar file follow its row groups: cutting them finer decodes groups twice.
+            rows = self._room.rows if file.open().columnar else min(self._room.rows, share.rows)
             taken = file.take(Room(rows, min(self._room.bytes, share.bytes), must=self._room.must))
         except OSError as error:
             file.fail(error)
@@ -164,7 +160,3 @@ class Merge:
             self._room = Room(self._room.rows - taken.rows, self._room.bytes - size)
         file.look()
         return file.pending and file.offset > before
-
-    def _stays_first(self, file: Unread) -> bool:
-        own = self._frontier(file)
-        return own is not None and (file.hold is None or own <= file.hold)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporters.base import Delivered, Delivery, Reason, Refused, Retry
@@ -82,7 +82,6 @@ def test_a_request_does_not_depend_on_the_order_of_what_fires(
     assert one == other
 
 
-@settings(max_examples=200)
 @given(rules, closes)
 def test_cooldown_weekly_cap_and_one_request_per_episode_hold(
     rule: Rule, closes: list[tuple[int, list[Firing]]]

@@ -1,0 +1,122 @@
+"""`driftd baseline`: a new reference from a part of the log, and the list of those stored."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from monitor.config import Config, Model
+from monitor.core.plan import Plan
+from monitor.core.reference import Baseline, build
+from monitor.core.schema import Schema, type_rows
+from monitor.core.state import ModelState, load_model
+from monitor.decoders.plain import decode
+from monitor.errors import DriftdError, ReferenceUnusableError
+from monitor.facts import source_names
+from monitor.gathering import Gathered
+from monitor.models import adopt, open_source
+from monitor.references import read_frame, schema_of, watched
+from monitor.store.sqlite import SqliteStore
+from monitor.types import Position
+from monitor.worker import ROWS
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of event time: [begin, end), microseconds, and how it was written."""
+
+    begin: int
+    end: int
+    text: str
+
+    @classmethod
+    def of(cls, begin: str, end: str) -> "Span":
+        """Read two ISO-8601 times; zone-less is UTC."""
+        span = cls(_micros(begin), _micros(end), f"{begin} to {end}")
+        if span.begin >= span.end:
+            raise DriftdError(f"--from {begin} is not before --to {end}; give an earlier start")
+        return span
+
+
+def _micros(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise DriftdError(
+            f'"{text}" is not a time; write it like 2026-01-31 or 2026-01-31T12:00:00Z'
+        ) from error
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH) // timedelta(microseconds=1)
+
+
+def make_baseline(config: Config, name: str, span: Span) -> str:
+    """Read the log's span, store it as the model's newest reference; returns what to tell the user."""
+    model = next((m for m in config.models if m.name == name), None)
+    if model is None:
+        known = ", ".join(m.name for m in config.models)
+        raise DriftdError(f'there is no model "{name}"; the configuration has {known}')
+    store = SqliteStore(config.daemon.state)
+    try:
+        state = load_model(name, store.load())
+        schema = _schema(model, state)
+        fresh = _gather(config, model, schema, span)
+        after = adopt(Plan.of(model), state, fresh)
+        added = after.baselines[-1]
+        store.commit({("baseline", name, str(added.number)): added.dump()})
+    finally:
+        store.close()
+    return f"{name}: reference {added.number} stored, {added.rows:,} rows, {added.hash}, from {span.text}"
+
+
+def _schema(model: Model, state: ModelState) -> Schema:
+    path = model.reference.path
+    stored = state.newest_baseline
+    frame = read_frame(path) if path is not None and stored is None and model.features is None else None
+    return schema_of(model, frame, stored)
+
+
+def _gather(config: Config, model: Model, schema: Schema, span: Span) -> Baseline:
+    gathered = Gathered(span.begin, span.end)
+    for name, source in zip(source_names(Plan.of(model)), model.sources, strict=True):
+        reader = open_source(config, schema, name, source)
+        position = Position()
+        units = schema.columns.timestamp_unit
+        while (batch := reader.poll(position, ROWS)) is not None:
+            position = batch.position
+            for chunk in batch.chunks:
+                decoded = decode(chunk, schema.wanted, source.format)
+                typed, _ = type_rows(schema, chunk, decoded, units, span.end)
+                gathered.add(typed, decoded.columns)
+        reader.close()
+    rows = gathered.rows()
+    if rows is None:
+        raise ReferenceUnusableError(
+            f"{model.name}: the log has no rows from {span.text}; choose another span"
+        )
+    return build(rows, watched(schema), f"log {span.text}", frozenset(gathered.columns))
+
+
+def list_baselines(config: Config) -> list[str]:
+    """Return a line for each stored reference, the newest of a model last."""
+    store = SqliteStore(config.daemon.state, read_only=True)
+    try:
+        entries = store.load()
+    finally:
+        store.close()
+    lines = []
+    for model in config.models:
+        stored = load_model(model.name, entries).baselines
+        lines += [_line(model.name, b, newest=b is stored[-1]) for b in stored]
+        if not stored:
+            lines.append(f"{model.name}: no reference stored yet")
+    return lines
+
+
+def _line(model: str, baseline: Baseline, *, newest: bool) -> str:
+    since = (
+        "the beginning" if baseline.since <= 0 else f"{EPOCH + timedelta(microseconds=baseline.since):%FT%TZ}"
+    )
+    mark = "  <- in force" if newest else ""
+    return (
+        f"{model}: {baseline.number}  {baseline.hash}  {baseline.rows:,} rows  "
+        f"for windows from {since}  {baseline.origin}{mark}"
+    )
