@@ -61,13 +61,13 @@ def wasserstein_bound(reference: NumericSummary, window: NumericSummary, unit: f
     Moving every row to its cell's place costs at most the mean displacement of each sample (triangle
     inequality). A reference row sits at the mean of its bin, so on average at most half the bin's width
     away; a window row at most the longer way from the place to the bin's ends; a row outside the grid at
-    most half the way from the grid to the sample's extreme.
+    most the way from the grid to the window's extreme. unit: the grid's standard deviation, not 0.
     """
     grid = window.grid
     left = np.array([grid.lo, *grid.edges])
     right = np.array([*grid.edges, grid.hi])
     places = np.array(grid.places)
-    outside = np.array([max(grid.lo - window.low, 0.0) / 2, max(window.high - grid.hi, 0.0) / 2])
+    outside = np.array([max(grid.lo - window.low, 0.0), max(window.high - grid.hi, 0.0)])
     far = np.concatenate([outside[:1], np.maximum(places - left, right - places), outside[1:]])
     half = (right - left) / 2
     return float(shares(reference.counts)[1:-1] @ half + shares(window.counts) @ far) / unit

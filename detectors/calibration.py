@@ -1,8 +1,9 @@
 """Thresholds at the window's real size: the null distribution of a statistic, by resampling.
 
 Three facts make it cheap enough to do while a window closes. A statistic divided by its power of
-(1/N + 1/M) hardly depends on N and M, so it is simulated where M is a power of two and interpolated between
-them, and N, which stays, is rounded a little (eight steps to the double). Features without a heavy value share one set of draws. And Wasserstein needs of these draws only |F - G|, times the feature's own distances
+(1/N + 1/M) hardly depends on N and M, so M is simulated at powers of two and interpolated between them,
+and N, which stays, is rounded to one of eight steps between these. Features without a heavy value share
+one set of draws. And Wasserstein needs of these draws only |F - G|, times the feature's own distances
 between cells. The draws are seeded from what is drawn, so a replay finds the same thresholds.
 """
 
@@ -80,7 +81,7 @@ class Calibrator:
         standard = (1.0 - part) * self._standard(row, null, (nearest, lower), level)
         if part:
             standard += part * self._standard(row, null, (nearest, 2 * lower), level)
-        return standard * noise(n, m) ** row.exponent
+        return float(standard * noise(n, m) ** row.exponent)
 
     def _standard(self, row: Statistic, null: Null, sizes: tuple[int, int], level: float) -> float:
         gaps = null.gaps if row.takes == "places" else None

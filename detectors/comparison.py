@@ -93,15 +93,16 @@ def compare_numeric(reference: NumericSummary, window: NumericSummary) -> Compar
 
     Rows outside the reference's range count as its extremes: how far out they are is known to no
     reference, so no threshold could be right (on Cauchy rows 100 times too many breaches), and one
-    absurd value would be a drift. The unit of distance is the reference's standard deviation.
+    absurd value would be a drift. The unit of distance is the reference's standard deviation. A constant
+    has none: there the distance is the share of the rows that left it.
     """
     grid = reference.grid
     return Comparison(
         reference.counts,
         window.counts,
         numeric_starts(reference.counts),
-        np.array([grid.lo, *grid.places, grid.hi]),
-        grid.sd,
+        np.array([grid.lo, *grid.places, grid.hi] if grid.sd > 0 else [-1.0, *[0.0] * grid.bins, 1.0]),
+        grid.sd if grid.sd > 0 else 1.0,
     )
 
 

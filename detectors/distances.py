@@ -202,6 +202,10 @@ def wasserstein(p: Counts, q: Counts, places: Floats, unit: float) -> Floats:
     the line. Theory of Probability and its Applications 18(4).
 
     """
+    return np.asarray(np.abs(cdf_difference(p, q)[..., :-1]) @ gaps(places, unit))
+
+
+def gaps(places: Floats, unit: float) -> Floats:
+    """Return the distance from each place to the next in units of `unit`, at most CEILING."""
     with np.errstate(over="ignore"):
-        moved = np.abs(cdf_difference(p, q)[..., :-1]) @ (np.diff(places) / unit)
-    return np.asarray(np.minimum(moved, CEILING))
+        return np.asarray(np.minimum(np.diff(places) / unit, CEILING))

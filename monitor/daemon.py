@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from apscheduler.executors.pool import ThreadPoolExecutor as PoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from exporters.base import Delivery, Notifier
 from exporters.catalog import Histogram, Sample
 from exporters.prometheus import render
 from exporters.webhook import Webhook
@@ -39,9 +39,6 @@ from monitor.store.base import Store
 from monitor.store.rejects import SPACE, RejectsFile
 from monitor.types import Reject
 from monitor.worker import Tools
-
-if TYPE_CHECKING:
-    from exporters.base import Delivery, Notifier
 
 THREADS = 2
 STOP_SECONDS = 8.0

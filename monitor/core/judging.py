@@ -89,7 +89,9 @@ class BudgetJudge:
         alarms = self._plan.model.alarms
         strict = Judgement(self.level(grid, groups), alarms.min_effect, alarms.min_rows)
         specs = self._specs(grid)
-        drift = [s for s in specs if s.detector in STATISTICS]
+        place = {f.name: i for i, f in enumerate(grid.features)}
+        drift = sorted((s for s in specs if s.detector in STATISTICS), key=lambda s: place[s.feature])
+        # feature by feature, because the calibrator keeps only the last few simulations
         return Drift(drift, strict, self._calibrator), Quality(
             [s for s in specs if s.detector in QUALITY], strict
         )

@@ -107,7 +107,7 @@ def _by_sorting(
     for i, (start, stop) in enumerate(zip(groups.starts, groups.stops, strict=True)):
         part = column.slice(start, stop - start)
         values = np.sort(part.drop_nulls().to_numpy())
-        bad = int(invalid[start:stop].sum()) if invalid is not None else 0
+        bad = int(np.count_nonzero(invalid[start:stop])) if invalid is not None else 0
         first = int(np.searchsorted(values, -np.inf, side="right"))
         last = int(np.searchsorted(values, np.inf, side="left"))
         nans = len(values) - int(np.searchsorted(values, np.inf, side="right"))

@@ -101,9 +101,9 @@ def _grouped(
 
 
 def _versions(column: pl.Series) -> tuple[list[str], NDArray[np.int64]]:
+    if (column == column[0]).all():  # the usual case, and much cheaper than looking for all values
+        return [column[0]], np.zeros(len(column), np.int64)
     names: list[str] = column.unique().sort().to_list()
-    if len(names) == 1:
-        return names, np.zeros(len(column), np.int64)
     return names, column.cast(pl.Enum(names)).to_physical().cast(pl.Int64).to_numpy()
 
 

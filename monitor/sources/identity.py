@@ -135,7 +135,7 @@ class Matcher:
     def match(self, found: Sequence[Found], failed: Callable[[Found, OSError], None]) -> Matching:
         """Give every file its entry."""
         strangers: list[tuple[Found, Head]] = []
-        for file in sorted(found, key=lambda file: file.id in self._copies):
+        for file in sorted(found, key=lambda file: (file.id in self._copies, file.named)):
             if self._is_still_copy(file):
                 continue
             try:
@@ -181,7 +181,10 @@ class Matcher:
         return head
 
     def _claim(self, key: str, file: Found, head: Head | None) -> None:
-        entry = replace(self._entries[key], path=file.path, dev=file.id[0], inode=file.id[1])
+        entry = self._entries[key]
+        # A copy made before the last lines were read ends before the offset.
+        offset = min(entry.offset, file.size) if file.growing else entry.offset
+        entry = replace(entry, path=file.path, dev=file.id[0], inode=file.id[1], offset=offset)
         if head is not None and entry.fp_len < FULL and len(head.content) > entry.fp_len:
             length = len(head.content)
             entry = replace(entry, fingerprint=head.fingerprint(length), fp_len=length)
@@ -219,7 +222,6 @@ class Matcher:
                 continue  # a file cut back and begun anew with the same lines is no copy of itself
             owner = self._owner.get(key)
             if owner is None:
-                self._shorten(key, file)
                 self._claim(key, file, head)
                 self._index(key)
                 return True
@@ -227,12 +229,6 @@ class Matcher:
                 self._result.copies[file.id] = key
                 return True
         return False
-
-    def _shorten(self, key: str, file: Found) -> None:
-        """Move an entry back to the end of a copy that was made before the last lines were read."""
-        entry = self._entries[key]
-        if file.growing and file.size < entry.offset:
-            self._entries[key] = replace(entry, offset=file.size)
 
     def _begin(self, file: Found, head: Head, lost: Entry | None) -> None:
         """Start a file at its first byte."""

@@ -16,6 +16,9 @@ SHARE_BYTES = 4 * 2**20
 SHARE_ROWS = 25_000
 """The smallest part that several unread files get each, so that many files do not mean tiny chunks."""
 
+PEEKS = 16
+"""Rows looked at to find a timestamp before a file is taken to have none."""
+
 Peek = Callable[[Chunk], Micros | None]
 
 
@@ -92,7 +95,7 @@ class Merge:
         if len(files) > 1:
             for file in files:
                 if (file.key, file.offset) not in self._frontiers:
-                    file.look()
+                    self._look_first(file)
         share = self._share(sum(file.pending for file in files))
         while waiting := [file for file in files if file.pending and not file.taken]:
             unread = [file for file in files if file.pending]
@@ -109,17 +112,35 @@ class Merge:
             max(self._limits.rows // files, SHARE_ROWS), max(self._limits.bytes // files, SHARE_BYTES)
         )
 
+    def _look_first(self, file: Unread) -> None:
+        """Find out whether a file goes on; lines too long are passed, so that they hide no timestamp."""
+        file.look()
+        try:
+            if file.pending and not file.open().columnar and file.open().next_row(file.offset) is None:
+                self._add(file.take(Room(0, 0)))
+                file.look()
+        except OSError as error:
+            file.fail(error)
+
     def _frontier(self, file: Unread) -> Micros | None:
-        """Return the timestamp of a file's next row; None when there is none to be had."""
+        """Return the timestamp of a file's next row that has one; None when there is none near."""
         at = (file.key, file.offset)
         if at not in self._frontiers:
             try:
-                row = file.open().next_row(file.offset)
+                self._frontiers[at] = self._peek_on(file)
             except OSError as error:
                 file.fail(error)
                 return None
-            self._frontiers[at] = None if row is None else self._peek(row)
         return self._frontiers[at]
+
+    def _peek_on(self, file: Unread) -> Micros | None:
+        reader, offset = file.open(), file.offset
+        for _ in range(1 if reader.columnar else PEEKS):
+            row = reader.next_row(offset)
+            if row is None or (stamp := self._peek(row)) is not None:
+                return None if row is None else stamp
+            offset = row.offset + len(row.data)
+        return None
 
     def _order(self, file: Unread) -> tuple[bool, Micros, int, str]:
         frontier = self._frontier(file)
@@ -152,11 +173,14 @@ class Merge:
         except OSError as error:
             file.fail(error)
             return False
+        self._add(taken)
+        file.look()
+        return file.pending and file.offset > before
+
+    def _add(self, taken: Taken | None) -> None:
         if taken is None:
-            return False
+            return
         self.rejects += taken.rejects
         if taken.data is not None:
             size = len(taken.data) if isinstance(taken.data, bytes) else 0
             self._room = Room(self._room.rows - taken.rows, self._room.bytes - size)
-        file.look()
-        return file.pending and file.offset > before

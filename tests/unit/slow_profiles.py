@@ -2,9 +2,11 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.profile import (
     LIMB_BITS,
@@ -18,11 +20,11 @@ from detectors.profile import (
     WindowProfile,
 )
 
-Column = Floats | Sequence[str | None]
-Columns = Mapping[str, Column]
-"""A float array is numeric (NaN: a NaN); a sequence of strings is categorical (None: a null)."""
+Columns = Mapping[str, NDArray[Any]]
+"""A float array is numeric (NaN: a NaN); an array of objects, str or None, is categorical."""
 
 MASK = (1 << LIMB_BITS) - 1
+FARTHEST = 2**45
 
 
 def numeric_grid(name: str, values: Floats, bins: int = 200) -> NumericGrid:
@@ -36,7 +38,7 @@ def numeric_grid(name: str, values: Floats, bins: int = 200) -> NumericGrid:
     return NumericGrid(name, lo, hi, edges, finite.mean(), unit, float(finite.std()), places)
 
 
-def category_grid(name: str, values: Sequence[str | None], limit: int = 1000) -> CategoryGrid:
+def category_grid(name: str, values: NDArray[Any], limit: int = 1000) -> CategoryGrid:
     ranked = [c for c, _ in Counter(v for v in values if v is not None).most_common()]
     return CategoryGrid(name, tuple(ranked[:limit]), tuple(ranked[limit:]))
 
@@ -44,7 +46,7 @@ def category_grid(name: str, values: Sequence[str | None], limit: int = 1000) ->
 def make_grid(columns: Columns, bins: int = 200, limit: int = 1000) -> Grid:
     features: list[FeatureGrid] = []
     for name, values in columns.items():
-        if isinstance(values, np.ndarray):
+        if values.dtype.kind == "f":
             features.append(numeric_grid(name, values, bins))
         else:
             features.append(category_grid(name, values, limit))
@@ -64,35 +66,29 @@ def make_profile(grid: Grid, columns: Columns) -> Profile:
             low.append(finite.min() if len(finite) else np.inf)
             high.append(finite.max() if len(finite) else -np.inf)
         else:
-            texts = columns.get(feature.name, [None] * rows)
-            cells += _category_cells(feature, [None if t is None else str(t) for t in texts])
+            cells += _category_cells(feature, columns.get(feature.name, np.full(rows, None)))
     return Profile(rows, np.array(cells, dtype=np.int64), np.array(low), np.array(high))
 
 
 def _numeric_cells(grid: NumericGrid, numbers: Floats, finite: Floats, nulls: int) -> list[int]:
+    edges = np.array(grid.edges)
     counts = [0] * (grid.bins + 2)
     s1 = s2 = 0
-    for x in finite:
-        inside = 1 + int(np.searchsorted(np.array(grid.edges), x, side="left"))
-        counts[0 if x < grid.lo else grid.bins + 1 if x > grid.hi else inside] += 1
-        q = round((x - grid.centre) / grid.unit)
+    for x, inside in zip(finite.tolist(), np.searchsorted(edges, finite, side="left").tolist(), strict=True):
+        counts[0 if x < grid.lo else grid.bins + 1 if x > grid.hi else 1 + inside] += 1
+        q = round(min(max((x - grid.centre) / grid.unit, -FARTHEST), FARTHEST))
         s1 += q
         s2 += round(q / 2**SQUARE_SHIFT) ** 2
     odd = [nulls, *(int(f(numbers).sum()) for f in (np.isnan, np.isneginf, np.isposinf)), 0]
     return [*counts, *odd, s1 & MASK, s1 >> LIMB_BITS, s2 & MASK, s2 >> LIMB_BITS]
 
 
-def _category_cells(grid: CategoryGrid, texts: Sequence[str | None]) -> list[int]:
+def _category_cells(grid: CategoryGrid, texts: NDArray[Any]) -> list[int]:
     cells = [0] * grid.width
-    others = set(grid.others)
     c = len(grid.categories)
+    place = {name: i for i, name in enumerate(grid.categories)} | dict.fromkeys(grid.others, c)
     for text in texts:
-        if text is None:
-            cells[c + 2] += 1
-        elif text in grid.categories:
-            cells[grid.categories.index(text)] += 1
-        else:
-            cells[c if text in others else c + 1] += 1
+        cells[c + 2 if text is None else place.get(text, c + 1)] += 1
     return cells
 
 
