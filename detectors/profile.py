@@ -200,6 +200,7 @@ class WindowProfile:
 
     columns_missing and columns_unknown: how many configured columns never appeared, and how many
     appeared that nobody configured. history: rows of the closed windows before it, oldest first.
+    complete: False when the log was cut short in the window, so that its number of rows means nothing.
     """
 
     grid: Grid
@@ -208,6 +209,7 @@ class WindowProfile:
     columns_missing: frozenset[str] = field(default_factory=frozenset)
     columns_unknown: frozenset[str] = field(default_factory=frozenset)
     history: tuple[int, ...] = ()
+    complete: bool = True
 
 
 def empty(grid: Grid, *, sample: bool = True) -> Profile:

@@ -85,6 +85,8 @@ def cramer_von_mises_pvalue(p: Counts, q: Counts) -> float:
     total, product = n + m, n * m
     mean = (1 + 1 / total) / 6
     inner = 4 * product * total - 3 * (n * n + m * m) - 2 * product
+    if inner <= 0:  # one row each: T has one value only
+        return 1.0
     variance = (total + 1) * inner / (45 * total * total * 4 * product)
     statistic = 1 / 6 + (float(cramer_von_mises(p, q)) - mean) / np.sqrt(45 * variance)
     return float(np.clip(1.0 - _cramer_von_mises_law(statistic), 0.0, 1.0))

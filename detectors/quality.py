@@ -195,6 +195,10 @@ class Quality:
     def _whole(self, spec: MonitorSpec, check: WindowCheck, window: WindowProfile) -> Verdict:
         if window.window.rows == 0:
             return unjudged(spec, Level.INSUFFICIENT_DATA, 0, "the window has no rows")
+        if check.windows and not window.complete:
+            return unjudged(
+                spec, Level.INSUFFICIENT_DATA, window.window.rows, "the log ends within the window"
+            )
         if len(window.history) < check.windows:
             note = f"{len(window.history)} earlier windows of {check.windows} needed"
             return unjudged(spec, Level.INSUFFICIENT_DATA, window.window.rows, note)

@@ -5,16 +5,16 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from detectors.quality import QUALITY
-
 from detectors.calibration import Calibrator
 from detectors.drift import STATISTICS
+from detectors.quality import QUALITY
 from monitor.config import Config, Model
 from monitor.core.judging import BudgetJudge
 from monitor.core.plan import Plan
 from monitor.core.reference import Baseline
 from monitor.core.schema import Schema
 from monitor.facts import SERIES_PER_TRIP
+from monitor.quantities import format_duration
 from monitor.references import baseline_of, read_frame, schema_of
 
 
@@ -25,10 +25,12 @@ def describe(config: Config) -> str:
 
 
 def _model(model: Model) -> Iterator[str]:
-    yield f"model {model.name} ({model.task}), windows of {model.window}, {model.lateness} for late rows"
+    window, lateness = format_duration(model.window), format_duration(model.lateness)
+    yield f"model {model.name} ({model.task}): windows of {window}, late rows waited for {lateness}"
     path = model.reference.path
     if path is None:
-        yield f"  reference: the first {model.reference.first} of the log, once they are over"
+        first = format_duration(model.reference.first or model.window)
+        yield f"  reference: the first {first} of the log, once they are over"
         schema = schema_of(model, None)
     else:
         frame = read_frame(Path(path))

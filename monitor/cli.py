@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -81,7 +82,10 @@ def run(path: Path, *, once: bool, flush: bool) -> None:
         else:
             daemon.run(lambda address: logger("daemon").info("listening", address=address))
     finally:
-        daemon.close()
+        ended = daemon.close()
+    if not ended:  # the state is closed; a thread that waits for a receiver must not hold up the exit
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _run_once(daemon, *, flush: bool) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001

@@ -41,7 +41,7 @@ from monitor.types import Reject
 from monitor.worker import Tools
 
 THREADS = 2
-STOP_SECONDS = 8.0
+DELIVERY_SECONDS = 3.0
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -93,7 +93,6 @@ class Daemon:
         urls = {name: hook.url for name, hook in hooks.items()}
         self._write(register(self.outbox, urls))
         deliverer = Deliverer(notifiers, urls, self._clock)
-        self._cleanup.callback(deliverer.close)
         return deliverer
 
     def now_us(self) -> int:
@@ -249,10 +248,15 @@ class Daemon:
         self._stopping.set()
         self._clock.wake()
 
-    def close(self) -> None:
-        """Release everything, the last made first; closing twice is fine."""
+    def close(self) -> bool:
+        """Release everything, the last made first; closing twice is fine.
+
+        Returns False when a webhook attempt is still waiting for its receiver: its thread cannot be ended.
+        """
         self._stopping.set()
+        delivered = self._deliverer.close(DELIVERY_SECONDS)
         for model in self.models:
             model.close()
         self._cleanup.close()
         self._store.close()
+        return delivered

@@ -17,6 +17,7 @@ from monitor.outgoing import Outbox
 from monitor.store.rejects import unkept
 
 SECOND = 10**6
+WHOLE = "_all"
 STALE_WINDOWS = 3
 EVENTS = ("received", "stored", "duplicate", "late")
 SERIES_PER_TRIP = len(Shown) + 5
@@ -49,7 +50,7 @@ def model_samples(plan: Plan, state: ModelState) -> list[Sample]:
 def _importance(item: tuple[TripKey, Trip]) -> tuple[bool, bool, TripKey]:
     """Whole-model monitors before segments, in a fixed order: a limit must not make series come and go."""
     key, _ = item
-    return (key.segment != ALL, key.feature == "_all", key)
+    return (key.segment != ALL, key.feature == WHOLE, key)
 
 
 def _trip(plan: Plan, state: ModelState, key: TripKey, trip: Trip) -> Iterator[Sample]:
@@ -123,9 +124,9 @@ def _groups(plan: Plan, state: ModelState) -> Iterator[Sample]:
     if baseline is not None:
         for segment, profile in sorted(baseline.profiles.items()):
             yield Sample("driftd_reference_rows", (name, segment), profile.rows)
-    firing = {k.feature for k, t in state.trips.items() if t.phase is Phase.FIRING}
+    firing = {k.feature for k, t in state.trips.items() if t.phase is Phase.FIRING} - {WHOLE}
     yield Sample("driftd_features_firing", (name,), len(firing))
-    yield Sample("driftd_features_monitored", (name,), len({k.feature for k in state.trips}))
+    yield Sample("driftd_features_monitored", (name,), len({k.feature for k in state.trips} - {WHOLE}))
     config = hashlib.blake2b(plan.model.model_dump_json().encode(), digest_size=8).hexdigest()
     yield Sample("driftd_model_info", (name, baseline.hash if baseline else "", config), 1)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field, replace
 
 from exporters.base import Delivered, Delivery, Notification, Notifier
@@ -120,9 +120,13 @@ class Deliverer:
         running, self._lanes = self._lanes, {}
         return sum(lane.result() for lane in running.values())
 
-    def close(self) -> None:
-        """Stop taking lanes; an attempt under way ends by its own timeout and is made again if unrecorded."""
+    def close(self, seconds: float) -> bool:
+        """Take no more lanes and give those under way some seconds; False when one is still at it then.
+
+        An attempt that is cut off was not recorded, so it is made again, with the same id.
+        """
         self._pool.shutdown(wait=False, cancel_futures=True)
+        return not wait(self._lanes.values(), timeout=seconds).not_done
 
 
 def outcome(outbox: Outbox, note: Note, delivery: Delivery, now_us: int) -> Changes:

@@ -67,7 +67,7 @@ def _reference(state: ModelState) -> dict[str, Any]:
 
 
 def _firing(key: TripKey, trip: Trip) -> dict[str, Any]:
-    verdict = trip.verdict
+    verdict = trip.judged
     return {
         "version": key.version,
         "segment": key.segment,

@@ -25,7 +25,7 @@ from monitor.types import Batch, Decoded, Position, Reject
 ROWS = 250_000
 FUTURE = 10 * 60 * 10**6
 SECOND = 10**6
-Decode = Callable[[Batch, str], tuple[Decoded, ...]]
+Decode = Callable[[Batch], tuple[Decoded, ...]]
 Commit = Callable[[str, Changes, Sequence[Reject], Sequence[Note]], None]
 
 
@@ -106,26 +106,28 @@ class Worker:
     def flush(self, tools: Tools) -> bool:
         """Close every open window, whatever the watermark."""
         ends = [k.start + self.plan.window for k in self.state.windows]
-        return self.close_through(tools, max(ends, default=NEVER))
+        return self.close_through(tools, max(ends, default=NEVER), cut=True)
 
-    def close_through(self, tools: Tools, watermark: int) -> bool:
+    def close_through(self, tools: Tools, watermark: int, *, cut: bool = False) -> bool:
         """Move the watermark there, close what it allows, and commit; False when nothing was to close."""
         if watermark == NEVER:
             return False
         progress = self.state.book.progress
         moved = replace(progress, frontier=max(progress.frontier, watermark + self.plan.lateness))
         state = replace(self.state, book=replace(self.state.book, progress=moved))
-        self._close(tools, state, watermark, Taken(state, {}))
+        self._close(tools, state, watermark, Taken(state, {}), cut=cut)
         return True
 
-    def _close(self, tools: Tools, state: ModelState, watermark: int, taken: Taken) -> None:
+    def _close(
+        self, tools: Tools, state: ModelState, watermark: int, taken: Taken, *, cut: bool = False
+    ) -> None:
         changes = dict(taken.changes)
         until = state.book.learn_until
         if not state.baselines and until is not None and watermark >= until:
             state, learnt = learned(state, self._watched, self._known, tools.run)
             changes |= learnt
         began = tools.clock.monotonic()
-        closed = close_until(self.plan, self._judge, state, watermark)
+        closed = close_until(self.plan, self._judge, state, watermark, cut=cut)
         if closed.state is not state:
             self.evaluation = self.evaluation.observed(tools.clock.monotonic() - began)
         self._commit(tools, changes, taken.rejects, closed)
@@ -153,7 +155,7 @@ class Worker:
 
 def _poll(source: Source, decode: Decode, after: Position) -> _Read | None:
     batch = source.poll(after, ROWS)
-    return None if batch is None else _Read(batch, decode(batch, source.name))
+    return None if batch is None else _Read(batch, decode(batch))
 
 
 def states_of(workers: Mapping[str, Worker]) -> dict[str, ModelState]:

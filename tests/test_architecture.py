@@ -32,6 +32,7 @@ NAMED_IN = {
     "click": {"monitor/cli.py"},
     "prometheus_client": {"exporters/prometheus.py"},
     "httpcore2": {"exporters/webhook.py", "exporters/bounded.py"},  # the request, and the bounds of its stream
+    "scipy": {"detectors/allowance.py", "detectors/pvalues.py"},  # distribution functions, lazily
     "standardwebhooks": {"exporters/webhook.py", "monitor/receiver.py"},  # one signs, the other verifies
 }
 """Libraries whose file is decided; every other one is named in any one file."""

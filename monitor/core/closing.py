@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from detectors.base import Level, Verdict
-from detectors.profile import Profile, WindowProfile
+from detectors.profile import Grid, Profile, WindowProfile, summaries
 from monitor.core import dedup
 from monitor.core.outbox import Note
 from monitor.core.plan import Plan
@@ -55,15 +55,19 @@ class _Tally:
     notes: list[Note] = field(default_factory=list)
 
 
-def close_until(plan: Plan, judge: Judge, state: ModelState, watermark: int) -> Closed:
-    """Close every open window that ends at or before the watermark, the oldest first."""
+def close_until(plan: Plan, judge: Judge, state: ModelState, watermark: int, *, cut: bool = False) -> Closed:
+    """Close every open window that ends at or before the watermark, the oldest first.
+
+    cut: the log was cut short by hand, so a window that ends after the newest row is not complete.
+    """
     over = sorted({k.start for k in state.windows if k.start + plan.window <= watermark})
     stale_ids = [s for s in state.ids.runs if s + plan.window <= watermark]
     if not over and not stale_ids:
         return Closed(state, {})
     tally = _Tally(state, dict(state.trips), dict(state.volumes))
     for start in over:
-        _close_window(plan, judge, tally, start)
+        complete = not cut or start + plan.window <= state.book.progress.newest
+        _close_window(plan, judge, tally, start, complete=complete)
         _ask_for_retraining(plan, tally, start)
     return _finished(tally, over, frozenset(stale_ids))
 
@@ -98,7 +102,7 @@ def _finished(tally: _Tally, over: Sequence[int], stale: frozenset[int]) -> Clos
     return Closed(after, changes, tuple(tally.transitions), tuple(tally.notes))
 
 
-def _close_window(plan: Plan, judge: Judge, tally: _Tally, start: int) -> None:
+def _close_window(plan: Plan, judge: Judge, tally: _Tally, start: int, *, complete: bool) -> None:
     baseline = tally.state.baseline_at(start)
     groups = sorted(
         (k for k in tally.state.windows if k.start == start), key=lambda k: (k.version, k.segment)
@@ -107,20 +111,33 @@ def _close_window(plan: Plan, judge: Judge, tally: _Tally, start: int) -> None:
         profile = tally.state.windows[group]
         place = (group.version, group.segment)
         history = tally.volumes.get(place, ())
-        seen = _seen(tally.state, baseline, group, profile, history)
+        seen = _seen(tally.state, baseline, group, profile)
+        if seen is not None:
+            seen = replace(seen, history=history, complete=complete)
         for verdict in judge(baseline, seen, len(groups)):
             _step(plan, tally, group, verdict)
         tally.volumes[place] = (*history, profile.rows)[-HISTORY:]
 
 
 def _seen(
-    state: ModelState, baseline: Baseline | None, group: GroupKey, profile: Profile, history: tuple[int, ...]
+    state: ModelState, baseline: Baseline | None, group: GroupKey, profile: Profile
 ) -> WindowProfile | None:
     reference = baseline.profiles.get(group.segment) if baseline else None
     if baseline is None or reference is None:
         return None
-    unknown = state.book.unknown.get(group.start, frozenset()) if group.segment == ALL else frozenset()
-    return WindowProfile(baseline.grid, profile, reference, columns_unknown=unknown, history=history)
+    window = WindowProfile(baseline.grid, profile, reference)
+    if group.segment != ALL:
+        return window
+    unknown = state.book.unknown.get(group.start, frozenset())
+    return replace(
+        window, columns_missing=_missing(baseline.grid, profile, reference), columns_unknown=unknown
+    )
+
+
+def _missing(grid: Grid, profile: Profile, reference: Profile) -> frozenset[str]:
+    """Name the columns without any value in the window that have values in the reference."""
+    pairs = zip(summaries(grid, profile), summaries(grid, reference), strict=True)
+    return frozenset(w.grid.name for w, r in pairs if w.null == w.rows and r.null < r.rows)
 
 
 def _step(plan: Plan, tally: _Tally, group: GroupKey, verdict: Verdict) -> None:
@@ -166,15 +183,15 @@ def _ask_for_retraining(plan: Plan, tally: _Tally, start: int) -> None:
 
 def _firing(trips: Mapping[TripKey, Trip]) -> Iterable[Firing]:
     for key, trip in trips.items():
-        if trip.phase is Phase.FIRING and trip.verdict is not None:
+        if trip.phase is Phase.FIRING and trip.judged is not None:
             yield Firing(
                 trip.kind,
                 key.detector,
                 key.feature,
                 key.segment,
                 key.version,
-                trip.verdict.score,
-                trip.verdict.threshold,
+                trip.judged.score,
+                trip.judged.threshold,
                 trip.episode,
             )
 

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from detectors.quality import QUALITY, Quality, quality_monitors
-
 from detectors.base import Level, Verdict
 from detectors.budget import level
 from detectors.calibration import Calibrator
 from detectors.drift import STATISTICS, Drift, applies
 from detectors.monitors import Judgement, MonitorSpec
 from detectors.profile import Grid, WindowProfile
+from detectors.quality import QUALITY, Quality, quality_monitors
 from monitor.config import Model, Monitor
 from monitor.core.plan import Plan, score_columns, targets
 from monitor.core.reference import Baseline

@@ -64,7 +64,7 @@ class Trip:
 
     breaches and calm: windows in a row. episode: its id while firing. since: window start of the phase.
     ended: end of the window that ended the last episode (cooldown counts from there), microseconds.
-    verdict: the last verdict; window: the window it judged (start).
+    verdict: the last verdict; window: the window it judged (start). judged: the last verdict with a score.
     """
 
     kind: str
@@ -77,6 +77,7 @@ class Trip:
     episodes: int = 0
     window: int = 0
     verdict: Verdict | None = None
+    judged: Verdict | None = None
 
     @property
     def shown(self) -> Shown:
@@ -116,7 +117,8 @@ def step(
 ) -> tuple[Trip, Phase, Reason | None]:
     """Judge one window. Returns the trip after it, the phase before it, and why it changed, if it did."""
     start, end = window
-    seen = replace(trip, verdict=verdict, window=start)
+    known = verdict if verdict.score is not None else trip.judged
+    seen = replace(trip, verdict=verdict, judged=known, window=start)
     if verdict.level is Level.BREACH:
         return _breached(rule, seen, start)
     if verdict.level is Level.OK:

@@ -121,19 +121,27 @@ def load_book(data: bytes) -> Book:
 
 def dump_trip(trip: Trip) -> bytes:
     """Write a trip as JSON."""
-    verdict = trip.verdict
     item = {name: getattr(trip, name) for name in TRIP_FIELDS}
-    item["verdict"] = {name: getattr(verdict, name) for name in VERDICT_FIELDS} if verdict else None
+    item["verdict"] = _verdict_item(trip.verdict)
+    item["judged"] = None if trip.judged is trip.verdict else _verdict_item(trip.judged)
     return json.dumps(item, separators=(",", ":")).encode()
+
+
+def _verdict_item(verdict: Verdict | None) -> dict[str, Any] | None:
+    return {name: getattr(verdict, name) for name in VERDICT_FIELDS} if verdict else None
 
 
 def load_trip(data: bytes) -> Trip:
     """Read a trip."""
     item = json.loads(data)
-    verdict = item["verdict"]
-    if verdict is not None:
-        verdict = Verdict(**{**verdict, "level": Level(verdict["level"])})
-    return Trip(**{**item, "phase": Phase(item["phase"]), "verdict": verdict})
+    verdict, judged = _load_verdict(item["verdict"]), _load_verdict(item["judged"])
+    if judged is None and verdict is not None and verdict.score is not None:
+        judged = verdict
+    return Trip(**{**item, "phase": Phase(item["phase"]), "verdict": verdict, "judged": judged})
+
+
+def _load_verdict(item: dict[str, Any] | None) -> Verdict | None:
+    return Verdict(**{**item, "level": Level(item["level"])}) if item else None
 
 
 def run_changes(model: str, changes: Iterable[RunChange], closed: Mapping[int, Iterable[int]]) -> Changes:

@@ -42,6 +42,11 @@ class Entry:
     done: bool
     seq: int
 
+    @property
+    def blank(self) -> bool:
+        """Tell whether nothing is known of the content: then only an empty file is the same."""
+        return not (self.fp_len or self.offset or self.done)
+
     def encode(self) -> str:
         """Return the entry as it stands in a position."""
         fields = {name: getattr(self, name) for name in self.__slots__}
@@ -199,8 +204,13 @@ class Matcher:
             key = self._by_id.get(file.id)
             if key is None:
                 continue
-            lost[file.id] = self._before[key]
-            if key not in self._owner:
+            if not self._before[key].blank:
+                lost[file.id] = self._before[key]
+            if key in self._owner:
+                continue
+            if self._before[key].blank:
+                del self._entries[key]
+            else:
                 self._entries[key] = replace(self._entries[key], dev=0, inode=0)
         return lost
 
@@ -253,6 +263,8 @@ class Matcher:
 
 def _is_same(entry: Entry, file: Found, head: Head) -> bool:
     """Tell whether a known inode still holds what the entry knows; only plain text shows its length."""
+    if entry.blank:
+        return not head.content
     return (not file.growing or file.size >= entry.offset) and head.starts_as(entry)
 
 

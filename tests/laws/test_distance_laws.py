@@ -49,7 +49,7 @@ def test_a_distance_is_finite_and_not_below_zero(name: str, p: Counts, q: Counts
 def test_equal_shares_have_no_distance(name: str, p: Counts, times: int) -> None:
     scale = 1.0 if STATISTICS[name].exponent else float(times * p.sum())
 
-    assert float(STATISTICS[name].of(comparison(p, p * times))) <= 1e-7 * scale
+    assert float(STATISTICS[name].of(comparison(p, (p * times).astype(np.int64)))) <= 1e-7 * scale
 
 
 @pytest.mark.parametrize("name", ["js", "ks", "hellinger", "total_variation", "l_infinity"])
@@ -120,13 +120,13 @@ def test_groups_are_few_and_begin_at_the_first_cell(p: Counts) -> None:
     assert starts[0] == 0
     assert (np.diff(starts) > 0).all()
     assert len(starts) <= 29
-    outer = numeric_starts(np.pad(p, 1))
+    outer = numeric_starts(np.pad(p, 1).astype(np.int64))
     assert outer[0] == 0
     assert (np.diff(outer) > 0).all()
 
 
 @given(
-    x=hnp.arrays(np.float64, st.integers(100, 150), elements=st.floats(-1e300, 1e300)),
+    x=hnp.arrays(np.float64, st.integers(100, 150), elements=st.floats(-1e150, 1e150)),
     y=hnp.arrays(np.float64, st.integers(0, 120), elements=st.floats(allow_nan=True, allow_infinity=True)),
 )
 @few

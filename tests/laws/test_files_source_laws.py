@@ -249,7 +249,7 @@ class CsvFolder(LogFolder):
 
 
 CALM = settings(
-    max_examples=300,
+    max_examples=80,
     stateful_step_count=25,
     deadline=None,
     report_multiple_bugs=False,

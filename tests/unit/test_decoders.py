@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -447,3 +448,9 @@ def test_peek_time(data: bytes | pl.DataFrame, form: str, header: bytes) -> None
 )
 def test_peek_time_of_a_bad_row_is_none(data: bytes | pl.DataFrame) -> None:
     assert peek_time(SCHEMA, Chunk("log", 0, data), "jsonl", "auto") is None
+
+
+def test_every_reason_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+
+    assert [reason for reason in Reason if f"| `{reason}` |" not in page] == []

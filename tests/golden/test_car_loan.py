@@ -1,0 +1,306 @@
+"""Real predictions through the real daemon: its numbers against Polars and SciPy on the same rows."""
+
+import gzip
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.spatial.distance import jensenshannon
+
+from detectors.bounds import cramer_von_mises_range, ks_bound, wasserstein_bound
+from detectors.comparison import numeric_starts
+from detectors.profile import NumericGrid, NumericSummary, summaries
+from monitor.core.state import ModelState, load_model
+from monitor.store.sqlite import SqliteStore
+from tests.programs import Project, Samples
+
+pytestmark = pytest.mark.acceptance
+
+MODEL = "car-loan"
+NUMERIC = ("car_value", "debt_to_income_ratio", "loan_length", "driver_tenure")
+CATEGORICAL = ("salary_range", "size_of_downpayment", "repaid_loan_on_prev_car")
+SHARES = ("psi", "js", "chi2", "hellinger", "total_variation", "l_infinity")
+CURVES = ("ks", "cramer_von_mises", "wasserstein")
+SEGMENTS = "salary_range"
+CONFIG = f"""
+[[models]]
+name = "{MODEL}"
+task = "binary"
+window = "WINDOW"
+series_limit = 20000
+
+[models.alarms]
+min_rows = 10
+
+[models.columns]
+prediction_id = "id"
+timestamp = "timestamp"
+prediction = "y_pred"
+score = "y_pred_proba"
+label = "repaid"
+segments = ["{SEGMENTS}"]
+
+[models.features]
+numeric = {list(NUMERIC)}
+categorical = {list(CATEGORICAL)}
+
+[models.reference]
+path = "REFERENCE"
+
+[[models.sources]]
+role = "predictions"
+type = "files"
+path = "logs/predictions*"
+format = "FORMAT"
+"""
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+def monitors() -> str:
+    """Every distance on everything, and the quality checks."""
+    wanted = [(d, on) for d in (*SHARES, *CURVES) for on in ("features", "prediction", "score")]
+    return "".join(
+        f'\n[[models.monitors]]\ndetector = "{d}"\non = "{on}"\n' for d, on in [*wanted, ("quality", "features")]
+    )
+
+
+def config(window: str, reference: str = "reference.parquet", form: str = "jsonl", rest: str = "") -> str:
+    text = CONFIG.replace("WINDOW", window).replace("REFERENCE", reference)
+    return text.replace("FORMAT", form) + rest
+
+
+@pytest.fixture(scope="module")
+def loans(data: Path) -> pl.DataFrame:
+    """The log: of the real predictions the later half, with some values missing."""
+    frame = pl.read_parquet(data / "car_loan" / "car_loan_synthetic.parquet").slice(50_000)
+    return frame.with_columns(
+        pl.when(pl.col("id") % 50 != 7).then("car_value"),
+        pl.when(pl.col("id") % 40 != 3).then("size_of_downpayment"),
+    )
+
+
+@pytest.fixture(scope="module")
+def reference(data: Path) -> pl.DataFrame:
+    return pl.read_parquet(data / "car_loan" / "car_loan_synthetic.parquet").head(50_000)
+
+
+def project(folder: Path, text: str, reference: pl.DataFrame) -> Project:
+    made = Project(folder).configure(text)
+    reference.write_parquet(folder / "reference.parquet")
+    reference.write_ndjson(folder / "reference.jsonl")
+    return made
+
+
+def state_of(made: Project) -> ModelState:
+    store = SqliteStore(made.state, read_only=True)
+    try:
+        return load_model(MODEL, store.load())
+    finally:
+        store.close()
+
+
+def window_of(loans: pl.DataFrame, window: timedelta) -> pl.Series:
+    """The start of each row's window, from Polars alone."""
+    return loans["timestamp"].dt.truncate(window)
+
+
+def test_daily_windows_count_what_polars_counts(
+    tmp_path: Path, loans: pl.DataFrame, reference: pl.DataFrame
+) -> None:
+    made = project(tmp_path, config("1d", "reference.jsonl"), reference)
+    loans.write_ndjson(tmp_path / "logs" / "predictions.jsonl")
+
+    summary = made.once("--flush")
+
+    days = loans.with_columns(day=window_of(loans, timedelta(days=1)))
+    every = days["day"].n_unique()
+    assert "rows        50,000 received, 50,000 stored, 0 rejected, 0 duplicate, 0 late, 0 dropped" in summary
+    assert f"windows     {every:,} closed, 0 open" in summary
+    status, samples = made.status()["models"][0], made.samples()
+    assert status["events"] == {
+        "received": 50_000,
+        "stored": 50_000,
+        "rejected": 0,
+        "duplicate": 0,
+        "late": 0,
+        "dropped": 0,
+    }
+    assert (status["windows"]["closed"], status["windows"]["open"]) == (every, 0)
+    assert samples.total("driftd_events_stored_total") == samples.total("driftd_events_received_total") == 50_000
+    assert samples.get("driftd_windows_closed_total", model=MODEL) == every
+    newest = loans["timestamp"].to_physical().to_numpy().max() / 10**6
+    assert samples.get("driftd_last_row_timestamp_seconds", model=MODEL) == newest
+    daily = days.group_by("day").len().sort("day")["len"].to_list()
+    volumes = state_of(made).volumes
+    assert list(volumes["", "all"]) == daily[-len(volumes["", "all"]) :]
+    for (value,), part in days.group_by(SEGMENTS):
+        counted = part.group_by("day").len().sort("day")["len"].to_list()
+        found = volumes["", f"{SEGMENTS}={value}"]
+        assert list(found) == counted[-len(found) :]
+        rows = {g["segment"]: g["rows"] for g in status["groups"]}[f"{SEGMENTS}={value}"]
+        labels = {"model": MODEL, "version": "", "segment": f"{SEGMENTS}={value}"}
+        assert samples.get("driftd_window_rows", **labels) == rows == counted[-1]
+
+
+@pytest.fixture(scope="module")
+def monthly(
+    tmp_path_factory: pytest.TempPathFactory, loans: pl.DataFrame, reference: pl.DataFrame
+) -> Project:
+    """The project after the log was read with every distance and windows of 30 days."""
+    folder = tmp_path_factory.mktemp("monthly")
+    made = project(folder, config("30d", rest=monitors()), reference)
+    loans.write_ndjson(folder / "logs" / "predictions.jsonl")
+    made.once("--flush")
+    return made
+
+
+def parts(loans: pl.DataFrame, reference: pl.DataFrame) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
+    """Segment -> the rows of the reference, and of the last window."""
+    starts = window_of(loans, timedelta(days=30))
+    last = loans.filter(starts == starts.max())
+    named = {
+        f"{SEGMENTS}={value}": (
+            reference.filter(pl.col(SEGMENTS) == value),
+            last.filter(pl.col(SEGMENTS) == value),
+        )
+        for value in reference[SEGMENTS].unique()
+    }
+    return {"all": (reference, last), **named}
+
+
+def score(samples: Samples, segment: str, feature: str, detector: str) -> float:
+    labels = {"model": MODEL, "version": "", "segment": segment, "feature": feature, "detector": detector}
+    found = samples.get("driftd_drift_score", **labels)
+    assert found is not None, labels
+    return found
+
+
+def distances(p: Counts, q: Counts) -> dict[str, float]:
+    """The six distances of shares, by SciPy where it has them and by their definitions elsewhere."""
+    used = (p + q) > 0
+    a, b = p / p.sum(), q / q.sum()
+    smooth = (p[used] + 0.5) / (p[used] + 0.5).sum(), (q[used] + 0.5) / (q[used] + 0.5).sum()
+    noise = 1 / p.sum() + 1 / q.sum()
+    psi = stats.entropy(*smooth) + stats.entropy(*smooth[::-1]) - (used.sum() - 1) * noise
+    return {
+        "psi": max(float(psi), 0.0),
+        "js": float(jensenshannon(a, b, base=2)),
+        "chi2": float(stats.chi2_contingency(np.array([p, q])[:, used], correction=False).statistic),
+        "hellinger": float(np.linalg.norm(np.sqrt(a) - np.sqrt(b)) / np.sqrt(2)),
+        "total_variation": float(np.linalg.norm(a - b, 1) / 2),
+        "l_infinity": float(np.linalg.norm(a - b, np.inf)),
+    }
+
+
+def categories(reference: pl.Series, window: pl.Series) -> tuple[Counts, Counts]:
+    both = [dict(s.drop_nulls().value_counts().iter_rows()) for s in (reference, window)]
+    names = sorted({*both[0], *both[1]}, key=str)
+    p, q = (np.array([one.get(name, 0) for name in names]) for one in both)
+    return p, q
+
+
+def test_shares_of_categories_equal_scipy(
+    monthly: Project, loans: pl.DataFrame, reference: pl.DataFrame
+) -> None:
+    samples = monthly.samples()
+    columns = {**{name: name for name in CATEGORICAL}, "prediction": "y_pred"}
+    for segment, (before, now) in parts(loans, reference).items():
+        for feature, column in columns.items():
+            for detector, expected in distances(*categories(before[column], now[column])).items():
+                assert score(samples, segment, feature, detector) == pytest.approx(expected, abs=1e-12)
+
+
+def cells(grid: NumericGrid, values: Floats) -> Counts:
+    """How many values are below, in each bin, above: counted by searching the grid's edges."""
+    inside = values[(values >= grid.lo) & (values <= grid.hi)]
+    bins = np.bincount(np.searchsorted(grid.edges, inside, side="left"), minlength=grid.bins)
+    return np.array([(values < grid.lo).sum(), *bins, (values > grid.hi).sum()])
+
+
+def numbers(frame: pl.DataFrame, feature: str) -> Floats:
+    column = "y_pred_proba" if feature == "score" else feature
+    return frame[column].drop_nulls().to_numpy()
+
+
+def test_distances_of_numbers_equal_scipy_within_the_bounds_of_the_grid(
+    monthly: Project, loans: pl.DataFrame, reference: pl.DataFrame
+) -> None:
+    samples, baseline = monthly.samples(), state_of(monthly).baselines[0]
+    for segment, (before, now) in parts(loans, reference).items():
+        for summary in summaries(baseline.grid, baseline.profiles[segment]):
+            if isinstance(summary, NumericSummary):
+                old, new = (numbers(frame, summary.grid.name) for frame in (before, now))
+                check_numbers(samples, segment, summary, old, new)
+
+
+def check_numbers(
+    samples: Samples, segment: str, reference: NumericSummary, old: Floats, new: Floats
+) -> None:
+    grid = reference.grid
+    p, q = cells(grid, old), cells(grid, new)
+    assert p.tolist() == reference.counts.tolist()
+    found = {d: score(samples, segment, grid.name, d) for d in (*SHARES, *CURVES)}
+    starts = numeric_starts(p)
+    for detector, expected in distances(np.add.reduceat(p, starts), np.add.reduceat(q, starts)).items():
+        assert found[detector] == pytest.approx(expected, abs=1e-12)
+
+    exact = stats.ks_2samp(old, new).statistic
+    assert found["ks"] <= exact + 1e-12
+    assert exact <= found["ks"] + ks_bound(p, q) + 1e-12
+    low, high = cramer_von_mises_range(p, q)
+    assert low <= cramer_von_mises(old, new) <= high
+    assert low <= found["cramer_von_mises"] <= high
+    seen = NumericSummary(
+        grid, len(new), q, 0, 0, 0, 0, 0, float(new.sum()), float(new.var()), new.min(), new.max()
+    )
+    moved = stats.wasserstein_distance(old, new) / grid.sd
+    assert found["wasserstein"] == pytest.approx(moved, abs=wasserstein_bound(reference, seen, grid.sd))
+
+
+def cramer_von_mises(old: Floats, new: Floats) -> float:
+    """T by its definition, the mean of (F - G)^2 over the pooled rows; SciPy's where no value repeats."""
+    pooled = np.concatenate([old, new])
+    difference = stats.ecdf(old).cdf.evaluate(pooled) - stats.ecdf(new).cdf.evaluate(pooled)
+    size = len(old) * len(new) / len(pooled)
+    found = float(size * np.square(difference).mean())
+    if len(np.unique(pooled)) == len(pooled):
+        assert found == pytest.approx(stats.cramervonmises_2samp(old, new).statistic, rel=1e-3)
+    return found
+
+
+def test_missing_values_are_counted(monthly: Project, loans: pl.DataFrame, reference: pl.DataFrame) -> None:
+    samples = monthly.samples()
+    for segment, (before, now) in parts(loans, reference).items():
+        for feature in (*NUMERIC, *CATEGORICAL):
+            excess = now[feature].null_count() / now.height - before[feature].null_count() / before.height
+            assert score(samples, segment, feature, "null_share") == pytest.approx(max(excess, 0.0), abs=1e-12)
+    assert score(samples, "all", "car_value", "null_share") > 0
+    assert score(samples, "all", "size_of_downpayment", "null_share") > 0
+
+
+def comparable(made: Project) -> str:
+    """Return the metrics less the configuration's hash, which covers the log's format."""
+    return re.sub(r'config="\w+"', "", made.metrics())
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "jsonl.gz", "csv.gz"])
+def test_every_format_of_the_same_log_gives_the_same_metrics(
+    tmp_path: Path, form: str, monthly: Project, loans: pl.DataFrame, reference: pl.DataFrame
+) -> None:
+    made = project(tmp_path, config("30d", form=form.removesuffix(".gz"), rest=monitors()), reference)
+    path = tmp_path / "logs" / f"predictions.{form}"
+    if form == "parquet":
+        loans.write_parquet(path, row_group_size=7_000)
+    else:
+        text = loans.write_csv() if form.startswith("csv") else loans.write_ndjson()
+        path.write_bytes(gzip.compress(text.encode()) if form.endswith(".gz") else text.encode())
+
+    made.once("--flush")
+
+    assert comparable(made) == comparable(monthly)

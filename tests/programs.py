@@ -1,0 +1,193 @@
+"""driftd as its users run it: a project's folder, and its commands as processes of their own."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from prometheus_client.parser import text_string_to_metric_families
+
+BIN = Path(sys.executable).parent
+DRIFTD = BIN / "driftd"
+PATIENCE = 90.0
+"""Seconds after which a test gives up waiting; no test says how fast something is."""
+
+OF_NOW = re.compile(r"^driftd_outbox_oldest_age_seconds .*\n", re.MULTILINE)
+"""The one line of `driftd metrics` that depends on when it is asked."""
+
+Labels = frozenset[tuple[str, str]]
+
+
+def eventually(found: Callable[[], object], what: str = "") -> None:
+    """Wait until `found()` is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not found():
+        assert time.monotonic() < deadline, f"not in {PATIENCE} s: {what or found}"
+        time.sleep(0.02)
+
+
+class Program:
+    """A running program whose output goes to a file; killed at the end of the `with`, if it still runs."""
+
+    def __init__(self, command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None) -> None:
+        self._log = log
+        with log.open("ab") as output:
+            self._begin = output.tell()
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env
+            )
+
+    @property
+    def text(self) -> str:
+        """What it printed so far."""
+        return self._log.read_bytes()[self._begin :].decode()
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """Wait until it has printed the pattern."""
+        expression = re.compile(pattern)
+
+        def found() -> object:
+            assert expression.search(self.text) or self.process.poll() is None, self.text
+            return expression.search(self.text)
+
+        eventually(found, f"{pattern} in {self.text}")
+        match = expression.search(self.text)
+        assert match is not None
+        return match
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """End it by SIGTERM; returns the exit code."""
+        self.process.terminate()
+        return self.process.wait(30)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+
+class Daemon(Program):
+    """A running `driftd run`."""
+
+    def ready(self) -> Self:
+        """Wait until it listens."""
+        self.wait_for(r'"listening"')
+        return self
+
+    @property
+    def address(self) -> str:
+        """Where it listens, as host:port."""
+        return self.wait_for(r'"address": "([^"]+)".*"listening"')[1]
+
+    def get(self, path: str, accept: str = "") -> tuple[int, str, str]:
+        """Ask it by HTTP; returns status, content type and body."""
+        connection = HTTPConnection(self.address, timeout=PATIENCE)
+        try:
+            connection.request("GET", path, headers={"accept": accept} if accept else {})
+            answer = connection.getresponse()
+            return answer.status, answer.headers.get("content-type", ""), answer.read().decode()
+        finally:
+            connection.close()
+
+    def samples(self) -> "Samples":
+        """Return what /metrics says."""
+        return Samples.of(self.get("/metrics")[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """An exposition by name and labels."""
+
+    values: Mapping[tuple[str, Labels], float]
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        families = text_string_to_metric_families(text)
+        return cls({(s.name, frozenset(s.labels.items())): s.value for f in families for s in f.samples})
+
+    def get(self, name: str, **labels: str) -> float | None:
+        """Return the sample that has exactly these labels, None without it."""
+        return self.values.get((name, frozenset(labels.items())))
+
+    def total(self, name: str, **labels: str) -> float:
+        """Sum the samples that have these labels among theirs."""
+        wanted = frozenset(labels.items())
+        return sum(value for (n, have), value in self.values.items() if n == name and wanted <= have)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A folder with a configuration, as a user has one. Byte code is kept beside it, so starts are quick."""
+
+    folder: Path
+    config: str = "config.toml"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        return {**kept, "PYTHONPYCACHEPREFIX": str(self.folder.parent / "bytecode")}
+
+    def configure(self, text: str) -> Self:
+        """Write the configuration."""
+        (self.folder / self.config).write_text(text, encoding="utf-8")
+        (self.folder / "logs").mkdir(exist_ok=True)
+        return self
+
+    def append(self, name: str, data: bytes) -> None:
+        """Append to a log, as the scoring service does."""
+        with (self.folder / "logs" / name).open("ab") as log:
+            log.write(data)
+
+    def driftd(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, which must be with this exit code."""
+        command = [DRIFTD, *arguments, "--config", self.folder / self.config]
+        ended = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        assert ended.returncode == code, ended.stderr + ended.stdout
+        return ended
+
+    def once(self, *options: str) -> str:
+        """Run `driftd run --once`; returns the summary."""
+        return self.driftd("run", "--once", *options).stdout
+
+    def start(self) -> Daemon:
+        """Start `driftd run`; use it as a context manager."""
+        command = [DRIFTD, "run", "--config", self.folder / self.config]
+        return Daemon(command, self.folder / "daemon.log", self.environment)
+
+    def metrics(self) -> str:
+        """Return `driftd metrics`, less what depends on when it is asked."""
+        return OF_NOW.sub("", self.driftd("metrics").stdout)
+
+    def samples(self) -> Samples:
+        """Return what `driftd metrics` says."""
+        return Samples.of(self.driftd("metrics").stdout)
+
+    def status(self) -> dict[str, Any]:
+        """Return `driftd status --json`."""
+        document: dict[str, Any] = json.loads(self.driftd("status", "--json").stdout)
+        return document
+
+    def rejects(self, model: str) -> list[dict[str, Any]]:
+        """Return the rejected rows kept in the state folder."""
+        path = self.state / "rejects" / f"{model}.jsonl"
+        return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
