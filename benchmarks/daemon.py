@@ -22,15 +22,22 @@ STORED = re.compile(r"^driftd_events_stored_total(?:\{.*\})? (\S+)", re.MULTILIN
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One run of driftd over a log, and how many rows were in its committed state afterwards."""
+    """One run of driftd over a log, and its committed state's metrics afterwards."""
 
     run: Run
-    stored: int
+    metrics: Run
+
+    @property
+    def stored(self) -> int:
+        """How many rows the committed state holds."""
+        return stored_rows(self.metrics.output)
 
     def problem(self, rows: int) -> str:
         """Say why this run does not count, if it does not."""
         if self.run.code:
             return self.run.complaint
+        if self.metrics.code:
+            return f"driftd metrics: {self.metrics.complaint}"
         return "" if self.stored == rows else f"{self.stored:,} rows stored instead of {rows:,}"
 
 
@@ -106,7 +113,7 @@ def whole_log(log: Log) -> Trial:
         config = write_config(folder, log.path, log.suffix)
         done = run([str(DRIFTD), "run", "--config", str(config), "--once", "--flush"])
         metrics = run([str(DRIFTD), "metrics", "--config", str(config)])
-    return Trial(done, stored_rows(metrics.output))
+    return Trial(done, metrics)
 
 
 def stored_rows(metrics: str) -> int:

@@ -92,8 +92,7 @@ class Daemon:
         }
         urls = {name: hook.url for name, hook in hooks.items()}
         self._write(register(self.outbox, urls))
-        deliverer = Deliverer(notifiers, urls, self._clock)
-        return deliverer
+        return Deliverer(notifiers, urls, self._clock)
 
     def now_us(self) -> int:
         """Return the wall clock in microseconds since 1970 UTC."""

@@ -25,7 +25,7 @@ from monitor.types import Batch, Decoded, Position, Reject
 ROWS = 250_000
 FUTURE = 10 * 60 * 10**6
 SECOND = 10**6
-Decode = Callable[[Batch], tuple[Decoded, ...]]
+Decode = Callable[[Batch], tuple[Batch, tuple[Decoded, ...]]]
 Commit = Callable[[str, Changes, Sequence[Reject], Sequence[Note]], None]
 
 
@@ -60,7 +60,7 @@ class Worker:
         self._judge = judge
         self._watched = watched(schema)
         self._known = known_columns(plan.model)
-        self._heard = 0.0
+        self._heard: float | None = None
         self._log = logger("worker", model=plan.name)
 
     def drain(self, tools: Tools, source: Source, decode: Decode, stop: Callable[[], bool]) -> int:
@@ -97,7 +97,10 @@ class Worker:
 
     def close_idle(self, tools: Tools) -> bool:
         """Close the last window of a silent log: after `lateness` without rows, once its time is over."""
-        if tools.clock.monotonic() - self._heard < self.plan.lateness / SECOND or not self.state.windows:
+        now = tools.clock.monotonic()
+        if self._heard is None:
+            self._heard = now  # silence counts from the start, not from the machine's
+        if now - self._heard < self.plan.lateness / SECOND or not self.state.windows:
             return False
         over = tools.now_us() - self.plan.lateness
         ends = [k.start + self.plan.window for k in self.state.windows]
@@ -155,7 +158,7 @@ class Worker:
 
 def _poll(source: Source, decode: Decode, after: Position) -> _Read | None:
     batch = source.poll(after, ROWS)
-    return None if batch is None else _Read(batch, decode(batch))
+    return None if batch is None else _Read(*decode(batch))
 
 
 def states_of(workers: Mapping[str, Worker]) -> dict[str, ModelState]:

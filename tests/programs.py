@@ -37,7 +37,9 @@ def eventually(found: Callable[[], object], what: str = "") -> None:
 class Program:
     """A running program whose output goes to a file; killed at the end of the `with`, if it still runs."""
 
-    def __init__(self, command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None
+    ) -> None:
         self._log = log
         with log.open("ab") as output:
             self._begin = output.tell()
@@ -137,10 +139,11 @@ class Project:
 
     folder: Path
     config: str = "config.toml"
+    kept: str = "state"
 
     @property
     def state(self) -> Path:
-        return self.folder / "state"
+        return self.folder / self.kept
 
     @property
     def environment(self) -> dict[str, str]:
@@ -160,7 +163,7 @@ class Project:
 
     def driftd(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, which must be with this exit code."""
-        command = [DRIFTD, *arguments, "--config", self.folder / self.config]
+        command: list[str | Path] = [DRIFTD, *arguments, "--config", self.folder / self.config]
         ended = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert ended.returncode == code, ended.stderr + ended.stdout
         return ended
@@ -171,7 +174,7 @@ class Project:
 
     def start(self) -> Daemon:
         """Start `driftd run`; use it as a context manager."""
-        command = [DRIFTD, "run", "--config", self.folder / self.config]
+        command: list[str | Path] = [DRIFTD, "run", "--config", self.folder / self.config]
         return Daemon(command, self.folder / "daemon.log", self.environment)
 
     def metrics(self) -> str:

@@ -17,12 +17,16 @@ __all__ = ["FilesSource", "Format", "Limits", "Peek"]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A file as the last poll left it. drained: nothing was unread behind this offset."""
+    """A file as the last poll left it. drained: nothing was unread behind this offset.
+
+    fp_len: how much of its content is in the fingerprint; an entry that has less was not committed since.
+    """
 
     size: int
     mtime: int
     key: str
     copy: bool
+    fp_len: int = 0
     drained: int = -1
 
 
@@ -117,7 +121,7 @@ class FilesSource:
         matcher = Matcher(
             entries,
             self._head,
-            {id_: seen.key for id_, seen in unchanged.items() if not seen.copy},
+            {id_: seen.key for id_, seen in unchanged.items() if _is_complete(seen, entries)},
             {id_: seen.key for id_, seen in unchanged.items() if seen.copy},
         )
         return matcher.match(found, self._failed)
@@ -159,8 +163,9 @@ class FilesSource:
             if key is not None and (unread is None or not unread.failure):
                 final = file.growing or self._is_unchanged(file)
                 idle = unread is None or (final and not unread.pending)
-                drained = matching.entries[key].offset if idle else -1
-                seen[file.id] = Seen(file.size, file.mtime, key, copy=False, drained=drained)
+                entry = matching.entries[key]
+                drained = entry.offset if idle else -1
+                seen[file.id] = Seen(file.size, file.mtime, key, copy=False, fp_len=entry.fp_len, drained=drained)
             elif file.id in matching.copies:
                 seen[file.id] = self._see_copy(matching, file)
         self._seen = seen
@@ -192,3 +197,9 @@ class FilesSource:
             elif key in entries or entry.offset or entry.done or self._grows:
                 texts[key] = entry.encode()  # a columnar file is known once something was read of it
         return Position(texts)
+
+
+def _is_complete(seen: Seen, entries: Mapping[str, Entry]) -> bool:
+    """Tell whether an entry says all that is known of an unchanged file."""
+    entry = None if seen.copy else entries.get(seen.key)
+    return entry is not None and entry.fp_len == seen.fp_len

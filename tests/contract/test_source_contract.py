@@ -21,16 +21,22 @@ class Place(Protocol):
 
     def open(self) -> Source: ...
 
+    def close(self) -> None: ...
+
 
 class MemoryPlace:
     def __init__(self, folder: Path) -> None:
-        self.chunks = [Chunk(str(folder), 0, b"")][:0]
+        self.file = str(folder)
+        self.chunks: list[Chunk] = []
 
     def write(self, numbers: range) -> None:
-        self.chunks += [Chunk("memory", number, f"{number}\n".encode()) for number in numbers]
+        self.chunks += [Chunk(self.file, number, f"{number}\n".encode()) for number in numbers]
 
     def open(self) -> Source:
         return MemorySource("source", self.chunks)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class FilesPlace:
@@ -39,9 +45,16 @@ class FilesPlace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.opened: list[Source] = []
 
     def open(self) -> Source:
-        return FilesSource("source", f"{self.folder}/*{self.ending}", self.format, lambda _: None, Limits())
+        pattern = f"{self.folder}/*{self.ending}"
+        self.opened.append(FilesSource("source", pattern, self.format, lambda _: None, Limits()))
+        return self.opened[-1]
+
+    def close(self) -> None:
+        for source in self.opened:
+            source.close()
 
 
 class LinesPlace(FilesPlace):
@@ -82,9 +95,10 @@ class IpcPlace(FilesPlace):
 
 
 @pytest.fixture(params=[MemoryPlace, LinesPlace, CsvPlace, ParquetPlace, IpcPlace])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     made: Place = request.param(tmp_path)
-    return made
+    yield made
+    made.close()
 
 
 def numbers_in(batch: Batch) -> list[int]:

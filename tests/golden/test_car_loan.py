@@ -63,11 +63,12 @@ Counts = NDArray[np.int64]
 
 
 def monitors() -> str:
-    """Every distance on everything, and the quality checks."""
+    """Every distance on everything, and the quality checks. The thresholds are of no interest here."""
     wanted = [(d, on) for d in (*SHARES, *CURVES) for on in ("features", "prediction", "score")]
-    return "".join(
-        f'\n[[models.monitors]]\ndetector = "{d}"\non = "{on}"\n' for d, on in [*wanted, ("quality", "features")]
-    )
+    distances = [
+        f'\n[[models.monitors]]\ndetector = "{d}"\non = "{on}"\nthreshold = 0.5\n' for d, on in wanted
+    ]
+    return "".join([*distances, '\n[[models.monitors]]\ndetector = "quality"\n'])
 
 
 def config(window: str, reference: str = "reference.parquet", form: str = "jsonl", rest: str = "") -> str:
@@ -77,7 +78,7 @@ def config(window: str, reference: str = "reference.parquet", form: str = "jsonl
 
 @pytest.fixture(scope="module")
 def loans(data: Path) -> pl.DataFrame:
-    """The log: of the real predictions the later half, with some values missing."""
+    """Return the log: of the real predictions the later half, with some values missing."""
     frame = pl.read_parquet(data / "car_loan" / "car_loan_synthetic.parquet").slice(50_000)
     return frame.with_columns(
         pl.when(pl.col("id") % 50 != 7).then("car_value"),
@@ -106,7 +107,7 @@ def state_of(made: Project) -> ModelState:
 
 
 def window_of(loans: pl.DataFrame, window: timedelta) -> pl.Series:
-    """The start of each row's window, from Polars alone."""
+    """Return the start of each row's window, from Polars alone."""
     return loans["timestamp"].dt.truncate(window)
 
 
@@ -132,7 +133,9 @@ def test_daily_windows_count_what_polars_counts(
         "dropped": 0,
     }
     assert (status["windows"]["closed"], status["windows"]["open"]) == (every, 0)
-    assert samples.total("driftd_events_stored_total") == samples.total("driftd_events_received_total") == 50_000
+    assert (
+        samples.total("driftd_events_stored_total") == samples.total("driftd_events_received_total") == 50_000
+    )
     assert samples.get("driftd_windows_closed_total", model=MODEL) == every
     newest = loans["timestamp"].to_physical().to_numpy().max() / 10**6
     assert samples.get("driftd_last_row_timestamp_seconds", model=MODEL) == newest
@@ -152,7 +155,7 @@ def test_daily_windows_count_what_polars_counts(
 def monthly(
     tmp_path_factory: pytest.TempPathFactory, loans: pl.DataFrame, reference: pl.DataFrame
 ) -> Project:
-    """The project after the log was read with every distance and windows of 30 days."""
+    """Return a project that has read the log with every distance and windows of 30 days."""
     folder = tmp_path_factory.mktemp("monthly")
     made = project(folder, config("30d", rest=monitors()), reference)
     loans.write_ndjson(folder / "logs" / "predictions.jsonl")
@@ -182,7 +185,7 @@ def score(samples: Samples, segment: str, feature: str, detector: str) -> float:
 
 
 def distances(p: Counts, q: Counts) -> dict[str, float]:
-    """The six distances of shares, by SciPy where it has them and by their definitions elsewhere."""
+    """Return the six distances of shares, by SciPy where it has them, else by their definitions."""
     used = (p + q) > 0
     a, b = p / p.sum(), q / q.sum()
     smooth = (p[used] + 0.5) / (p[used] + 0.5).sum(), (q[used] + 0.5) / (q[used] + 0.5).sum()
@@ -279,7 +282,9 @@ def test_missing_values_are_counted(monthly: Project, loans: pl.DataFrame, refer
     for segment, (before, now) in parts(loans, reference).items():
         for feature in (*NUMERIC, *CATEGORICAL):
             excess = now[feature].null_count() / now.height - before[feature].null_count() / before.height
-            assert score(samples, segment, feature, "null_share") == pytest.approx(max(excess, 0.0), abs=1e-12)
+            assert score(samples, segment, feature, "null_share") == pytest.approx(
+                max(excess, 0.0), abs=1e-12
+            )
     assert score(samples, "all", "car_value", "null_share") > 0
     assert score(samples, "all", "size_of_downpayment", "null_share") > 0
 

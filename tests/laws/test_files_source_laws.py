@@ -81,7 +81,8 @@ class LogFolder(RuleBasedStateMachine):
             self.finished_late.add(number)
 
     @rule(
-        name=st.sampled_from(WRITERS), paddings=st.lists(st.sampled_from((0, 5, 90, 500, 2000)), min_size=1, max_size=6)
+        name=st.sampled_from(WRITERS),
+        paddings=st.lists(st.sampled_from((0, 5, 90, 500, 2000)), min_size=1, max_size=6),
     )
     def append(self, name: str, paddings: list[int]) -> None:
         self.finish_line(name)
