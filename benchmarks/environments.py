@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,6 @@ class Peer:
 
     name: str
     windows: int = PARQUET.windows
-    times: int = 1
 
     @property
     def python(self) -> Path:
@@ -37,7 +37,8 @@ class Peer:
         return HERE / ".envs" / self.name / "bin" / "python"
 
 
-PEERS = (Peer("scouter", times=3), Peer("whylogs"), Peer("evidently", windows=2), Peer("nannyml"))
+SCOUTER = Peer("scouter")
+PEERS = (Peer("whylogs"), Peer("evidently", windows=2), Peer("nannyml"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,12 @@ class Measured:
         return min(answer.peak_rss_mb for answer in self.answers)
 
 
+def together(runs: Sequence[Measured]) -> Measured:
+    """Return several measurements of one peer as one."""
+    answers = tuple(answer for run in runs for answer in run.answers)
+    return Measured(runs[0].peer, answers, next((run.reason for run in runs if run.reason), ""))
+
+
 def measure(peer: Peer) -> Measured:
     """Make the peer's environment if need be, and run it."""
     reason = prepare(peer)
@@ -71,13 +78,10 @@ def measure(peer: Peer) -> Measured:
         return Measured(peer, reason=f"not installed: {reason}")
     command = [str(peer.python), str(HERE / "peers" / f"run_{peer.name}.py")]
     command += [str(REFERENCE.path), str(PARQUET.path), str(peer.windows)]
-    answers = []
-    for _ in range(peer.times):
-        finished = run(command, QUIET)
-        if finished.code:
-            return Measured(peer, reason=finished.complaint)
-        answers.append(Answer(**json.loads(finished.output.splitlines()[-1])))
-    return Measured(peer, tuple(answers))
+    finished = run(command, QUIET)
+    if finished.code:
+        return Measured(peer, reason=finished.complaint)
+    return Measured(peer, (Answer(**json.loads(finished.output.splitlines()[-1])),))
 
 
 def prepare(peer: Peer) -> str:

@@ -12,12 +12,13 @@ from benchmarks.measure import Run
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A log read bare and by driftd, in turns. bare: per turn, the seconds of each read of one process."""
+    """A log read bare, by driftd and by rivals, in turns; bare: the seconds of each read of one process."""
 
     log: Log
     start_ups: tuple[Run, ...]
     bare: tuple[tuple[float, ...], ...]
     trials: tuple[Trial, ...]
+    rivals: tuple[Measured, ...] = ()
 
     @property
     def problem(self) -> str:

@@ -7,12 +7,12 @@ benchmarks/RESULTS.md. Ratios compare runs of the same call, taken in turns.
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks import live, machine
 from benchmarks.daemon import Trial, start_up, whole_log
-from benchmarks.environments import PEERS, Measured, Peer, measure
+from benchmarks.environments import PEERS, SCOUTER, Measured, Peer, measure, together
 from benchmarks.logs import LINES, LONG, PARQUET, REFERENCE, WIDE, Log
 from benchmarks.measure import run
 from benchmarks.report import render
@@ -28,13 +28,14 @@ def main() -> None:
     long = (WIDE, LONG) if options.long else ()
     make_data((REFERENCE, PARQUET, LINES, *long))
     before = machine.describe()
+    parquet = pair(PARQUET, options.rounds, () if options.no_peers else (SCOUTER,))
     results = Results(
         machine=before,
         call=" ".join(["benchmarks/run.py", *sys.argv[1:]]),
-        pairs=tuple(pair(log, options.rounds) for log in (PARQUET, LINES)),
+        pairs=(parquet, pair(LINES, options.rounds)),
         long=tuple((log, alone(log)) for log in long),
         live=LEFT_OUT if options.no_live else live_daemon(),
-        peers=() if options.no_peers else tuple(map(peer, PEERS)),
+        peers=() if options.no_peers else (together(parquet.rivals), *map(peer, PEERS)),
         load_after=machine.load(),
     )
     target = HERE / "RESULTS.md"
@@ -57,9 +58,9 @@ def make_data(logs: Iterable[Log]) -> None:
             sys.exit(f"the data could not be made: {made.complaint}")
 
 
-def pair(log: Log, rounds: int) -> Pair:
-    """Measure start-up, bare read and driftd in turns."""
-    starts, bare, trials = [], [], []
+def pair(log: Log, rounds: int, rivals: Sequence[Peer] = ()) -> Pair:
+    """Measure start-up, bare read, driftd and the rivals whose ratio is a target, in turns."""
+    starts, bare, trials, measured = [], [], [], []
     for i in range(rounds):
         say(f"{log.path.name}, round {i + 1} of {rounds}: start-up, bare read, driftd")
         starts.append(start_up(log.suffix))
@@ -67,7 +68,8 @@ def pair(log: Log, rounds: int) -> Pair:
         trials.append(whole_log(log))
         seconds = trials[-1].run.seconds
         say(f"  bare {min(bare[-1]):.2f} s, driftd {seconds:.2f} s {trials[-1].problem(log.rows)}")
-    return Pair(log, tuple(starts), tuple(bare), tuple(trials))
+        measured += [peer(rival) for rival in rivals]
+    return Pair(log, tuple(starts), tuple(bare), tuple(trials), tuple(measured))
 
 
 def bare_reads(log: Log) -> tuple[float, ...]:

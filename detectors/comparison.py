@@ -6,7 +6,7 @@ has one view: its most common values, the rest together, and what the reference 
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from detectors.profile import CategorySummary, NumericSummary, Summary
 
 GROUPS = 10
 COMMON_CATEGORIES = 49
+STARTS_KEPT = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +101,18 @@ def compare_numeric(reference: NumericSummary, window: NumericSummary) -> Compar
     return Comparison(
         reference.counts,
         window.counts,
-        numeric_starts(reference.counts),
+        _remembered_starts(reference.counts.astype(np.int64, copy=False).tobytes()),
         np.array([grid.lo, *grid.places, grid.hi] if grid.sd > 0 else [-1.0, *[0.0] * grid.bins, 1.0]),
         grid.sd if grid.sd > 0 else 1.0,
     )
+
+
+@lru_cache(STARTS_KEPT)
+def _remembered_starts(counts: bytes) -> NDArray[np.int64]:
+    """Return the groups of a reference's counts, which stay the same window after window."""
+    starts = numeric_starts(np.frombuffer(counts, np.int64))
+    starts.flags.writeable = False
+    return starts
 
 
 def numeric_starts(counts: Counts) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from detectors.base import Level, Verdict
-from detectors.calibration import Calibrator
+from detectors.calibration import Calibrator, Recent
 from detectors.comparison import Comparison, compare
 from detectors.distances import (
     chi2,
@@ -27,6 +27,7 @@ from detectors.profile import FeatureGrid, NumericGrid, Summary, WindowProfile, 
 from detectors.pvalues import chi2_pvalue, cramer_von_mises_pvalue, ks_pvalue, psi_pvalue
 from detectors.statistic import Statistic
 
+NULLS_KEPT = 4096
 CVM_BIAS = 1 / 6
 """The mean of Cramer-von Mises' T when nothing has changed."""
 
@@ -89,6 +90,7 @@ class Pair:
 
     reference: Summary
     window: Summary
+    nulls: Recent[Null]
 
     @cached_property
     def comparison(self) -> Comparison:
@@ -98,7 +100,8 @@ class Pair:
     @cached_property
     def null(self) -> Null:
         """What to draw when nothing has changed."""
-        return null_of(self.comparison)
+        key = (self.reference.grid.name, self.reference.counts.tobytes())
+        return self.nulls.get(key, lambda: null_of(self.comparison))
 
 
 class Drift:
@@ -136,11 +139,13 @@ class Drift:
         self._alarms = alarms
         self._calibrator = calibrator
         self._statistics = statistics
+        self._nulls: Recent[Null] = Recent(NULLS_KEPT)
 
     def close(self, window: WindowProfile) -> Sequence[Verdict]:
         """Judge a closed window: one verdict per monitor; a failing one becomes an ERROR verdict."""
         references = {s.grid.name: s for s in summaries(window.grid, window.reference)}
-        pairs = {s.grid.name: Pair(references[s.grid.name], s) for s in summaries(window.grid, window.window)}
+        seen = summaries(window.grid, window.window)
+        pairs = {s.grid.name: Pair(references[s.grid.name], s, self._nulls) for s in seen}
         return [self._verdict(spec, pairs.get(spec.feature)) for spec in self._monitors]
 
     def _verdict(self, spec: MonitorSpec, pair: Pair | None) -> Verdict:

@@ -12,6 +12,13 @@ from detectors.distances import Counts, chi2, cramer_von_mises, ks, noise, raw_p
 SERIES_TERMS = 20
 
 
+def warm_up() -> None:
+    """Import SciPy now, in a thread that has nothing else to do, rather than when a window waits for it."""
+    from scipy import special  # noqa: PLC0415 - see the module's text
+
+    special.kolmogorov(1.0)
+
+
 def psi_pvalue(p: Counts, q: Counts) -> float:
     """Return P(chi2(K - 1) > PSI / (1/N + 1/M)), K the cells in use; 1 when there is only one.
 

@@ -1,4 +1,4 @@
-"""Every exported metric: name, kind, labels, help, unit. Prometheus, rules and docs are checked against it."""
+"""Every exported metric: name, kind, labels, help, unit. Prometheus and docs are checked against it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.executors.pool import ThreadPoolExecutor as PoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from detectors.pvalues import warm_up
 from exporters.base import Delivery, Notifier
 from exporters.catalog import Histogram, Sample
 from exporters.prometheus import render
@@ -82,6 +83,7 @@ class Daemon:
         self._cleanup.callback(pool.shutdown, cancel_futures=True)
         self._cleanup.callback(ahead.shutdown, cancel_futures=True)
         self.tools = Tools(clock, self.now_us, self.commit, pool.map, ahead)
+        ahead.submit(warm_up)
         self.models: tuple[WatchedModel, ...] = open_models(config, entries, self.tools)
 
     def _make_deliverer(self) -> Deliverer:

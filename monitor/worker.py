@@ -1,7 +1,7 @@
 """One model at work: poll, decode, take in, close, commit. The next poll runs while this batch is counted."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 
 from exporters.catalog import Histogram
@@ -16,7 +16,6 @@ from monitor.core.profiles import Run
 from monitor.core.schema import Schema
 from monitor.core.state import Changes, ModelState
 from monitor.core.windows import NEVER
-from monitor.errors import StoreUnavailableError
 from monitor.logs import logger
 from monitor.references import watched
 from monitor.sources.base import Source
@@ -77,9 +76,10 @@ class Worker:
                 pending = tools.ahead.submit(_poll, source, decode, found.batch.position)
             try:
                 self._take(tools, found)
-            except StoreUnavailableError:
+            except BaseException:
+                self._heard = tools.clock.monotonic()  # rows are waiting: the log is not silent
                 if pending is not None:
-                    pending.result()  # let the reader end before anyone polls the source again
+                    wait([pending])  # let the reader end before anyone polls the source again
                 raise
             batches += 1
             self._heard = tools.clock.monotonic()
@@ -90,7 +90,10 @@ class Worker:
         return self.state.positions.get(source.name, Position())
 
     def _take(self, tools: Tools, read: _Read) -> None:
-        context = Context(self.plan, self.schema, tools.now_us() + FUTURE, tools.run)
+        def settle(state: ModelState, watermark: int) -> Closed:
+            return self._settle(tools, state, watermark)
+
+        context = Context(self.plan, self.schema, tools.now_us() + FUTURE, tools.run, settle)
         taken = take_in(context, self.state, read.batch, read.decoded)
         watermark = taken.state.book.progress.watermark(self.plan.lateness)
         self._close(tools, taken.state, watermark, taken)
@@ -124,22 +127,24 @@ class Worker:
     def _close(
         self, tools: Tools, state: ModelState, watermark: int, taken: Taken, *, cut: bool = False
     ) -> None:
-        changes = dict(taken.changes)
+        closed = self._settle(tools, state, watermark, cut=cut)
+        changes = {**taken.changes, **closed.changes}
+        tools.commit(self.plan.name, changes, taken.rejects, (*taken.notes, *closed.notes))
+        self.state = closed.state
+        for change in (*taken.transitions, *closed.transitions):
+            self._tell(change)
+
+    def _settle(self, tools: Tools, state: ModelState, watermark: int, *, cut: bool = False) -> Closed:
+        """Make the reference once its part of the log is over, then close what is over."""
+        learnt: Changes = {}
         until = state.book.learn_until
         if not state.baselines and until is not None and watermark >= until:
             state, learnt = learned(state, self._watched, self._known, tools.run)
-            changes |= learnt
         began = tools.clock.monotonic()
         closed = close_until(self.plan, self._judge, state, watermark, cut=cut)
         if closed.state is not state:
             self.evaluation = self.evaluation.observed(tools.clock.monotonic() - began)
-        self._commit(tools, changes, taken.rejects, closed)
-
-    def _commit(self, tools: Tools, changes: Changes, rejects: Sequence[Reject], closed: Closed) -> None:
-        tools.commit(self.plan.name, {**changes, **closed.changes}, rejects, closed.notes)
-        self.state = closed.state
-        for change in closed.transitions:
-            self._tell(change)
+        return replace(closed, changes={**learnt, **closed.changes})
 
     def _tell(self, change: Transition) -> None:
         if Phase.FIRING not in (change.before, change.after):

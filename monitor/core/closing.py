@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from detectors.base import Level, Verdict
 from detectors.profile import Grid, Profile, WindowProfile, summaries
@@ -19,11 +19,18 @@ from monitor.core.state import (
     Changes,
     ModelState,
     dump_book,
-    key_of,
     run_changes,
     trip_changes,
+    volume_changes,
     window_changes,
 )
+
+VERSIONS_KEPT = 40
+"""Versions whose trips and row counts are kept: those with rows in the newest windows."""
+
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 class Judge(Protocol):
@@ -50,6 +57,7 @@ class _Tally:
     state: ModelState
     trips: dict[TripKey, Trip]
     volumes: dict[tuple[str, str], tuple[int, ...]]
+    versions: dict[str, int]
     changes: Changes = field(default_factory=dict)
     transitions: list[Transition] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
@@ -64,22 +72,29 @@ def close_until(plan: Plan, judge: Judge, state: ModelState, watermark: int, *, 
     stale_ids = [s for s in state.ids.runs if s + plan.window <= watermark]
     if not over and not stale_ids:
         return Closed(state, {})
-    tally = _Tally(state, dict(state.trips), dict(state.volumes))
+    tally = _Tally(state, dict(state.trips), dict(state.volumes), dict(state.book.versions))
+    groups: dict[int, list[GroupKey]] = {start: [] for start in over}
+    for key in sorted(state.windows, key=lambda k: (k.version, k.segment)):
+        if key.start in groups:
+            groups[key.start].append(key)
     for start in over:
         complete = not cut or start + plan.window <= state.book.progress.newest
-        _close_window(plan, judge, tally, start, complete=complete)
+        _close_window(plan, judge, tally, groups[start], complete=complete)
+        _forget_versions(tally, start - HISTORY * plan.window)
         _ask_for_retraining(plan, tally, start)
     return _finished(tally, over, frozenset(stale_ids))
 
 
 def _finished(tally: _Tally, over: Sequence[int], stale: frozenset[int]) -> Closed:
     state, book = tally.state, tally.state.book
-    gone = {key: None for key in state.windows if key.start in set(over)}
+    ended = set(over)
+    gone = {key: None for key in state.windows if key.start in ended}
     book = replace(
         book,
-        unknown={s: names for s, names in book.unknown.items() if s not in set(over)},
+        unknown={s: names for s, names in book.unknown.items() if s not in ended},
         last_closed=over[-1] if over else book.last_closed,
         windows_closed=book.windows_closed + len(over),
+        versions=tally.versions,
     )
     numbers = {start: [n for n, _ in state.ids.runs[start]] for start in stale}
     after = replace(
@@ -92,22 +107,34 @@ def _finished(tally: _Tally, over: Sequence[int], stale: frozenset[int]) -> Clos
     )
     changes = tally.changes | window_changes(state.model, gone) | run_changes(state.model, (), numbers)
     changes[("book", state.model, "")] = dump_book(book)
-    moved = {k: t for k, t in tally.trips.items() if t is not state.trips.get(k)}
-    changes |= trip_changes(state.model, moved)
-    changes |= {
-        ("volume", state.model, key_of(*k)): key_of(*v).encode()
-        for k, v in tally.volumes.items()
-        if v is not state.volumes.get(k)
-    }
+    changes |= trip_changes(state.model, _moved(state.trips, tally.trips))
+    changes |= volume_changes(state.model, _moved(state.volumes, tally.volumes))
     return Closed(after, changes, tuple(tally.transitions), tuple(tally.notes))
 
 
-def _close_window(plan: Plan, judge: Judge, tally: _Tally, start: int, *, complete: bool) -> None:
+def _moved(before: Mapping[Key, Value], after: Mapping[Key, Value]) -> dict[Key, Value | None]:
+    changed: dict[Key, Value | None] = {k: v for k, v in after.items() if v is not before.get(k)}
+    return changed | dict.fromkeys(before.keys() - after.keys())
+
+
+def _forget_versions(tally: _Tally, oldest: int) -> None:
+    """Forget versions without rows for long, and all but the newest ones when there are too many."""
+    newest = sorted(tally.versions, key=lambda v: (-tally.versions[v], v))[:VERSIONS_KEPT]
+    kept = {version for version in newest if tally.versions[version] >= oldest}
+    if len(kept) == len(tally.versions):
+        return
+    tally.versions = {version: tally.versions[version] for version in kept}
+    tally.trips = {key: trip for key, trip in tally.trips.items() if key.version in kept}
+    tally.volumes = {place: rows for place, rows in tally.volumes.items() if place[0] in kept}
+
+
+def _close_window(
+    plan: Plan, judge: Judge, tally: _Tally, groups: Sequence[GroupKey], *, complete: bool
+) -> None:
+    start = groups[0].start
     baseline = tally.state.baseline_at(start)
-    groups = sorted(
-        (k for k in tally.state.windows if k.start == start), key=lambda k: (k.version, k.segment)
-    )
     for group in groups:
+        tally.versions[group.version] = start
         profile = tally.state.windows[group]
         place = (group.version, group.segment)
         history = tally.volumes.get(place, ())
@@ -128,7 +155,7 @@ def _seen(
     window = WindowProfile(baseline.grid, profile, reference)
     if group.segment != ALL:
         return window
-    unknown = state.book.unknown.get(group.start, frozenset())
+    unknown = state.book.unknown.get(group.start, frozenset()) - baseline.columns
     return replace(
         window, columns_missing=_missing(baseline.grid, profile, reference), columns_unknown=unknown
     )

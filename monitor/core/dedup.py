@@ -40,26 +40,32 @@ class RunChange:
 def duplicates(
     known: OpenIds, window: int, ids: Hashes, row_starts: Ints, watermarks: Ints
 ) -> NDArray[np.bool_]:
-    """Tell which rows (none of them late) repeat an id stored in a window open at that row."""
-    found = np.zeros(len(ids), np.bool_)
+    """Tell which rows (none of them late) repeat an id stored in a window open at that row.
+
+    ids, row_starts, watermarks: one per row, in the log's order; watermarks never go back.
+    """
     if not _any_repeated(known, ids):
-        return found
-    seen_end = _seen(known, window, ids)
-    found |= seen_end > watermarks
-    ends = row_starts + window
-    candidates = np.flatnonzero(~found)
-    while len(candidates):
-        order = candidates[np.argsort(ids[candidates], kind="stable")]
-        same = np.concatenate([[False], ids[order][1:] == ids[order][:-1]])
-        if not same.any():
-            break
-        firsts = np.flatnonzero(~same)
-        stored_end = np.repeat(ends[order[firsts]], np.diff(np.append(firsts, len(order))))
-        repeated = same & (stored_end > watermarks[order])
-        found[order[repeated]] = True
-        # what is left repeats an id whose window has closed in between: it may be stored, and repeated again
-        candidates = np.sort(order[same & ~repeated])
-    return found
+        return np.zeros(len(ids), np.bool_)
+    n = len(ids)
+    order = np.argsort(ids, kind="stable")
+    heads = np.flatnonzero(np.concatenate([[True], ids[order][1:] != ids[order][:-1]]))
+    stops = np.append(heads[1:], n)
+    group = np.repeat(np.arange(len(heads)), stops - heads)
+    places = group * n + order
+
+    def free_from(ends: Ints, groups: Ints) -> Ints:
+        """Find the first row of each group at which windows with these ends are over."""
+        return np.searchsorted(places, groups * n + np.searchsorted(watermarks, ends))
+
+    current = free_from(_seen(known, window, ids[order[heads]]), np.arange(len(heads)))
+    following = free_from(row_starts[order] + window, group)
+    repeated = np.ones(n, np.bool_)
+    while len(current):  # one round for each time that an id may be stored anew
+        alive = current < stops
+        current, stops = current[alive], stops[alive]
+        repeated[order[current]] = False
+        current = following[current]
+    return repeated
 
 
 def _any_repeated(known: OpenIds, ids: Hashes) -> bool:
@@ -79,12 +85,11 @@ def _hits(run: Hashes, needles: Hashes) -> NDArray[np.bool_]:
     return hits
 
 
-def _seen(known: OpenIds, window: int, ids: Hashes) -> Ints:
-    order = np.argsort(ids)
-    needles = ids[order]
-    ends = np.full(len(ids), np.iinfo(np.int64).min)
+def _seen(known: OpenIds, window: int, needles: Hashes) -> Ints:
+    """Return for each id (ascending) the latest end of a window that holds it, a very early time if none."""
+    ends = np.full(len(needles), np.iinfo(np.int64).min)
     for start, run in known:
-        hits = order[_hits(run, needles)]
+        hits = _hits(run, needles)
         ends[hits] = np.maximum(ends[hits], start + window)
     return ends
 

@@ -7,15 +7,13 @@ from detectors.base import Level, Verdict
 from detectors.budget import level
 from detectors.calibration import Calibrator
 from detectors.drift import STATISTICS, Drift, applies
-from detectors.monitors import Judgement, MonitorSpec
+from detectors.monitors import Judgement, MonitorSpec, default_statistic
 from detectors.profile import Grid, WindowProfile
 from detectors.quality import QUALITY, Quality, quality_monitors
 from monitor.config import Model, Monitor
 from monitor.core.plan import Plan, score_columns, targets
 from monitor.core.reference import Baseline
 
-NUMERIC_DEFAULT = "ks"
-CATEGORICAL_DEFAULT = "chi2"
 JUDGES_KEPT = 64
 
 
@@ -28,8 +26,7 @@ def monitor_specs(model: Model, grid: Grid) -> tuple[MonitorSpec, ...]:
     """Return one entry per detector and feature: what is configured, else quality and drift of everything."""
     configured = model.monitors or (
         Monitor(detector="quality"),
-        Monitor(detector=NUMERIC_DEFAULT, on=tuple(f.name for f in grid.numeric)),
-        Monitor(detector=CATEGORICAL_DEFAULT, on=tuple(f.name for f in grid.categorical)),
+        *(Monitor(detector=default_statistic(feature), on=(feature.name,)) for feature in grid.features),
     )
     found = {(s.feature, s.detector): s for m in configured for s in _specs(model, grid, m)}
     return tuple(found.values())

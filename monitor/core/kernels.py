@@ -72,28 +72,34 @@ def category_codes(grid: CategoryGrid, column: pl.Series) -> NDArray[np.int32]:
     """Return each row's cell: its category's place, C for `_other`, C + 1 for `_new`, -1 for missing."""
     known = len(grid.categories)
     codes = column.cast(pl.Enum([*grid.categories, *grid.others]), strict=False).to_physical()
-    found = codes.cast(pl.Int32).fill_null(known + 1 if grid.closed else known).to_numpy()
-    if grid.others:
-        found = np.where((found >= known) & codes.is_not_null().to_numpy(), known, found)
+    if not codes.null_count():
+        found: NDArray[np.int32] = codes.to_numpy().astype(np.int32)
+        return np.minimum(found, known) if grid.others else found
+    unknown = known + 1 if grid.closed else known
+    found = codes.cast(pl.Int32).fill_null(-1).to_numpy()
+    missing = found < 0
+    found = np.where(missing, unknown, np.minimum(found, known) if grid.others else found)
     if column.null_count():
-        found = np.where(column.is_null().to_numpy(), -1, found)
-    return found
+        found[column.is_null().to_numpy()] = -1
+    return found.astype(np.int32, copy=False)
 
 
 def category_cells(
     grid: CategoryGrid, codes: NDArray[np.int32], invalid: NDArray[np.bool_] | None, groups: Groups
 ) -> Ints:
     """Count category codes into each group's cells, int64 [G, width]."""
-    places = codes.astype(np.int64)
-    missing = places < 0
-    if missing.any():
-        places[missing] = grid.width - 2
-    if invalid is not None:
-        places[invalid] = grid.width - 1
+    places: NDArray[np.int32] = codes
+    if invalid is not None and invalid.any():
+        places = np.where(invalid, grid.width - 1, codes).astype(np.int32)
+    if len(places) and int(places.min()) < 0:
+        places = np.where(places < 0, grid.width - 2, places).astype(np.int32)
     return _count(places, grid.width, groups)
 
 
-def _count(places: Ints, width: int, groups: Groups) -> Ints:
+def _count(places: NDArray[np.int32] | Ints, width: int, groups: Groups) -> Ints:
+    if groups.big:
+        parts = zip(groups.starts.tolist(), groups.stops.tolist(), strict=True)
+        return np.array([np.bincount(places[a:b], minlength=width) for a, b in parts])
     flat = groups.codes * width + places
     return np.bincount(flat, minlength=groups.count * width).reshape(groups.count, width)
 

@@ -1,7 +1,7 @@
 """A reference from the log's first part: rows are held until that part is over, then become the grid.
 
 Held rows are segments that merge like an LSM tree, each an entry of the store, so a crash loses none. Of the
-reference's own part at most MOST_ROWS rows stay, those with the smallest keys: a uniform sample. Rows that
+reference's own part at most `most_rows` stay, those with the smallest keys: a uniform sample. Rows that
 come after it wait in full; they are profiled once the grid exists. The reference never grows afterwards.
 """
 
@@ -13,16 +13,23 @@ import numpy as np
 from detectors.profile import Profile, empty, merge
 from monitor.core.profiles import ALL, GroupKey, Rows, Run, profile_rows
 from monitor.core.reference import Watched, build
-from monitor.core.segments import dump_rows, joined
-from monitor.core.state import Changes, ModelState, key_of, window_changes
+from monitor.core.segments import dump_rows, joined, lowest
+from monitor.core.state import Changes, ModelState, dump_book, key_of, window_changes
 
 MOST_ROWS = 300_000
+MOST_VALUES = 10_000_000
+LEAST_ROWS = 5_000
 SPACE = "learning"
 
 
 def end_of_learning(first_start: int, first: int, window: int) -> int:
     """Return where the reference's part ends: a window's edge, microseconds."""
     return first_start + -(-first // window) * window
+
+
+def most_rows(columns: int) -> int:
+    """Return how many rows of the reference's part are held: fewer of wide tables, never too few."""
+    return max(min(MOST_ROWS, MOST_VALUES // max(columns, 1)), LEAST_ROWS)
 
 
 def hold(state: ModelState, parts: Sequence[Rows]) -> tuple[ModelState, Changes]:
@@ -42,11 +49,11 @@ def hold(state: ModelState, parts: Sequence[Rows]) -> tuple[ModelState, Changes]
 
 
 def _thinned(rows: Rows, until: int | None) -> Rows:
-    mine = np.flatnonzero(rows.start < (until or 0))
-    if len(mine) <= 2 * MOST_ROWS:
+    mine = rows.start < (until or 0)
+    most = most_rows(rows.frame.width)
+    if np.count_nonzero(mine) <= 2 * most:
         return rows
-    kept = mine[np.argpartition(rows.keys[mine], MOST_ROWS)[:MOST_ROWS]]
-    return rows.take(np.sort(np.concatenate([kept, np.flatnonzero(rows.start >= (until or 0))])))
+    return joined([lowest(rows.take(np.flatnonzero(mine)), most), rows.take(np.flatnonzero(~mine))])
 
 
 def learned(
@@ -55,18 +62,23 @@ def learned(
     """Make the baseline of the held rows, and profile those that came after its part."""
     until = state.book.learn_until or 0
     rows = joined(list(state.learning.values()))
-    early, later = np.flatnonzero(rows.start < until), np.flatnonzero(rows.start >= until)
-    if len(early) > MOST_ROWS:
-        early = early[np.argpartition(rows.keys[early], MOST_ROWS)[:MOST_ROWS]]
-    made = build(rows.take(early), watched, f"log before {until}", columns, run)
+    later = rows.take(np.flatnonzero(rows.start >= until))
+    early = lowest(rows.take(np.flatnonzero(rows.start < until)), most_rows(rows.frame.width))
+    made = build(early, watched, f"log before {until}", columns | state.book.columns, run)
     baseline = replace(made, number=1, since=until)
     windows = {k: p for k, p in state.windows.items() if k.start < until}
-    for key, profile in profile_rows(baseline.grid, rows.take(later), baseline.segments, run).items():
+    for key, profile in profile_rows(baseline.grid, later, baseline.segments, run).items():
         windows[key] = merge(baseline.grid, empty(baseline.grid, sample=key.segment == ALL), profile)
-    changes: Changes = {(SPACE, state.model, key_of(n)): None for n in state.learning}
-    changes |= window_changes(state.model, _moved(state.windows, windows))
+    book = replace(state.book, columns=frozenset())
+    changes = forget_held(state) | window_changes(state.model, _moved(state.windows, windows))
     changes[("baseline", state.model, "1")] = baseline.dump()
-    return replace(state, windows=windows, learning={}, baselines=(baseline,)), changes
+    changes[("book", state.model, "")] = dump_book(book)
+    return replace(state, book=book, windows=windows, learning={}, baselines=(baseline,)), changes
+
+
+def forget_held(state: ModelState) -> Changes:
+    """Return the entries that let go of the held rows."""
+    return {(SPACE, state.model, key_of(n)): None for n in state.learning}
 
 
 def _moved(

@@ -1,6 +1,6 @@
 """One batch through the core: rows in, a new state and one commit's entries out. No I/O, no clock."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,11 +9,15 @@ from numpy.typing import NDArray
 from detectors.profile import Grid, empty, merge
 from monitor.config import TimeUnit
 from monitor.core import dedup, windows
+from monitor.core.closing import Closed
 from monitor.core.learning import end_of_learning, hold
+from monitor.core.outbox import Note
 from monitor.core.plan import Plan, known_columns
+from monitor.core.policy import Transition
 from monitor.core.profiles import ALL, GroupKey, Rows, Run, profile_rows
 from monitor.core.reference import Baseline
 from monitor.core.schema import Schema, type_rows
+from monitor.core.segments import fitted
 from monitor.core.state import (
     Changes,
     ModelState,
@@ -23,31 +27,42 @@ from monitor.core.state import (
     window_changes,
 )
 from monitor.core.timestamps import detect_unit
+from monitor.core.versions import capped
 from monitor.types import Batch, Chunk, Decoded, Position, Reject, TypedRows
 
 NO_GRID = Grid(())
 UNKNOWN_NAMES = 100
+MOST_OPEN = 64
+"""Windows that the frontier may pass before what is over is closed, even within one batch."""
 Counts = dict[tuple[str, str, str], int]
+Settle = Callable[[ModelState, int], Closed]
+"""Closes what is over at a watermark."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A batch's rows taken in, before windows close. rejects go to the rejects file."""
+    """A batch's rows taken in. rejects go to the rejects file; the rest came of windows closed on the way."""
 
     state: ModelState
     changes: Changes
     rejects: tuple[Reject, ...] = ()
-    touched: frozenset[GroupKey] = frozenset()
+    transitions: tuple[Transition, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What taking in a batch needs beside the state. now_limit: the largest credible timestamp."""
+    """What taking in a batch needs beside the state.
+
+    now_limit: the largest credible timestamp. settle: called within a batch that goes through many
+    windows, so that they are not all open at once; without it they stay open.
+    """
 
     plan: Plan
     schema: Schema
     now_limit: int
     run: Run = map
+    settle: Settle | None = None
 
 
 @dataclass(slots=True)
@@ -57,8 +72,10 @@ class _Tally:
     state: ModelState
     counts: Counts = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
-    runs: Changes = field(default_factory=dict)
+    changes: Changes = field(default_factory=dict)
     touched: set[GroupKey] = field(default_factory=set)
+    transitions: list[Transition] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     held: list[Rows] = field(default_factory=list)
 
     def count(self, source: str, what: str, n: int, reason: str = "") -> None:
@@ -74,19 +91,21 @@ def take_in(context: Context, state: ModelState, batch: Batch, decoded: Sequence
     _reject(tally, batch.source, batch.rejects, received=len(batch.rejects))
     for chunk, columns in zip(batch.chunks, decoded, strict=True):
         _take_chunk(context, tally, batch.source, chunk, columns)
-    if tally.held:
-        tally.state, held = hold(tally.state, tally.held)
-        tally.runs |= held
+    _hold_all(tally)
+    if not batch.more:
+        book = tally.state.book
+        tally.state = replace(tally.state, book=replace(book, progress=windows.caught_up(book.progress)))
     before = state.positions.get(batch.source, Position())
     after = replace(
         tally.state,
         positions={**state.positions, batch.source: batch.position},
         book=tally.state.book.counted(tally.counts),
     )
-    changes = tally.runs | {("book", state.model, ""): dump_book(after.book)}
+    changes = tally.changes | {("book", state.model, ""): dump_book(after.book)}
     changes |= position_changes(state.model, batch.source, before, batch.position)
-    changes |= window_changes(state.model, {key: after.windows[key] for key in tally.touched})
-    return Taken(after, changes, tuple(tally.rejects), frozenset(tally.touched))
+    changes |= window_changes(state.model, {key: after.windows.get(key) for key in tally.touched})
+    rejects = sorted(tally.rejects, key=lambda r: (r.file, r.offset))  # as in the log, however it was cut
+    return Taken(after, changes, tuple(rejects), tuple(tally.transitions), tuple(tally.notes))
 
 
 def _reject(tally: _Tally, source: str, rejects: Sequence[Reject], received: int = 0) -> None:
@@ -103,9 +122,37 @@ def _take_chunk(context: Context, tally: _Tally, source: str, chunk: Chunk, deco
     book = tally.state.book
     frontiers, progress = windows.advance(book.progress, rows.time, chunk.hold)
     tally.state = replace(tally.state, book=replace(book, progress=progress))
-    if len(rows.time):
-        _store_rows(context, tally, source, rows, frontiers)
-        _note_unknown(context, tally, rows, decoded.columns)
+    for stretch in windows.stretches(frontiers, context.plan.window, MOST_OPEN):
+        if stretch.start:
+            _settle(context, tally, int(frontiers[stretch.start - 1]))
+        stored = _store_rows(context, tally, source, _part(rows, stretch), frontiers[stretch])
+        _note_unknown(context, tally, stored, decoded.columns)
+
+
+def _part(rows: TypedRows, stretch: slice) -> TypedRows:
+    if stretch == slice(0, len(rows.time)):
+        return rows
+    ids = None if rows.ids is None else rows.ids[stretch]
+    invalid = {name: failed[stretch] for name, failed in rows.invalid.items()}
+    return TypedRows(rows.time[stretch], ids, rows.keys[stretch], rows.frame[stretch], invalid)
+
+
+def _settle(context: Context, tally: _Tally, frontier: int) -> None:
+    if context.settle is None:
+        return
+    _hold_all(tally)
+    closed = context.settle(tally.state, frontier - context.plan.lateness)
+    tally.state = closed.state
+    tally.changes |= closed.changes
+    tally.transitions += closed.transitions
+    tally.notes += closed.notes
+
+
+def _hold_all(tally: _Tally) -> None:
+    if tally.held:
+        tally.state, held = hold(tally.state, tally.held)
+        tally.changes |= held
+        tally.held = []
 
 
 def _units(context: Context, tally: _Tally, source: str, decoded: Decoded) -> TimeUnit:
@@ -126,7 +173,8 @@ def _units(context: Context, tally: _Tally, source: str, decoded: Decoded) -> Ti
 
 def _store_rows(
     context: Context, tally: _Tally, source: str, rows: TypedRows, frontiers: NDArray[np.int64]
-) -> None:
+) -> NDArray[np.int64]:
+    """Add what is neither late nor a duplicate to the open windows; returns those rows' window starts."""
     plan = context.plan
     starts = windows.starts(rows.time, plan.window)
     late = windows.late(starts, frontiers, plan.window, plan.lateness)
@@ -143,10 +191,14 @@ def _store_rows(
         if rows.ids is not None:
             _remember(tally, rows.ids, rows.time)
     tally.count(source, "stored", len(rows.time))
-    counted = Rows(rows.time, rows.keys, rows.frame, rows.invalid)
-    if plan.first and not tally.state.baselines and len(rows.time):
+    if not len(rows.time):
+        return rows.time
+    version = capped(rows.frame["version"], rows.time, tally.state.windows)
+    counted = Rows(rows.time, rows.keys, rows.frame.with_columns(version), rows.invalid)
+    if plan.first and not tally.state.baselines:
         _hold(plan, tally, counted)
     _profile(context, tally, counted)
+    return rows.time
 
 
 def _hold(plan: Plan, tally: _Tally, rows: Rows) -> None:
@@ -159,7 +211,7 @@ def _hold(plan: Plan, tally: _Tally, rows: Rows) -> None:
 
 def _remember(tally: _Tally, ids: NDArray[np.uint64], starts: NDArray[np.int64]) -> None:
     changes = dedup.added(tally.state.ids, ids, starts)
-    tally.runs |= run_changes(tally.state.model, changes, {})
+    tally.changes |= run_changes(tally.state.model, changes, {})
     tally.state = replace(tally.state, ids=dedup.apply(tally.state.ids, changes, frozenset()))
 
 
@@ -168,7 +220,7 @@ def _profile(context: Context, tally: _Tally, rows: Rows) -> None:
     for baseline, part in _by_baseline(tally.state, rows):
         grid = baseline.grid if baseline else NO_GRID
         segments = baseline.segments if baseline else {}
-        for key, profile in profile_rows(grid, part, segments, context.run).items():
+        for key, profile in profile_rows(grid, fitted(part, grid, segments), segments, context.run).items():
             held = merged.get(key) or empty(grid, sample=key.segment == ALL)
             merged[key] = merge(grid, held, profile)
             tally.touched.add(key)
@@ -186,16 +238,19 @@ def _by_baseline(state: ModelState, rows: Rows) -> Iterator[tuple[Baseline | Non
         yield (state.baselines[place - 1] if place else None), part
 
 
-def _note_unknown(context: Context, tally: _Tally, rows: TypedRows, columns: frozenset[str]) -> None:
+def _note_unknown(
+    context: Context, tally: _Tally, starts: NDArray[np.int64], columns: frozenset[str]
+) -> None:
     """Remember columns that neither the configuration nor the reference knows, for every window touched."""
-    baseline = tally.state.newest_baseline
-    unknown = columns - known_columns(context.plan.model) - (baseline.columns if baseline else columns)
-    if not unknown:
+    baseline, book = tally.state.newest_baseline, tally.state.book
+    unknown = columns - known_columns(context.plan.model) - (baseline.columns if baseline else frozenset())
+    if not unknown or not len(starts):
         return
-    book = tally.state.book
-    touched = windows.distinct(windows.starts(rows.time, context.plan.window))
-    noted = {s: _capped(book.unknown.get(s, frozenset()) | unknown) for s in touched}
-    tally.state = replace(tally.state, book=replace(book, unknown={**book.unknown, **noted}))
+    noted = {s: _capped(book.unknown.get(s, frozenset()) | unknown) for s in windows.distinct(starts)}
+    learning = baseline is None and book.learn_until is not None and int(starts.min()) < book.learn_until
+    learnt = _capped(book.columns | unknown) if learning else book.columns
+    book = replace(book, unknown={**book.unknown, **noted}, columns=learnt)
+    tally.state = replace(tally.state, book=book)
 
 
 def _capped(names: frozenset[str]) -> frozenset[str]:

@@ -136,8 +136,9 @@ def _profiles(grid: Grid, rows: Rows, groups: Groups, run: Run, *, sample: bool)
 def _samples(grid: Grid, rows: Rows, codes: list[NDArray[np.int32]], groups: Groups) -> list[Sample | None]:
     picked = [_lowest(rows.keys[a:b]) + a for a, b in zip(groups.starts, groups.stops, strict=True)]
     chosen = np.concatenate(picked)
-    frame = rows.frame.select(f.name for f in grid.numeric)[chosen]
-    numeric = frame.to_numpy().reshape(len(chosen), len(grid.numeric)) + 0.0
+    numeric = np.empty((len(chosen), len(grid.numeric)))  # a frame of no columns would have no rows
+    for place, feature in enumerate(grid.numeric):
+        numeric[:, place] = rows.frame[feature.name].gather(chosen).to_numpy() + 0.0
     numeric = np.where(np.isfinite(numeric), numeric, np.nan)
     coded = np.array([c[chosen] for c in codes], np.int32).reshape(-1, len(chosen)).T
     keys = rows.keys[chosen]

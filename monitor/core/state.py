@@ -36,7 +36,8 @@ class Book:
 
     counts: (source, what, reason) -> rows; units: source -> the timestamp unit found; unknown: open window
     start -> column names nobody configured; last_closed: start of the newest closed window; learn_until:
-    end of the log's part that becomes the reference, None when a file is the reference.
+    end of the log's part that becomes the reference, None when a file is the reference; columns: names nobody
+    configured that were seen in that part; versions: version -> start of its newest closed window.
     """
 
     progress: Progress = field(default_factory=Progress)
@@ -46,6 +47,8 @@ class Book:
     last_closed: int | None = None
     windows_closed: int = 0
     learn_until: int | None = None
+    columns: frozenset[str] = frozenset()
+    versions: Mapping[str, int] = field(default_factory=dict)
 
     def counted(self, changes: Mapping[tuple[str, str, str], int]) -> "Book":
         """Add to the counts."""
@@ -101,6 +104,8 @@ def dump_book(book: Book) -> bytes:
         "last_closed": book.last_closed,
         "windows_closed": book.windows_closed,
         "learn_until": book.learn_until,
+        "columns": sorted(book.columns),
+        "versions": dict(sorted(book.versions.items())),
     }
     return json.dumps(document, separators=(",", ":")).encode()
 
@@ -116,6 +121,8 @@ def load_book(data: bytes) -> Book:
         document["last_closed"],
         document["windows_closed"],
         document["learn_until"],
+        frozenset(document["columns"]),
+        document["versions"],
     )
 
 
@@ -164,12 +171,17 @@ def window_changes(model: str, windows: Mapping[GroupKey, Profile | None]) -> Ch
     }
 
 
-def trip_changes(model: str, trips: Mapping[TripKey, Trip]) -> Changes:
-    """Turn trips into entries."""
+def trip_changes(model: str, trips: Mapping[TripKey, Trip | None]) -> Changes:
+    """Turn changed or forgotten trips into entries."""
     return {
-        ("trip", model, key_of(k.version, k.segment, k.feature, k.detector)): dump_trip(t)
+        ("trip", model, key_of(k.version, k.segment, k.feature, k.detector)): dump_trip(t) if t else None
         for k, t in trips.items()
     }
+
+
+def volume_changes(model: str, volumes: Mapping[tuple[str, str], tuple[int, ...] | None]) -> Changes:
+    """Turn changed or forgotten row counts into entries."""
+    return {("volume", model, key_of(*k)): key_of(*v).encode() if v else None for k, v in volumes.items()}
 
 
 def position_changes(model: str, source: str, before: Position, after: Position) -> Changes:

@@ -3,10 +3,12 @@
 The frontier is how far the log is known to have got, the watermark is the frontier minus the lateness. Row
 by row the frontier follows the largest timestamp of the row's own file, but never passes the next unread
 row of another file (`hold`), so replicas read one after the other are not late to each other. It is
-defined per row, not per batch: the same log cut differently gives the same late rows and windows.
+defined per row, not per batch: the same log cut differently gives the same late rows and windows. Rows that
+were read ahead of other files count as reached only when nothing is left unread (`caught_up`).
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +36,23 @@ def advance(progress: Progress, time: Ints, hold: int | None) -> tuple[Ints, Pro
     bound = NO_HOLD if hold is None else hold
     own = np.minimum(np.maximum.accumulate(time), bound)
     frontiers = np.maximum(own, progress.frontier)
-    newest = max(progress.newest, int(time.max())) if len(time) else progress.newest
-    reached = max(progress.frontier, min(newest, bound)) if newest != NEVER else NEVER
-    return frontiers, Progress(reached, newest)
+    if not len(time):
+        return frontiers, progress
+    return frontiers, Progress(int(frontiers[-1]), max(progress.newest, int(time.max())))
+
+
+def caught_up(progress: Progress) -> Progress:
+    """Return the progress when no file has unread rows: the log has got as far as its newest row."""
+    return Progress(max(progress.frontier, progress.newest), progress.newest)
+
+
+def stretches(frontiers: Ints, window: int, most: int) -> list[slice]:
+    """Cut rows where the frontier has passed `most` windows, so that no stretch opens many more than that."""
+    if not len(frontiers):
+        return []
+    steps = frontiers // (window * most)
+    cuts = [0, *(np.flatnonzero(steps[1:] != steps[:-1]) + 1).tolist(), len(steps)]
+    return [slice(a, b) for a, b in pairwise(cuts)]
 
 
 def starts(time: Ints, window: int) -> Ints:

@@ -49,6 +49,8 @@ class FilesSource:
         self._seen: dict[FileId, Seen] = {}
         self._frontiers: dict[tuple[str, int], Micros | None] = {}
         self._decoded: tuple[Mapping[str, str], dict[str, Entry]] = ({}, {})
+        self._known: set[FileId] = set()
+        self._quiet: Mapping[str, str] | None = None
 
     def poll(self, after: Position, limit: int) -> Batch | None:
         """Return the next rows of the files found, None when there are none.
@@ -56,14 +58,19 @@ class FilesSource:
         Raises StateError when the position was written by a newer program; a file that cannot be read
         is no error but one of the `problems`.
         """
-        self.problems = {}
+        before, self.problems = self.problems, {}
         entries = self._entries(after)
-        found = self._find(entries)
+        found = self._find()
+        if self._is_quiet(after, found):
+            self.problems |= before
+            return None
         matching = self._match(entries, found)
         files = self._unread(matching, found)
         limits = replace(self._limits, rows=min(limit, self._limits.rows))
         merge = Merge(self._peek, limits, self._frontiers)
         merge.fill(list(files.values()))
+        idle = not (files or matching.truncations) and all(self._is_unchanged(file) for file in found)
+        self._quiet = after.entries if idle else None
         self._remember(matching, files, found)
         if not (merge.chunks or merge.rejects or matching.truncations):
             return None
@@ -86,11 +93,16 @@ class FilesSource:
                 for key, text in after.entries.items()
             }
             self._decoded = (after.entries, entries)
+            self._known = {(entry.dev, entry.inode) for entry in entries.values()}
         return entries
 
-    def _find(self, entries: Mapping[str, Entry]) -> list[Found]:
+    def _is_quiet(self, after: Position, found: list[Found]) -> bool:
+        """Tell whether this poll sees what the last one saw, which had nothing to read."""
+        known = self._quiet is after.entries and len(found) == len(self._seen)
+        return known and all(self._is_unchanged(file) for file in found)
+
+    def _find(self) -> list[Found]:
         """Return the files that match, one path per inode, and open ones that no longer match."""
-        known = {(entry.dev, entry.inode) for entry in entries.values()}
         found: dict[FileId, Found] = {}
         for path in sorted(glob.glob(self._pattern, recursive=True)):  # noqa: PTH207 -- pathlib takes no absolute pattern
             try:
@@ -102,7 +114,7 @@ class FilesSource:
                 continue
             id_ = (status.st_dev, status.st_ino)
             # An empty file has no content to be known by, unless it was cut back.
-            if stat.S_ISREG(status.st_mode) and (status.st_size or id_ in known):
+            if stat.S_ISREG(status.st_mode) and (status.st_size or id_ in self._known):
                 growing = self._grows and not path.endswith(COMPRESSED)
                 found.setdefault(id_, Found(path, id_, status.st_size, status.st_mtime_ns, growing))
         for nameless in list(self._opened.nameless(found)):
@@ -165,7 +177,9 @@ class FilesSource:
                 idle = unread is None or (final and not unread.pending)
                 entry = matching.entries[key]
                 drained = entry.offset if idle else -1
-                seen[file.id] = Seen(file.size, file.mtime, key, copy=False, fp_len=entry.fp_len, drained=drained)
+                seen[file.id] = Seen(
+                    file.size, file.mtime, key, copy=False, fp_len=entry.fp_len, drained=drained
+                )
             elif file.id in matching.copies:
                 seen[file.id] = self._see_copy(matching, file)
         self._seen = seen

@@ -109,7 +109,8 @@ class _Walker:
         elif kind == DOUBLE:
             self._at += 8
         elif kind == BINARY:
-            self._at += self._varint()
+            length = self._varint()
+            self._at += length
         elif kind in (LIST, SET):
             count, inner = self._list()
             for _ in range(count):

@@ -135,6 +135,7 @@ class Matcher:
         self._copies = copies
         self._owner: dict[str, Found] = {}
         self._prints: dict[int, dict[str, str]] = {}
+        self._seq = max((entry.seq for entry in entries.values()), default=0)
         self._by_id = {(e.dev, e.inode): key for key, e in entries.items() if e.inode}
 
     def match(self, found: Sequence[Found], failed: Callable[[Found, OSError], None]) -> Matching:
@@ -235,17 +236,17 @@ class Matcher:
                 self._claim(key, file, head)
                 self._index(key)
                 return True
-            if owner is not None and (length >= FULL or _is_archive_of(file, owner)):
+            if length >= FULL or _is_archive_of(file, owner):
                 self._result.copies[file.id] = key
                 return True
         return False
 
     def _begin(self, file: Found, head: Head, lost: Entry | None) -> None:
         """Start a file at its first byte."""
-        seq = 1 + max((entry.seq for entry in self._entries.values()), default=0)
+        self._seq += 1
         length = len(head.content)
-        entry = Entry(file.path, *file.id, head.fingerprint(length), length, 0, done=False, seq=seq)
-        key = f"{entry.fingerprint[:16]}-{file.id[1]:x}-{seq}"
+        entry = Entry(file.path, *file.id, head.fingerprint(length), length, 0, done=False, seq=self._seq)
+        key = f"{entry.fingerprint[:16]}-{file.id[1]:x}-{self._seq}"
         self._entries[key] = entry
         self._owner[key] = file
         self._result.keys[file.id] = key

@@ -17,6 +17,9 @@ FIRST_LOOK = 4096
 SCAN = 256 * 2**10
 """Bytes per step when looking for the end of a line that is too long."""
 
+ROW_SPREAD = 1.05
+"""How much longer than the last rows the next ones are expected to be at most, when rows are the limit."""
+
 SKIPS = 100
 """Lines too long that one call passes over at most."""
 
@@ -63,6 +66,7 @@ class LineReader:
         self._begin: int | None = None
         self.header = b""
         self._content = b""
+        self._row_bytes = 0.0
         self._scanned = (0, 0)
         self._long: tuple[int, int, Reject] | None = None
 
@@ -144,7 +148,7 @@ class LineReader:
         if begin is None or self._headless():
             return self._without_rows(offset)
         at, rejects = self._pass_long(max(offset, begin))
-        size = max(room.bytes, self._max_line + 1) if room.must else room.bytes
+        size = self._stream.whole(at, self._wanted(room))
         data = self._stream.read_at(at, size)
         short = len(data) < size
         whole = whole_lines(data, self._max_line, final=short and self._stream.end is End.COMPLETE)
@@ -153,8 +157,16 @@ class LineReader:
         done = short and length == whole and self._ended() and len(data) - whole <= self._max_line
         if done and self._broken():
             rejects = (*rejects, Reject(self._found.path, behind, "corrupt_compression", ""))
+        if rows:
+            self._row_bytes = length / rows
         kept = data if length == len(data) else data[:length]
         return Taken(at, behind if rejects or length else offset, kept or None, rows, rejects, done)
+
+    def _wanted(self, room: Room) -> int:
+        """Return how much to read: not 64 MiB where the limit on rows ends a batch after two."""
+        enough = max(int(room.rows * self._row_bytes * ROW_SPREAD), self._max_line + 1)
+        size = max(room.bytes, self._max_line + 1) if room.must else room.bytes
+        return min(size, enough) if self._row_bytes else size
 
     def _without_rows(self, offset: int) -> Taken:
         """Answer for a file that has no usable header."""

@@ -157,8 +157,8 @@ class Merge:
         file.taken = True
         file.hold = self._earliest(others)
         while self._take_once(file, share) and not self._room.empty:
-            if not self._is_first(file, others):
-                break
+            if not others or not self._is_first(file, others):
+                break  # alone, a file was given all the room there is
         chunk = file.chunk()
         if chunk is not None:
             self.chunks.append(chunk)

@@ -30,6 +30,9 @@ class ByteStream(Protocol):
 
     end: End
 
+    def whole(self, offset: int, size: int) -> int:
+        """Return `size` or, where that is cheap to find out, less: up to the last newline in it."""
+
     def read_at(self, offset: int, size: int) -> bytes:
         """Return up to `size` bytes; fewer only at the end, whose nature is then in `end`."""
 
@@ -50,6 +53,12 @@ class PlainStream:
         rest = os.fstat(self.descriptor).st_size - offset
         return os.pread(self.descriptor, min(size, rest), offset) if rest > 0 else b""
 
+    def whole(self, offset: int, size: int) -> int:
+        """Return the bytes up to the last newline, so that reading them needs no cut, which is a copy."""
+        size = min(size, os.fstat(self.descriptor).st_size - offset)
+        tail = self.read_at(offset + max(size - BLOCK, 0), min(size, BLOCK))
+        return size - len(tail) + newline + 1 if (newline := tail.rfind(b"\n")) >= 0 else size
+
     def close(self) -> None:
         """Close the descriptor."""
         if self.descriptor >= 0:
@@ -65,6 +74,9 @@ class Decoder(Protocol):
     def read(self, size: int) -> bytes:
         """Return 1 to `size` bytes, none at the end; raises one of DAMAGE."""
 
+    def be_careful(self) -> None:
+        """Lose nothing that lies before damage, from now on, at whatever cost in time."""
+
 
 class GzipDecoder:
     """gzip, members one behind the other; zero padding behind the last is ignored."""
@@ -73,6 +85,8 @@ class GzipDecoder:
         self.complete = False
         self._file = file
         self._input = b""
+        self._at = 0
+        self._feed = BLOCK
         self._member = zlib.decompressobj(wbits=31)
 
     def read(self, size: int) -> bytes:
@@ -80,23 +94,30 @@ class GzipDecoder:
         while True:
             if self._member.eof and not self._next_member():
                 return b""
-            ended = not self._input and not self._refill()
-            out = self._member.decompress(self._input, size)
-            self._input = self._member.unconsumed_tail
+            ended = self._at == len(self._input) and not self._refill()
+            piece = self._input[self._at : self._at + self._feed]
+            out = self._member.decompress(piece, size)
+            rest = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+            self._at += len(piece) - len(rest)
             if out:
                 return out
             if ended and not self._member.eof:
                 return b""
 
+    def be_careful(self) -> None:
+        """Feed single bytes from now on: zlib keeps back what it decoded in the same step as an error."""
+        self._feed = 1
+
     def _refill(self) -> bool:
-        self._input = self._file.read(BLOCK)
+        self._input, self._at = self._file.read(BLOCK), 0
         return bool(self._input)
 
     def _next_member(self) -> bool:
-        self._input = self._member.unused_data.lstrip(b"\0")
+        self._input, self._at = self._input[self._at :].lstrip(b"\0"), 0
         while not self._input and self._refill():
             self._input = self._input.lstrip(b"\0")
-        self._member = zlib.decompressobj(wbits=31) if self._input else self._member
+        if self._input:
+            self._member = zlib.decompressobj(wbits=31)
         self.complete = not self._input
         return bool(self._input)
 
@@ -117,6 +138,9 @@ class ZstdDecoder:
         if not out:
             self.complete = has_whole_frames(self._file)
         return out
+
+    def be_careful(self) -> None:
+        """Nothing to change: zstd gives a whole block before it looks at the next."""
 
 
 def has_whole_frames(file: BinaryIO) -> bool:
@@ -180,6 +204,10 @@ class CompressedStream:
                 return bytes(memoryview(self._window)[:size]) if self._start == offset else b""
             self._decode(BLOCK)
 
+    def whole(self, offset: int, size: int) -> int:  # noqa: ARG002 -- nothing is known before it is decoded
+        """Return `size`."""
+        return size
+
     def _decode(self, step: int) -> None:
         try:
             out = self._decoder.read(step)
@@ -199,6 +227,7 @@ class CompressedStream:
         try:
             while known > 0 and (out := self._decoder.read(min(BLOCK, known))):
                 known -= len(out)
+            self._decoder.be_careful()
             while out := self._decoder.read(1):
                 self._window += out
         except DAMAGE:

@@ -144,7 +144,7 @@ class LogFolder(RuleBasedStateMachine):
         self.write(name, b"")
 
     def shift(self, name: str) -> None:
-        for number in range(8, 0, -1):
+        for number in range(30, 0, -1):
             for ending in ("", ".gz"):
                 path = self.folder / f"{name}.{number}{ending}"
                 if path.exists():

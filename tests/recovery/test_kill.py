@@ -99,16 +99,16 @@ def spoiled(lines: list[bytes], rng: random.Random) -> bytes:
     for place, line in enumerate(lines):
         found.append(line)
         drawn = rng.random()
-        if drawn < 0.004:
+        if drawn < 0.010:
             found.append(rng.choice(BAD_LINES))
-        elif drawn < 0.008:
+        elif drawn < 0.014:
             found.append(lines[max(place - rng.randrange(50), 0)])
-        elif drawn < 0.010:
+        elif drawn < 0.016:
             row = json.loads(lines[max(place - 1_000, 0)])
             found.append(json.dumps({**row, "id": place + 10**6, "car_value": "dear"}).encode())
-        elif drawn < 0.012:
+        elif drawn < 0.018:
             found.append(line.replace(b'"driver_tenure":', b'"driver_tenure":NaN,"more":'))
-        elif drawn < 0.014:
+        elif drawn < 0.020:
             found.append(b"\r")
     return b"\n".join(found) + b"\n"
 
@@ -156,6 +156,7 @@ def inside_commit(state: Path, before: Traces, scratch: Path) -> bool:
     """Tell whether the process that ran since `before`, now dead, was inside a commit."""
     now = Traces.of(state)
     unknown = now.rejects != before.rejects and now.rejects[0] > committed_rejects(state, scratch)
+    print(unknown, (now.log != before.log and is_torn(state / 'driftd.sqlite-wal')))
     return unknown or (now.log != before.log and is_torn(state / "driftd.sqlite-wal"))
 
 
@@ -225,10 +226,10 @@ def one_life(project: Project, fresh: bytes, rng: random.Random, *, aimed: bool)
 
 def wait_for_commit(state: Path, before: Traces, rng: random.Random) -> None:
     """Wait until a commit has begun, and at most a few seconds: there may be nothing to commit."""
-    deadline = time.monotonic() + 4
+    deadline = time.monotonic() + 2
     while time.monotonic() < deadline and Traces.of(state).rejects == before.rejects:
         pass
-    time.sleep(rng.choice([0, 0, 0.001, 0.002, 0.004, 0.008]))
+    time.sleep(rng.choice([0, 0, 0, 0.0005, 0.001, 0.003]))
 
 
 def finish(project: Project, received: int) -> None:
@@ -262,7 +263,9 @@ def test_killed_fifty_times_it_ends_as_if_undisturbed(
     for number in range(KILLS):
         wanted = -(-(number + 1) * PIECES // KILLS) - (PIECES - len(left))
         fresh, left = b"".join(left[:wanted]), left[wanted:]
-        hits += one_life(project, fresh, rng, aimed=number % 2 == 0)
+        t = time.monotonic()
+        hits += one_life(project, fresh, rng, aimed=bool(fresh) and number % 2 == 0)
+        print(number, len(fresh), hits, round(time.monotonic() - t, 2))
     assert not left
     finish(project, len([line for line in log.splitlines() if line]))
     print('HITS', hits)

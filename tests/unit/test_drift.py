@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detectors.base import Level, Verdict
 from detectors.calibration import Calibrator
 from detectors.drift import STATISTICS, Drift, applies
-from detectors.monitors import CATEGORICAL_DEFAULT, NUMERIC_DEFAULT, Judgement, MonitorSpec
+from detectors.monitors import Judgement, MonitorSpec, default_statistic
 from detectors.profile import CategoryGrid, Grid, NumericGrid, WindowProfile, empty
 from tests.unit.slow_profiles import make_window
 
@@ -153,7 +153,7 @@ def test_one_row_of_a_new_category_is_no_drift_for_the_default() -> None:
     reference, window = names[rng.choice(3, 20_000)], names[rng.choice(3, 500)]
     seen = make_window({"c": reference}, {"c": np.append(window, "typo")})
 
-    assert judge(seen)["c", CATEGORICAL_DEFAULT].level == Level.OK
+    assert judge(seen)["c", default_statistic(seen.grid.features[0])].level == Level.OK
 
 
 @pytest.mark.parametrize(
@@ -162,11 +162,15 @@ def test_one_row_of_a_new_category_is_no_drift_for_the_default() -> None:
         (normal(1, 4000), normal(2, 500, mean=0.5)),
         (normal(1, 4000), normal(2, 500) * 1.5),
         (np.exp(normal(1, 4000)), np.exp(normal(2, 500, mean=0.5))),
+        (np.exp(3 * normal(1, 4000)), np.exp(3 * normal(2, 500, mean=0.5))),
+        (1.0 * (normal(1, 4000) > 0), 1.0 * (normal(2, 500, mean=0.5) > 0)),
     ],
-    ids=["location", "scale", "skewed"],
+    ids=["location", "scale", "skewed", "heavy tail", "two values"],
 )
 def test_the_default_finds_a_plain_change(reference: NDArray[Any], window: NDArray[Any]) -> None:
-    assert judge(of(window, reference))["x", NUMERIC_DEFAULT].level == Level.BREACH
+    seen = of(window, reference)
+
+    assert judge(seen)["x", default_statistic(seen.grid.features[0])].level == Level.BREACH
 
 
 def broken(grid: NumericGrid) -> NumericGrid:

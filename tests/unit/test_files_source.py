@@ -34,12 +34,14 @@ class Follower:
     rejects: list[Reject] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.restart()
+        self.source = self.open()
 
     def restart(self) -> None:
-        if hasattr(self, "source"):
-            self.source.close()
-        self.source = FilesSource("logs", f"{self.folder}/**/*.log*", "jsonl", peek, Limits())
+        self.source.close()
+        self.source = self.open()
+
+    def open(self) -> FilesSource:
+        return FilesSource("logs", f"{self.folder}/**/*.log*", "jsonl", peek, Limits())
 
     def batch(self) -> Batch | None:
         batch = self.source.poll(self.position, 1000)
@@ -218,18 +220,16 @@ def test_a_deleted_file_is_let_go_in_the_end(logs: Follower, tmp_path: Path) -> 
     append(tmp_path / "a.log", 1)
     logs.read()
     (tmp_path / "a.log").unlink()
-    held = [entry for entry in os.listdir("/proc/self/fd") if _is_below(tmp_path, entry)]
+    held = open_below(tmp_path)
     for _ in range(opened.FOLLOWED_POLLS + 2):
         logs.batch()
     assert held
-    assert not [entry for entry in os.listdir("/proc/self/fd") if _is_below(tmp_path, entry)]
+    assert not open_below(tmp_path)
 
 
-def _is_below(folder: Path, descriptor: str) -> bool:
-    try:
-        return str(folder) in os.readlink(f"/proc/self/fd/{descriptor}")
-    except FileNotFoundError:
-        return False
+def open_below(folder: Path) -> list[Path]:
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return [link for link in links if str(folder) in str(link.readlink())]
 
 
 def test_a_file_that_comes_back_is_not_read_again(logs: Follower, tmp_path: Path) -> None:

@@ -1,0 +1,412 @@
+"""Rows in, entries out: the same final state, notes and metrics for any batching and after any crash."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.calibration import Calibrator
+from exporters.prometheus import render
+from monitor.clock import ManualClock
+from monitor.config import Alarms, Columns, Features, Model, Monitor, Reference, Retrain
+from monitor.core.closing import Judge
+from monitor.core.judging import BudgetJudge
+from monitor.core.outbox import Note
+from monitor.core.state import Changes, EntryKey, ModelState, load_model
+from monitor.decoders.plain import decode
+from monitor.errors import StoreUnavailableError
+from monitor.facts import all_samples
+from monitor.outgoing import enqueue, load_outbox
+from monitor.store.memory import MemoryStore
+from monitor.types import Batch, Chunk, Decoded, Position, Reject
+from monitor.worker import Tools, Worker
+from tests.logs import SOURCE, Row, frame_of, mean_judge, model, plan_of, reference, schema_for
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+CUTTING = {"ids", "learning"}
+"""Entries whose cutting follows the batches; what they hold together is compared by what becomes of it."""
+
+MANY = settings(max_examples=40)
+LEARN: dict[str, Any] = {"reference": Reference(first=timedelta(minutes=3))}
+WATCHED: dict[str, Any] = {
+    "retrain": (Retrain(webhook="hook", when=("drift",), cooldown=timedelta(minutes=5), max_per_week=3),),
+    "alarms": Alarms(enter=2, keep_firing=2),
+}
+
+
+class DiedError(RuntimeError):
+    """The process is gone; what was committed stays."""
+
+
+@dataclass
+class Cut:
+    """A log as a source that hands out the rows between the given cuts."""
+
+    rows: Sequence[Row]
+    cuts: Iterable[int]
+    extra: Mapping[str, str] = field(default_factory=dict)
+    name: str = SOURCE
+
+    def poll(self, after: Position, _limit: int) -> Batch | None:
+        at = int(after.entries.get("next", "0"))
+        if at >= len(self.rows):
+            return None
+        stop = min([cut for cut in self.cuts if cut > at], default=len(self.rows))
+        stop = min(stop, len(self.rows))
+        chunk = Chunk("log", at, frame_of(self.rows[at:stop], self.extra))
+        return Batch(self.name, Position({"next": str(stop)}), (chunk,), more=stop < len(self.rows))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass
+class Process:
+    """One life of a daemon's core on a store: it may die after a commit, or find the disk full."""
+
+    made: Model
+    store: MemoryStore
+    judge: Judge
+    dies_after: int | None = None
+    full_at: frozenset[int] = frozenset()
+    tries: int = 0
+
+    def __post_init__(self) -> None:
+        self.clock = ManualClock(NOW)
+        state = load_model(self.made.name, self.store.load())
+        if not state.baselines and self.made.reference.path is not None:
+            baseline = reference(self.made)
+            state = replace(state, baselines=(baseline,))
+            self.store.commit({("baseline", self.made.name, "1"): baseline.dump()})
+        self.worker = Worker(plan_of(self.made), schema_for(self.made), self.judge, state)
+
+    def run(self, source: Cut, *, flush: bool) -> None:
+        with ThreadPoolExecutor(1) as ahead:
+            tools = Tools(self.clock, lambda: int(NOW.timestamp() * 10**6), self._commit, map, ahead)
+            self._again(lambda: self.worker.drain(tools, source, self._decode, lambda: False))
+            if flush:
+                self._again(lambda: self.worker.flush(tools))
+
+    def _again(self, work: Callable[[], object]) -> None:
+        while True:
+            before = self.worker.state
+            try:
+                work()
+            except StoreUnavailableError:
+                assert dumped(self.worker.state, before) == dumped(load_model("m", self.store.load()), before)
+                continue
+            return
+
+    def _decode(self, batch: Batch) -> tuple[Batch, tuple[Decoded, ...]]:
+        wanted = self.worker.schema.wanted
+        return batch, tuple(decode(chunk, wanted, "parquet") for chunk in batch.chunks)
+
+    def _commit(
+        self, model_: str, changes: Changes, _rejects: Sequence[Reject], notes: Sequence[Note]
+    ) -> None:
+        self.tries += 1
+        if self.tries in self.full_at:
+            raise StoreUnavailableError("full")
+        self.store.commit({**changes, **enqueue(notes, 0)})
+        assert_accounts(load_model(model_, self.store.load()))
+        if self.dies_after is not None and self.tries >= self.dies_after:
+            raise DiedError
+
+
+def dumped(state: ModelState, _like: ModelState) -> tuple[object, ...]:
+    return (state.book, state.positions, state.windows.keys(), state.trips, state.volumes, state.retrain)
+
+
+def assert_accounts(state: ModelState) -> None:
+    total = state.book.total
+    assert total("received") == sum(map(total, ("stored", "rejected", "duplicate", "late", "dropped")))
+
+
+def metrics(made: Model, store: MemoryStore) -> str:
+    entries = store.load()
+    states = {made.name: load_model(made.name, entries)}
+    return render(all_samples([plan_of(made)], states, {}, load_outbox(entries), 0))[0].decode()
+
+
+def lasting(store: MemoryStore) -> dict[EntryKey, bytes]:
+    return {key: value for key, value in store.load().items() if key[0] not in CUTTING}
+
+
+def lived(
+    made: Model,
+    rows: Sequence[Row],
+    cuts: Iterable[int] = (),
+    *,
+    flush: bool = False,
+    judge: Judge | None = None,
+) -> MemoryStore:
+    store = MemoryStore()
+    Process(made, store, judge or mean_judge()).run(Cut(rows, cuts), flush=flush)
+    return store
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[Row]:
+    scale = draw(st.sampled_from([1, 1, 120]))
+    shape = st.tuples(
+        st.integers(0, 30),
+        st.integers(-40, 60),
+        st.floats(-2, 6),
+        st.sampled_from(["red", "blue", "new", None]),
+        st.sampled_from(["v1", "v1", "v2"]),
+        st.sampled_from(["north", "south", "mars", None]),
+    )
+    rows, now = [], 0
+    for id_, step, x, colour, version, place in draw(st.lists(shape, max_size=50)):
+        now = max(now + step * scale, 0)
+        rows.append(Row(f"id{id_}", None if id_ == 30 else now, x, colour, version, place))
+    return rows
+
+
+cut_places = st.sets(st.integers(1, 50), max_size=8)
+
+
+@MANY
+@given(logs(), cut_places, st.sampled_from([{}, LEARN]), st.sampled_from([{}, {"flush": True}]))
+def test_any_batching_ends_in_the_same_entries(
+    rows: list[Row], cuts: set[int], how: dict[str, Any], end: dict[str, bool]
+) -> None:
+    made = model(**WATCHED, **how)
+
+    whole, pieces = lived(made, rows, **end), lived(made, rows, cuts, **end)
+
+    assert lasting(pieces) == lasting(whole)
+    assert metrics(made, pieces) == metrics(made, whole)
+
+
+@MANY
+@given(logs(), st.lists(st.tuples(st.integers(1, 4), cut_places), max_size=5), st.sampled_from([{}, LEARN]))
+def test_crashes_after_any_commit_change_nothing(
+    rows: list[Row], lives: list[tuple[int, set[int]]], how: dict[str, Any]
+) -> None:
+    made = model(**WATCHED, **how)
+    whole = lived(made, rows, flush=True)
+
+    store = MemoryStore()
+    for commits, cuts in lives:
+        process = Process(made, store, mean_judge(), dies_after=commits)
+        try:
+            process.run(Cut(rows, cuts), flush=False)
+        except DiedError:
+            continue
+    Process(made, store, mean_judge()).run(Cut(rows, [10, 20]), flush=True)
+
+    assert metrics(made, store) == metrics(made, whole)
+    assert lasting(store) == lasting(whole)
+
+
+@MANY
+@given(logs(), cut_places, st.sets(st.integers(1, 8), max_size=5), st.sampled_from([{}, LEARN]))
+def test_commits_that_fail_are_made_again_and_nothing_is_counted_twice(
+    rows: list[Row], cuts: set[int], full: set[int], how: dict[str, Any]
+) -> None:
+    made = model(**WATCHED, **how)
+    store = MemoryStore()
+
+    Process(made, store, mean_judge(), full_at=frozenset(full)).run(Cut(rows, cuts), flush=True)
+
+    assert lasting(store) == lasting(lived(made, rows, flush=True))
+
+
+def long_log(windows: int = 12, each: int = 40, seed: int = 1) -> list[Row]:
+    rng = np.random.default_rng(seed)
+    rows = []
+    for window in range(windows):
+        shift = 3.0 if window >= windows - 4 else 0.0
+        for i in range(each):
+            colour = "red" if rng.random() < 0.5 else "blue"
+            at = window * 60 + i * 60 // each
+            place = ("north", "south", "west")[i % 3]
+            rows.append(Row(f"{window}/{i}", at, float(rng.normal() + shift), colour, f"v{i % 2}", place))
+    return rows
+
+
+@pytest.mark.parametrize("how", [{}, LEARN], ids=["file", "first"])
+def test_the_real_detectors_say_the_same_for_any_batching_and_crash(how: dict[str, Any]) -> None:
+    made = model(
+        **{**WATCHED, **how},
+        monitors=(
+            Monitor(detector="quality"),
+            Monitor(detector="ks"),
+            Monitor(detector="psi", threshold=0.2),
+        ),
+    ).model_copy(update={"alarms": Alarms(min_rows=10, enter=2, keep_firing=2)})
+    rows = long_log()
+    calibrator = Calibrator()
+
+    def judge() -> Judge:
+        return BudgetJudge(plan_of(made), calibrator)
+
+    whole = lived(made, rows, judge=judge())
+    assert re.search('state="firing".*} 1.0', metrics(made, whole))
+    assert lasting(lived(made, rows, range(0, 480, 17), judge=judge())) == lasting(whole)
+    store = MemoryStore()
+    for commits in (3, 1, 2, 5, 1000):
+        try:
+            Process(made, store, judge(), dies_after=commits).run(Cut(rows, range(0, 480, 31)), flush=False)
+        except DiedError:
+            continue
+    assert metrics(made, store) == metrics(made, whole)
+
+
+@given(st.permutations(range(60)), cut_places)
+@settings(max_examples=15)
+def test_a_learnt_reference_is_the_same_for_any_order_within_its_part(
+    order: list[int], cuts: set[int]
+) -> None:
+    made = model(**LEARN, lateness=timedelta(hours=1))
+    first = [Row(f"f{i}", i * 3, float(i), "red" if i % 3 else "blue") for i in range(60)]
+    rest = [Row(f"r{i}", 180 + i * 60, 0.0) for i in range(90)]
+
+    straight = load_model("m", lived(made, [*first, *rest]).load()).baselines
+    shuffled = load_model(
+        "m", lived(made, [first[0], *(first[i] for i in order if i), *rest], cuts).load()
+    ).baselines
+
+    assert [b.hash for b in straight] == [b.hash for b in shuffled]
+    assert straight[0].rows == 60
+
+
+def test_a_reference_learnt_from_much_is_a_sample_that_no_cut_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("monitor.core.learning.MOST_ROWS", 100)
+    monkeypatch.setattr("monitor.core.learning.LEAST_ROWS", 10)
+    made = model(**LEARN, columns=Columns(timestamp="at", timestamp_unit="us"))
+    rows = [Row("", i // 10, float(i % 7)) for i in range(3000)]  # rows that are equal have equal keys
+
+    found = {
+        load_model("m", lived(made, rows, cuts).load()).baselines[0].hash
+        for cuts in ([], range(0, 3000, 100), [1, 2, 1799, 1800, 1801], [900])
+    }
+
+    assert len(found) == 1
+    store = lived(made, rows, range(0, 1700, 10))
+    baseline = load_model("m", store.load()).baselines[0]
+    assert baseline.rows == 100
+    assert not [key for key in store.load() if key[0] == "learning"]
+
+
+def test_columns_seen_while_learning_are_known_and_new_ones_are_not() -> None:
+    made = model(**LEARN, columns=Columns(timestamp="at", timestamp_unit="us", prediction_id="id"))
+    store = MemoryStore()
+    rows = [Row(f"a{i}", i * 10) for i in range(40)]
+    Process(made, store, mean_judge()).run(Cut(rows, [7, 20], {"region": "eu"}), flush=False)
+
+    state = load_model("m", store.load())
+    assert state.baselines[0].columns >= {"region", "place", "version"}
+    assert state.book.unknown.keys() <= {key.start for key in state.windows}
+
+
+def test_a_batch_through_many_windows_never_has_them_all_open() -> None:
+    made = model(lateness=timedelta(0))
+    seen: list[int] = []
+    rows = [Row(f"a{i}", i * 60) for i in range(1000)]
+    process = Process(made, MemoryStore(), mean_judge())
+    settle = process.worker._settle  # noqa: SLF001 - how many windows are open is visible nowhere else
+
+    def counted(tools: Tools, state: ModelState, watermark: int, *, cut: bool = False) -> Any:  # noqa: ANN401 - passed on
+        seen.append(len({key.start for key in state.windows}))
+        return settle(tools, state, watermark, cut=cut)
+
+    process.worker._settle = counted  # type: ignore[method-assign] # noqa: SLF001 - as above
+    process.run(Cut(rows, []), flush=False)
+
+    assert max(seen) < 100
+    assert process.worker.state.book.windows_closed == 999
+    assert process.worker.state.book.total("stored") == 1000
+
+
+def test_versions_that_come_and_go_leave_little_behind() -> None:
+    made = model(lateness=timedelta(0))
+    rows = [Row(f"{w}/{i}", w * 60 + i % 60, version=f"v{w}-{i}") for w in range(30) for i in range(100)]
+
+    store = lived(made, rows, [500, 1200])
+
+    state = load_model("m", store.load())
+    assert len({key.version for key in state.trips}) <= 40
+    assert len({version for version, _ in state.volumes}) <= 40
+    assert len(state.book.versions) <= 40
+    assert lasting(store) == lasting(lived(made, rows))
+    assert {space for space, _, _ in store.load()} >= {"trip", "volume", "window", "book"}
+    assert len([key for key in store.load() if key[0] == "trip"]) == len(state.trips)
+
+
+def test_a_version_without_rows_for_long_is_forgotten() -> None:
+    made = model(lateness=timedelta(0))
+    rows = [Row("old", 0, version="old"), *(Row(f"a{i}", i * 60, version="new") for i in range(200))]
+
+    state = load_model("m", lived(made, rows).load())
+
+    assert {key.version for key in state.trips} == {"new"}
+
+
+def test_a_column_that_the_configuration_dropped_is_missing_in_windows_still_open() -> None:
+    before = model()
+    store = MemoryStore()
+    Process(before, store, mean_judge()).run(Cut([Row("a", 0), Row("b", 1)], []), flush=False)
+    narrow = model(
+        features=Features(categorical=("colour",)), columns=before.columns.model_copy(update={"segments": ()})
+    )
+
+    rows = [Row("a", 0), Row("b", 1), Row("c", 2)]
+    Process(narrow, store, mean_judge()).run(Cut(rows, []), flush=True)
+
+    state = load_model("m", store.load())
+    assert state.book.total("stored") == 3
+    assert state.book.windows_closed == 1
+
+
+def test_a_dead_reader_is_waited_for() -> None:
+    class Broken(Cut):
+        def poll(self, after: Position, limit: int) -> Batch | None:
+            if after.entries:
+                raise OSError("gone")
+            return super().poll(after, limit)
+
+    made = model()
+    process = Process(made, MemoryStore(), mean_judge())
+    with pytest.raises(OSError, match="gone"):
+        process.run(Broken([Row("a", 0), Row("b", 1)], [1]), flush=False)
+    assert process.worker.state.book.total("stored") == 1
+
+
+def test_silence_does_not_close_windows_while_rows_wait_to_be_committed() -> None:
+    made = model()
+    process = Process(made, MemoryStore(), mean_judge(), full_at=frozenset({2}))
+    with ThreadPoolExecutor(1) as ahead:
+        tools = Tools(process.clock, lambda: int(NOW.timestamp() * 10**6), process._commit, map, ahead)  # noqa: SLF001 - its store
+        process.worker.drain(tools, Cut([Row("a", 0)], []), process._decode, lambda: False)  # noqa: SLF001 - its decoder
+        process.clock.advance(3600)
+        rows = [Row("a", 0), Row("b", 1)]
+        with pytest.raises(StoreUnavailableError):
+            process.worker.drain(tools, Cut(rows, [1]), process._decode, lambda: False)  # noqa: SLF001 - as above
+        assert not process.worker.close_idle(tools)
+        process.worker.drain(tools, Cut(rows, [1]), process._decode, lambda: False)  # noqa: SLF001 - as above
+        assert not process.worker.close_idle(tools)
+        process.clock.advance(31)
+        assert process.worker.close_idle(tools)
+    assert process.worker.state.book.total("late") == 0
+    assert process.worker.state.book.windows_closed == 1
+
+
+def test_pieces_of_a_log_are_what_the_cuts_say() -> None:
+    source = Cut([Row(str(i), i) for i in range(10)], [3, 7])
+    position, sizes = Position(), []
+    while (batch := source.poll(position, 0)) is not None:
+        position = batch.position
+        sizes.append(len(batch.chunks[0].data))
+    assert sizes == [b - a for a, b in pairwise([0, 3, 7, 10])]
