@@ -132,7 +132,7 @@ def plan_of(made: Model) -> Plan:
 
 
 def mean_judge(limit: float = 1.0) -> Judge:
-    """Return a judge with one monitor per feature, whose score is any number that follows from the profile."""
+    """Return a judge with one monitor per feature; its score is any number that follows from the profile."""
 
     def judge(baseline: Baseline | None, window: WindowProfile | None, groups: int) -> list[Verdict]:
         if baseline is None or window is None:

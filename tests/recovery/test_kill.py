@@ -208,16 +208,17 @@ def checksum(start: bytes, frame: bytes, order: str) -> bytes:
 
 def one_life(project: Project, fresh: bytes, rng: random.Random, *, aimed: bool) -> bool:
     """Start the daemon, let the log grow before or after that, kill it; tell whether inside a commit."""
-    before = Traces.of(project.state)
+    before = start = Traces.of(project.state)
     early = rng.random() < 0.5
     if early:
         project.append("predictions.jsonl", fresh)
     with project.start() as daemon:
         if not early:
             daemon.ready()
+            start = Traces.of(project.state)
             project.append("predictions.jsonl", fresh)
         if aimed:
-            wait_for_commit(project.state, before if early else Traces.of(project.state), rng)
+            wait_for_commit(project.state, start, rng)
         else:
             time.sleep(rng.uniform(0, 1.5) * (0.2 if not early else 1))
         daemon.kill()
@@ -228,7 +229,7 @@ def wait_for_commit(state: Path, before: Traces, rng: random.Random) -> None:
     """Wait until a commit has begun, and at most a few seconds: there may be nothing to commit."""
     deadline = time.monotonic() + 2
     while time.monotonic() < deadline and Traces.of(state).rejects == before.rejects:
-        pass
+        time.sleep(0.0002)
     time.sleep(rng.choice([0, 0, 0, 0.0005, 0.001, 0.003]))
 
 
