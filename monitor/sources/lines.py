@@ -20,6 +20,7 @@ SCAN = 256 * 2**10
 ROW_SPREAD = 1.05
 """How much longer than the last rows the next ones are expected to be at most, when rows are the limit."""
 
+NEWLINE = ord("\n")
 SKIPS = 100
 """Lines too long that one call passes over at most."""
 
@@ -45,11 +46,21 @@ def cut(data: bytes, whole: int, room: Room) -> tuple[int, int]:
     if whole > room.bytes:
         fitting = data.rfind(b"\n", 0, room.bytes) + 1
         whole = fitting or (data.find(b"\n") + 1 or whole if room.must else 0)
-    rows = data.count(b"\n", 0, whole)
+    rows = newlines_in(data, whole)
     if rows > room.rows:
-        newlines = np.flatnonzero(np.frombuffer(data, np.uint8, whole) == ord("\n"))
+        newlines = np.flatnonzero(np.frombuffer(data, np.uint8, whole) == NEWLINE)
         return int(newlines[room.rows - 1]) + 1, room.rows
     return whole, rows + (whole > 0 and data[whole - 1 : whole] != b"\n")
+
+
+def newlines_in(data: bytes, whole: int) -> int:
+    r"""Count the newlines of the first `whole` bytes, slab by slab in the processor's cache.
+
+    >>> newlines_in(b"one\ntwo\nthree", 8)
+    2
+    """
+    view = np.frombuffer(data, np.uint8, whole)
+    return sum(int(np.count_nonzero(view[at : at + SCAN] == NEWLINE)) for at in range(0, whole, SCAN))
 
 
 class LineReader:

@@ -34,6 +34,7 @@ class RejectsFile:
             return {}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("r+b" if self._path.exists() else "w+b") as file:
+            length = min(length, file.seek(0, os.SEEK_END))  # someone may have cleared the file
             file.truncate(length)
             file.seek(length)
             for reject in rejects:

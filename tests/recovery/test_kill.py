@@ -107,7 +107,7 @@ def spoiled(lines: list[bytes], rng: random.Random) -> bytes:
             row = json.loads(lines[max(place - 1_000, 0)])
             found.append(json.dumps({**row, "id": place + 10**6, "car_value": "dear"}).encode())
         elif drawn < 0.018:
-            found.append(line.replace(b'"driver_tenure":', b'"driver_tenure":NaN,"more":'))
+            found.append(line.replace(b'"driver_tenure":', b'"driver_tenure":NaN,"driver_tenure":'))
         elif drawn < 0.020:
             found.append(b"\r")
     return b"\n".join(found) + b"\n"
