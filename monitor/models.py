@@ -20,8 +20,6 @@ from monitor.sources.reading import Limits
 from monitor.types import Batch, Chunk, Decoded
 from monitor.worker import Tools, Worker
 
-WORTH_HALVING = 4 * 2**20
-
 
 @dataclass(frozen=True, slots=True)
 class WatchedModel:
@@ -36,10 +34,8 @@ class WatchedModel:
         total = 0
         for source, config in self.sources:
 
-            def decoded(batch: Batch, form: str = config.format) -> tuple[Batch, tuple[Decoded, ...]]:
-                parts = tuple(part for chunk in batch.chunks for part in halves(chunk))
-                columns = tools.run(lambda chunk: decode(chunk, wanted, form), parts)
-                return replace(batch, chunks=parts), tuple(columns)
+            def decoded(batch: Batch, form: str = config.format) -> tuple[Decoded, ...]:
+                return tuple(decode(chunk, wanted, form) for chunk in batch.chunks)
 
             total += self.worker.drain(tools, source, decoded, stop)
         return total
@@ -53,17 +49,6 @@ class WatchedModel:
         """Close the sources."""
         for source, _ in self.sources:
             source.close()
-
-
-def halves(chunk: Chunk) -> tuple[Chunk, ...]:
-    """Cut a big chunk of lines in two: Polars parses lines in memory on one core, so both are used."""
-    data = chunk.data
-    if not isinstance(data, bytes) or len(data) < WORTH_HALVING:
-        return (chunk,)
-    cut = data.find(b"\n", len(data) // 2) + 1
-    if cut in {0, len(data)}:
-        return (chunk,)
-    return replace(chunk, data=data[:cut]), replace(chunk, data=data[cut:], offset=chunk.offset + cut)
 
 
 def open_models(config: Config, entries: Mapping[EntryKey, bytes], tools: Tools) -> tuple[WatchedModel, ...]:

@@ -24,7 +24,7 @@ from monitor.types import Batch, Decoded, Position, Reject
 ROWS = 250_000
 FUTURE = 10 * 60 * 10**6
 SECOND = 10**6
-Decode = Callable[[Batch], tuple[Batch, tuple[Decoded, ...]]]
+Decode = Callable[[Batch], tuple[Decoded, ...]]
 Commit = Callable[[str, Changes, Sequence[Reject], Sequence[Note]], None]
 
 
@@ -163,7 +163,7 @@ class Worker:
 
 def _poll(source: Source, decode: Decode, after: Position) -> _Read | None:
     batch = source.poll(after, ROWS)
-    return None if batch is None else _Read(*decode(batch))
+    return None if batch is None else _Read(batch, decode(batch))
 
 
 def states_of(workers: Mapping[str, Worker]) -> dict[str, ModelState]:

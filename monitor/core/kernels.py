@@ -142,8 +142,8 @@ def _moments(grid: NumericGrid, finite: Floats) -> Ints:
     reach = FAST_LIMIT * grid.unit
     if len(finite) > FAST_ROWS or finite[0] < grid.centre - reach or finite[-1] > grid.centre + reach:
         return _exact_limbs(grid, finite, np.zeros(1, np.int64)).reshape(-1)
-    q = finite - grid.centre
-    q *= 1.0 / grid.unit
+    q = finite * (1.0 / grid.unit)
+    q -= grid.centre / grid.unit  # scaled first, so that no difference is too large for a float
     np.rint(q, out=q)
     s1 = int(q.sum())
     q *= 1.0 / (1 << SQUARE_SHIFT)
@@ -156,7 +156,7 @@ def _exact_limbs(grid: NumericGrid, values: Floats, starts: Ints) -> Ints:
     """Return limbs [groups, 4] of any finite values; those beyond 2**50 units saturate (16,384 ranges)."""
     reach = SATURATION * grid.unit
     near = np.clip(values, grid.centre - reach, grid.centre + reach)
-    whole = np.rint((near - grid.centre) * (1.0 / grid.unit))
+    whole = np.rint(near * (1.0 / grid.unit) - grid.centre / grid.unit)
     ints = whole.astype(np.int64)
     r = np.rint(whole / (1 << SQUARE_SHIFT)).astype(np.int64)
     a, b = r >> 16, r & 0xFFFF

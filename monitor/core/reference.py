@@ -19,6 +19,8 @@ CATEGORIES = 1000
 OTHERS = 10_000
 SEGMENT_VALUES = 50
 UNIT_BITS = 36
+LEAST_EXPONENT = -960
+"""Of a power of two whose inverse is a number as well."""
 FORMAT = 1
 
 
@@ -106,18 +108,19 @@ def build(rows: Rows, watched: Watched, origin: str, columns: frozenset[str], ru
     features: list[FeatureGrid] = [numeric_grid(name, rows.frame[name]) for name in watched.numeric]
     features += [category_grid(name, rows.frame[name]) for name in watched.categorical]
     grid = Grid(tuple(features))
-    values = {c: _common(rows.frame[f"segment:{c}"], SEGMENT_VALUES) for c in watched.segments}
+    values = {c: _segment_values(rows.frame[f"segment:{c}"]) for c in watched.segments}
     profiles = {ALL: profile_all(grid, rows, run)}
     for column, named in values.items():
         place = rows.frame[f"segment:{column}"]
         for value in named:
-            profiles[segment_label(column, value)] = _part(grid, rows, (place == value), run)
-        profiles[segment_label(column, OTHER)] = _part(grid, rows, ~place.is_in(list(named)), run)
+            profiles[segment_label(column, value)] = _part(grid, rows, place.eq_missing(value), run)
+        others = ~place.is_in(list(named)).fill_null(value=False)
+        profiles[segment_label(column, OTHER)] = _part(grid, rows, others, run)
     return Baseline(0, 0, origin, grid, values, profiles, columns)
 
 
 def _part(grid: Grid, rows: Rows, mask: pl.Series, run: Run) -> Profile:
-    chosen = np.flatnonzero(mask.fill_null(value=True).to_numpy())
+    chosen = np.flatnonzero(mask.to_numpy())
     whole = profile_all(grid, rows.take(chosen), run)
     return Profile(whole.rows, whole.cells, whole.low, whole.high)
 
@@ -136,11 +139,32 @@ def numeric_grid(name: str, column: pl.Series, bins: int = BINS) -> NumericGrid:
     edges = _edges(values, bins)
     places = _places(values, edges)
     centre = float(values[(len(values) - 1) // 2])
-    reach = max(hi - centre, centre - lo)
-    exponent = np.frexp(reach if reach > 0 else max(abs(centre), 1.0))[1]
-    unit = float(np.ldexp(1.0, int(exponent) - UNIT_BITS))
-    sd = float(np.std(values)) if hi > lo else 0.0
-    return NumericGrid(name, lo, hi, tuple(edges.tolist()), centre, unit, sd, tuple(places.tolist()))
+    return NumericGrid(
+        name,
+        lo,
+        hi,
+        tuple(edges.tolist()),
+        centre,
+        _unit(lo, centre, hi),
+        _sd(values),
+        tuple(places.tolist()),
+    )
+
+
+def _unit(lo: float, centre: float, hi: float) -> float:
+    """Return a power of two that the range is many times of; a range beyond a float's is still one."""
+    half = max(hi / 2 - centre / 2, centre / 2 - lo / 2)
+    exponent = int(np.frexp(half)[1]) + 1 if half > 0 else int(np.frexp(max(abs(centre), 1.0))[1])
+    return float(np.ldexp(1.0, max(exponent - UNIT_BITS, LEAST_EXPONENT)))
+
+
+def _sd(values: NDArray[np.float64]) -> float:
+    """Return the standard deviation; scaled, so that the squares of huge and tiny values are numbers too."""
+    if values[0] == values[-1]:
+        return 0.0
+    exponent = int(np.frexp(np.abs(values[[0, -1]]).max())[1]) - 1
+    scale = float(np.ldexp(1.0, max(exponent, LEAST_EXPONENT)))
+    return float(np.std(values / scale) * scale)
 
 
 def _edges(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
@@ -159,9 +183,10 @@ def _places(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[
     middle = bounds[:-1] / 2 + bounds[1:] / 2
     codes = np.searchsorted(edges, values, side="left")
     counts = np.bincount(codes, minlength=len(middle))
-    # offsets from the bin's middle keep the sum exact enough far from zero
-    offsets = np.bincount(codes, weights=values - middle[codes], minlength=len(middle))
-    return middle + np.divide(offsets, counts, out=np.zeros_like(offsets), where=counts > 0)
+    # offsets from the bin's middle keep the sum exact enough far from zero; divided first, it is a number
+    return middle + np.bincount(
+        codes, weights=(values - middle[codes]) / counts[codes], minlength=len(middle)
+    )
 
 
 def category_grid(name: str, column: pl.Series) -> CategoryGrid:
@@ -172,6 +197,11 @@ def category_grid(name: str, column: pl.Series) -> CategoryGrid:
     return CategoryGrid(name, ranked[:CATEGORIES], others, closed)
 
 
+def _segment_values(column: pl.Series) -> tuple[str, ...]:
+    return _common(column.filter(column.ne_missing(OTHER)), SEGMENT_VALUES)
+
+
 def _common(column: pl.Series, limit: int) -> tuple[str, ...]:
-    counts = column.drop_nulls().value_counts(name="n").sort(["n", column.name], descending=[True, False])
-    return tuple(counts[column.name].head(limit).to_list())
+    counts = column.drop_nulls().alias("value").value_counts(name="n")
+    ranked = counts.sort(["n", "value"], descending=[True, False])
+    return tuple(ranked["value"].head(limit).to_list())
