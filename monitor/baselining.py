@@ -1,19 +1,22 @@
 """`driftd baseline`: a new reference from a part of the log, and the list of those stored."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from monitor.config import Config, Model
+from monitor.config import Config, Model, TimeUnit
 from monitor.core.plan import Plan
 from monitor.core.reference import Baseline, build
 from monitor.core.schema import Schema, type_rows
 from monitor.core.state import ModelState, load_model
+from monitor.core.timestamps import detect_unit
 from monitor.decoders.plain import decode
 from monitor.errors import DriftdError, ReferenceUnusableError
 from monitor.facts import source_names
 from monitor.gathering import Gathered
 from monitor.models import adopt, open_source
 from monitor.references import read_frame, schema_of, watched
+from monitor.sources.base import Source
 from monitor.store.sqlite import SqliteStore
 from monitor.types import Position
 from monitor.worker import ROWS
@@ -58,10 +61,10 @@ def make_baseline(config: Config, name: str, span: Span) -> str:
     try:
         state = load_model(name, store.load())
         schema = _schema(model, state)
-        fresh = _gather(config, model, schema, span)
-        after = adopt(Plan.of(model), state, fresh)
+        fresh = _gather(config, state, schema, (model, span))
+        after, changes = adopt(Plan.of(model), state, fresh)
         added = after.baselines[-1]
-        store.commit({("baseline", name, str(added.number)): added.dump()})
+        store.commit(changes)
     finally:
         store.close()
     return f"{name}: reference {added.number} stored, {added.rows:,} rows, {added.hash}, from {span.text}"
@@ -74,25 +77,33 @@ def _schema(model: Model, state: ModelState) -> Schema:
     return schema_of(model, frame, stored)
 
 
-def _gather(config: Config, model: Model, schema: Schema, span: Span) -> Baseline:
-    gathered = Gathered(span.begin, span.end)
+def _gather(config: Config, state: ModelState, schema: Schema, what: tuple[Model, Span]) -> Baseline:
+    model, span = what
+    once = bool(model.columns.prediction_id) and model.deduplicate
+    gathered = Gathered(span.begin, span.end, once=once)
     for name, source in zip(source_names(Plan.of(model)), model.sources, strict=True):
-        reader = open_source(config, schema, name, source)
-        position = Position()
-        units = schema.columns.timestamp_unit
-        while (batch := reader.poll(position, ROWS)) is not None:
-            position = batch.position
-            for chunk in batch.chunks:
-                decoded = decode(chunk, schema.wanted, source.format)
-                typed, _ = type_rows(schema, chunk, decoded, units, span.end)
-                gathered.add(typed, decoded.columns)
-        reader.close()
+        with closing(open_source(config, schema, name, source)) as reader:
+            units = state.book.units.get(name) or schema.columns.timestamp_unit
+            _read(gathered, schema, reader, source.format, units)
     rows = gathered.rows()
     if rows is None:
         raise ReferenceUnusableError(
             f"{model.name}: the log has no rows from {span.text}; choose another span"
         )
     return build(rows, watched(schema), f"log {span.text}", frozenset(gathered.columns))
+
+
+def _read(gathered: Gathered, schema: Schema, source: Source, form: str, units: TimeUnit) -> None:
+    """Read a source to its end. What the timestamps count is settled by the first one that is a time."""
+    position = Position()
+    while (batch := source.poll(position, ROWS)) is not None:
+        position = batch.position
+        for chunk in batch.chunks:
+            decoded = decode(chunk, schema.wanted, form)
+            if units == "auto" and schema.columns.timestamp in decoded.frame.columns:
+                units = detect_unit(decoded.frame[schema.columns.timestamp]) or "auto"
+            typed, _ = type_rows(schema, chunk, decoded, units, gathered.end)
+            gathered.add(typed, decoded.columns)
 
 
 def list_baselines(config: Config) -> list[str]:

@@ -20,7 +20,7 @@ from monitor.config import Config
 from monitor.core.outbox import Note
 from monitor.core.state import Changes, EntryKey
 from monitor.core.windows import NEVER
-from monitor.errors import StoreUnavailableError
+from monitor.errors import UNEXPECTED, StoreUnavailableError
 from monitor.facts import all_samples
 from monitor.logs import logger
 from monitor.models import WatchedModel, open_models
@@ -122,21 +122,27 @@ class Daemon:
             self._rendered.clear()
 
     def ingest(self) -> Summary:
-        """Take in all that the sources have now; a store that does not take it is tried again next time."""
-        batches = 0
+        """Take in all that the sources have now. A model that cannot go on is tried again next time."""
+        batches, problems = 0, []
         with self._ingesting:
-            try:
-                for model in self.models:
+            for model in self.models:
+                try:
                     batches += model.drain(self.tools, self._stopping.is_set)
-                problem = ""
-            except StoreUnavailableError as error:
-                problem = str(error)
+                except StoreUnavailableError as error:
+                    problems.append(str(error))
+                except UNEXPECTED as error:  # a fault of ours in one model must not silence the others
+                    # only the type is told: a message may quote a row
+                    problems.append(f"{model.worker.plan.name}: reading stopped by {type(error).__name__}")
+        self._note("; ".join(problems))
+        return Summary(batches, self._problem)
+
+    def _note(self, problem: str) -> None:
+        """Keep what readiness says, and log it when it changes."""
         if problem and problem != self._problem:
-            self._log.error("state cannot be written, reading waits", error=problem)
+            self._log.error("reading waits, nothing is lost", error=problem)
         elif self._problem and not problem:
-            self._log.info("state can be written again")
+            self._log.info("reading goes on")
         self._problem = problem
-        return Summary(batches, problem)
 
     def flush(self) -> None:
         """Close every open window of every model."""

@@ -2,14 +2,15 @@
 
 import hashlib
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 
 from detectors.base import Verdict
 from exporters.catalog import Sample
 from monitor.core.outbox import NoteState
 from monitor.core.plan import Plan
-from monitor.core.policy import Phase, Shown, Trip, TripKey
+from monitor.core.policy import Shown, Trip, TripKey
 from monitor.core.profiles import ALL
 from monitor.core.state import ModelState
 from monitor.core.windows import NEVER
@@ -21,30 +22,39 @@ WHOLE = "_all"
 STALE_WINDOWS = 3
 EVENTS = ("received", "stored", "duplicate", "late")
 SERIES_PER_TRIP = len(Shown) + 5
+SERIES_PER_GROUP = 2
+SERIES_OF_LIMIT = 3
 
 
 def model_samples(plan: Plan, state: ModelState) -> list[Sample]:
-    """Return one model's samples, at most its series limit; monitors beyond it are left out and counted."""
-    fixed = [*_events(plan, state), *_progress(plan, state), *_groups(plan, state), *_retrain(plan, state)]
-    room = max(plan.model.series_limit - len(fixed) - SERIES_PER_TRIP, 0)
-    trips = sorted(state.trips.items(), key=_importance)
-    drawn: list[Sample] = []
-    dropped = 0
-    for key, trip in trips:
-        series = list(_trip(plan, state, key, trip))
-        if len(drawn) + len(series) > room:
-            dropped += len(series)
-        else:
-            drawn += series
+    """Return one model's samples, at most its series limit; what is beyond it is left out and counted.
+
+    Groups get at most half of the room, monitors the rest. Each has its series reserved, needed or not,
+    so that which ones are exported does not change from one scrape to the next.
+    """
     name = plan.name
-    active = len(fixed) + len(drawn) + 3
+    fixed = [*_events(plan, state), *_progress(plan, state), *_whole(plan, state), *_retrain(plan, state)]
+    room = max(plan.model.series_limit - len(fixed) - SERIES_OF_LIMIT, 0)
+    groups, fewer = _within(list(_groups(plan, state)), SERIES_PER_GROUP, room // 2)
+    trips = [
+        list(_trip(plan, state, key, trip)) for key, trip in sorted(state.trips.items(), key=_importance)
+    ]
+    monitors, less = _within(trips, SERIES_PER_TRIP, room - len(groups))
+    active = len(fixed) + len(groups) + len(monitors) + SERIES_OF_LIMIT
     return [
         *fixed,
-        *drawn,
+        *groups,
+        *monitors,
         Sample("driftd_series_active", (name,), active),
         Sample("driftd_series_limit", (name,), plan.model.series_limit),
-        Sample("driftd_series_dropped_total", (name,), dropped),
+        Sample("driftd_series_dropped_total", (name,), fewer + less),
     ]
+
+
+def _within(blocks: Sequence[list[Sample]], each: int, room: int) -> tuple[list[Sample], int]:
+    """Return the first blocks that fit with `each` series reserved for one, and how many series do not."""
+    most = room // each
+    return [s for block in blocks[:most] for s in block], sum(len(block) for block in blocks[most:])
 
 
 def _importance(item: tuple[TripKey, Trip]) -> tuple[bool, bool, TripKey]:
@@ -65,10 +75,13 @@ def _trip(plan: Plan, state: ModelState, key: TripKey, trip: Trip) -> Iterator[S
 
 
 def shown_state(plan: Plan, state: ModelState, trip: Trip) -> Shown:
-    """Return a trip's state; one whose version or segment has had no rows for some windows is stale."""
+    """Return a trip's state; one whose version or segment has had no rows for some windows is stale.
+
+    A firing one too: a version that was replaced while it fired would fire for ever.
+    """
     last = state.book.last_closed
     behind = last is not None and last - trip.window >= STALE_WINDOWS * plan.window
-    return Shown.STALE if behind and trip.phase is not Phase.FIRING else trip.shown
+    return Shown.STALE if behind else trip.shown
 
 
 def _numbers(labels: tuple[str, ...], verdict: Verdict) -> Iterator[Sample]:
@@ -77,7 +90,8 @@ def _numbers(labels: tuple[str, ...], verdict: Verdict) -> Iterator[Sample]:
     if verdict.threshold is not None:
         yield Sample("driftd_drift_threshold", labels, verdict.threshold)
     if verdict.score is not None and verdict.threshold:
-        yield Sample("driftd_drift_quotient", labels, verdict.score / verdict.threshold)
+        quotient = min(verdict.score / verdict.threshold, sys.float_info.max)
+        yield Sample("driftd_drift_quotient", labels, quotient)
     if verdict.pvalue is not None:
         yield Sample("driftd_drift_pvalue", labels, verdict.pvalue)
 
@@ -91,7 +105,7 @@ def _events(plan: Plan, state: ModelState) -> Iterator[Sample]:
         truncations = counts.get((source, "truncations", ""), 0)
         yield Sample("driftd_truncations_total", (plan.name, source), truncations)
     for (source, what, reason), n in sorted(counts.items()):
-        if what in {"rejected", "dropped"}:
+        if what in {"rejected", "dropped"} and source in source_names(plan):
             yield Sample(f"driftd_events_{what}_total", (plan.name, source, reason), n)
 
 
@@ -110,22 +124,30 @@ def _progress(plan: Plan, state: ModelState) -> Iterator[Sample]:
         yield Sample("driftd_last_row_timestamp_seconds", (name,), book.progress.newest / SECOND)
 
 
-def _groups(plan: Plan, state: ModelState) -> Iterator[Sample]:
+def _groups(plan: Plan, state: ModelState) -> Iterator[list[Sample]]:
+    """Yield the series of each segment of the reference, then of each version and segment, `all` first."""
     name = plan.name
+    baseline = state.newest_baseline
+    sizes = baseline.profiles if baseline else {}
+    for segment in sorted(sizes, key=lambda s: (s != ALL, s)):
+        yield [Sample("driftd_reference_rows", (name, segment), sizes[segment].rows)]
     ends: dict[tuple[str, str], int] = {}
     for key, trip in state.trips.items():
         place = (key.version, key.segment)
-        ends[place] = max(ends.get(place, 0), trip.window + plan.window)
-    for (version_, segment), rows in sorted(state.volumes.items()):
-        yield Sample("driftd_window_rows", (name, version_, segment), rows[-1])
-    for (version_, segment), end in sorted(ends.items()):
-        yield Sample("driftd_last_evaluation_timestamp_seconds", (name, version_, segment), end / SECOND)
-    baseline = state.newest_baseline
-    if baseline is not None:
-        for segment, profile in sorted(baseline.profiles.items()):
-            yield Sample("driftd_reference_rows", (name, segment), profile.rows)
-    firing = {k.feature for k, t in state.trips.items() if t.phase is Phase.FIRING} - {WHOLE}
-    yield Sample("driftd_features_firing", (name,), len(firing))
+        ends[place] = max(ends.get(place, trip.window), trip.window)
+    for version_, segment in sorted(state.volumes, key=lambda place: (place[1] != ALL, place)):
+        labels = (name, version_, segment)
+        found = [Sample("driftd_window_rows", labels, state.volumes[version_, segment][-1])]
+        if (version_, segment) in ends:
+            end = (ends[version_, segment] + plan.window) / SECOND
+            found.append(Sample("driftd_last_evaluation_timestamp_seconds", labels, end))
+        yield found
+
+
+def _whole(plan: Plan, state: ModelState) -> Iterator[Sample]:
+    name, baseline = plan.name, state.newest_baseline
+    firing = {k.feature for k, t in state.trips.items() if shown_state(plan, state, t) is Shown.FIRING}
+    yield Sample("driftd_features_firing", (name,), len(firing - {WHOLE}))
     yield Sample("driftd_features_monitored", (name,), len({k.feature for k in state.trips} - {WHOLE}))
     config = hashlib.blake2b(plan.model.model_dump_json().encode(), digest_size=8).hexdigest()
     yield Sample("driftd_model_info", (name, baseline.hash if baseline else "", config), 1)

@@ -4,18 +4,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from monitor.core.learning import MOST_ROWS
+from monitor.core.learning import most_rows
 from monitor.core.profiles import Rows
-from monitor.core.segments import joined
+from monitor.core.segments import joined, lowest
 from monitor.types import TypedRows
 
 
 @dataclass(slots=True)
 class Gathered:
-    """Rows of [begin, end) so far, microseconds. columns: every column name seen in the log."""
+    """Rows of [begin, end) so far, microseconds. columns: every column name seen in the log.
+
+    once: rows have ids, and one that comes again is not counted again.
+    """
 
     begin: int
     end: int
+    once: bool
     columns: set[str] = field(default_factory=set)
     parts: list[Rows] = field(default_factory=list)
     held: int = 0
@@ -29,18 +33,24 @@ class Gathered:
         self.columns |= columns
         self.parts.append(Rows(kept.time * 0, kept.keys, kept.frame, kept.invalid))
         self.held += len(kept.time)
-        if self.held > 2 * MOST_ROWS:
+        if self.held > 2 * most_rows(kept.frame.width):
             self._shrink()
 
     def _shrink(self) -> None:
+        whole = self._each()
+        self.parts = [lowest(whole, most_rows(whole.frame.width))]
+        self.held = len(self.parts[0].start)
+
+    def _each(self) -> Rows:
         whole = joined(self.parts)
-        self.parts = [whole.take(np.sort(np.argpartition(whole.keys, MOST_ROWS)[:MOST_ROWS]))]
-        self.held = MOST_ROWS
+        if not self.once:
+            return whole
+        _, firsts = np.unique(whole.keys, return_index=True)
+        return whole.take(np.sort(firsts))
 
     def rows(self) -> Rows | None:
-        """Return each row once (an id seen twice counts once), at most MOST_ROWS; None when there is none."""
+        """Return a uniform sample of the rows, or all when they are not many; None when there is none."""
         if not self.parts:
             return None
-        whole = joined(self.parts)
-        _, firsts = np.unique(whole.keys, return_index=True)
-        return whole.take(np.sort(firsts[:MOST_ROWS]))
+        self._shrink()
+        return self.parts[0]

@@ -7,11 +7,13 @@ from pathlib import Path
 from detectors.calibration import Calibrator
 from monitor.config import Config, Model, Source
 from monitor.core.judging import BudgetJudge
+from monitor.core.learning import forget_held
 from monitor.core.plan import Plan
 from monitor.core.reference import Baseline
 from monitor.core.schema import Schema
-from monitor.core.state import EntryKey, ModelState, load_model
+from monitor.core.state import Changes, EntryKey, ModelState, load_model
 from monitor.decoders.plain import decode, peek_time
+from monitor.errors import ReferenceUnusableError
 from monitor.facts import source_names
 from monitor.logs import logger
 from monitor.references import baseline_of, covers, read_frame, schema_of
@@ -64,9 +66,8 @@ def _open(
     state = load_model(model.name, entries)
     schema, fresh = reference_for(model, state, tools)
     if fresh is not None:
-        state = adopt(plan, state, fresh)
-        added = state.baselines[-1]
-        tools.commit(model.name, {("baseline", model.name, str(added.number)): added.dump()}, (), ())
+        state, changes = adopt(plan, state, fresh)
+        tools.commit(model.name, changes, (), ())
     worker = Worker(plan, schema, BudgetJudge(plan, calibrator), state)
     sources = tuple(
         (open_source(config, schema, name, source), source)
@@ -93,7 +94,13 @@ def reference_for(model: Model, state: ModelState, tools: Tools) -> tuple[Schema
     """
     stored, path = state.newest_baseline, model.reference.path
     if path is None:
-        return schema_of(model, None, stored), None
+        schema = schema_of(model, None, stored)
+        if stored is not None and not covers(stored, schema):
+            raise ReferenceUnusableError(
+                f"{model.name}: the stored reference watches other columns than are configured now; undo the "
+                "change, or make a new one from the log with `driftd baseline --model --from --to`"
+            )
+        return schema, None
     origin = f"file {path}"
     if stored is not None and (stored.origin == origin or stored.from_log):
         schema = schema_of(model, None, stored)
@@ -104,8 +111,11 @@ def reference_for(model: Model, state: ModelState, tools: Tools) -> tuple[Schema
     return schema, baseline_of(schema, frame, origin, tools.run)
 
 
-def adopt(plan: Plan, state: ModelState, baseline: Baseline) -> ModelState:
-    """Take on a new baseline, numbered; it judges windows that start after those open or closed now."""
+def adopt(plan: Plan, state: ModelState, baseline: Baseline) -> tuple[ModelState, Changes]:
+    """Take on a new baseline, numbered; it judges windows that start after those open or closed now.
+
+    Rows that were held to learn a reference from are let go. Returns the entries that say so, too.
+    """
     last = state.newest_baseline
     taken = [k.start for k in state.windows]
     if state.book.last_closed is not None:
@@ -115,4 +125,5 @@ def adopt(plan: Plan, state: ModelState, baseline: Baseline) -> ModelState:
     logger("reference").info(
         "reference ready", model=plan.name, number=numbered.number, hash=numbered.hash, rows=numbered.rows
     )
-    return replace(state, baselines=(*state.baselines, numbered))
+    changes = forget_held(state) | {("baseline", plan.name, str(numbered.number)): numbered.dump()}
+    return replace(state, baselines=(*state.baselines, numbered), learning={}), changes

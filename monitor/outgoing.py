@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field, replace
 
-from exporters.base import Delivered, Delivery, Notification, Notifier
+from exporters.base import Delivered, Delivery, Notification, Notifier, Refused
 from monitor.clock import Clock
 from monitor.core.outbox import Endpoint, Note, NoteState, after, configured, due, heard, settle
 from monitor.core.state import Changes, EntryKey
@@ -78,7 +78,8 @@ def register(outbox: Outbox, urls: Mapping[str, str]) -> Changes:
 class Deliverer:
     """Makes the attempts that are due: one lane per endpoint, so that a slow or dead one delays no other.
 
-    record: commits how one attempt went, called by the lane after each attempt.
+    An attempt whose outcome could not be recorded (the disk being full) is not made again while the
+    program runs: the outcome is remembered, and recorded by the note's next turn.
     """
 
     def __init__(self, notifiers: Mapping[str, Notifier], urls: Mapping[str, str], clock: Clock) -> None:
@@ -86,11 +87,19 @@ class Deliverer:
         self._urls = urls
         self._clock = clock
         self._lanes: dict[str, Future[int]] = {}
+        self._made: dict[str, tuple[int, Delivery]] = {}
         self._pool = ThreadPoolExecutor(max(len(notifiers), 1), thread_name_prefix="deliver")
         self._log = logger("outbox")
 
     def start_due(self, outbox: Outbox, now_us: int, record: Callable[[Note, Delivery], None]) -> None:
-        """Start a lane for each endpoint that has due notes and no lane under way."""
+        """Start a lane for each endpoint that has due notes and no lane under way.
+
+        record: commits how one attempt went, called by the lane after each attempt.
+        """
+        for id_, (attempts, _) in list(self._made.items()):
+            queued = outbox.queued.get(id_)
+            if queued is None or queued.note.attempts != attempts:
+                del self._made[id_]  # recorded
         lanes: dict[str, list[Note]] = {}
         for note in due((q.note for q in outbox.queued.values()), now_us):
             if note.endpoint in self._notifiers:
@@ -101,9 +110,17 @@ class Deliverer:
                 self._lanes[endpoint] = self._pool.submit(self._lane, notes, record)
 
     def _lane(self, notes: list[Note], record: Callable[[Note, Delivery], None]) -> int:
+        made = 0
         for note in notes:
-            record(note, self._attempt(note))
-        return len(notes)
+            attempts, delivery = self._made.get(note.id, (-1, None))
+            if delivery is None or attempts != note.attempts:
+                delivery = self._attempt(note)
+                self._made[note.id] = (note.attempts, delivery)
+                made += 1
+            record(note, delivery)
+            if isinstance(delivery, Refused) and delivery.disable:
+                break  # the endpoint is gone: nothing more is sent there
+        return made
 
     def _attempt(self, note: Note) -> Delivery:
         message = Notification(note.id, self._urls[note.endpoint], note.body.encode(), note.created)

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from monitor.config import Features, Model
-from monitor.core.plan import known_columns
+from monitor.core.plan import known_columns, score_columns
 from monitor.core.profiles import Rows, Run
 from monitor.core.reference import Baseline, Watched, build
 from monitor.core.schema import Schema, type_rows
@@ -22,16 +22,16 @@ NO_LIMIT = 2**62
 
 def read_frame(path: Path) -> pl.DataFrame:
     """Read a whole reference file; raises ReferenceUnusableError with the path and what to do."""
-    endings = [ending for ending in path.suffixes if ending not in {".gz", ".zst"}]
+    endings = [ending for ending in path.name.lower().split(".")[1:] if ending not in {"gz", "zst"}]
     ending = endings[-1] if endings else ""
     try:
-        if ending == ".parquet":
+        if ending == "parquet":
             frame = pl.read_parquet(path)
-        elif ending in {".arrow", ".ipc", ".feather"}:
+        elif ending in {"arrow", "ipc", "feather"}:
             frame = pl.read_ipc(path)
-        elif ending == ".csv":
+        elif ending == "csv":
             frame = pl.read_csv(path, infer_schema_length=None)
-        elif ending in {".jsonl", ".ndjson", ".json"}:
+        elif ending in {"jsonl", "ndjson", "json"}:
             frame = pl.read_ndjson(path, infer_schema_length=None)
         else:
             raise ReferenceUnusableError(
@@ -52,7 +52,7 @@ def schema_of(model: Model, frame: pl.DataFrame | None, baseline: Baseline | Non
     elif frame is not None:
         features = _features_in(model, frame)
     elif baseline is not None:
-        features = _features_of(baseline)
+        features = _features_of(model, baseline)
     else:
         features = Features()
     return Schema(model.columns, features.numeric, features.categorical, model.task)
@@ -67,10 +67,11 @@ def _features_in(model: Model, frame: pl.DataFrame) -> Features:
     return Features(numeric=numeric, categorical=texts)
 
 
-def _features_of(baseline: Baseline) -> Features:
-    spoken = ("prediction", "score")
-    numeric = tuple(f.name for f in baseline.grid.numeric if not f.name.startswith(spoken))
-    texts = tuple(f.name for f in baseline.grid.categorical if not f.name.startswith(spoken))
+def _features_of(model: Model, baseline: Baseline) -> Features:
+    spoken = {"prediction"} if model.columns.prediction else set()
+    spoken |= {*score_columns(model)}
+    numeric = tuple(f.name for f in baseline.grid.numeric if f.name not in spoken)
+    texts = tuple(f.name for f in baseline.grid.categorical if f.name not in spoken)
     return Features(numeric=numeric, categorical=texts)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from monitor.core.outbox import NoteState
 from monitor.core.plan import Plan
-from monitor.core.policy import Phase, Trip, TripKey
+from monitor.core.policy import Shown, Trip, TripKey
 from monitor.core.state import ModelState
 from monitor.core.windows import NEVER
 from monitor.facts import shown_state
@@ -45,7 +45,11 @@ def _model(plan: Plan, state: ModelState) -> dict[str, Any]:
         "rejected": {r: n for (_, w, r), n in sorted(book.counts.items()) if w == "rejected"},
         "sources": {s: {w: book.total(w, s) for w in LOSS} for s in sorted(_sources(state))},
         "states": dict(sorted(shown.items())),
-        "firing": [_firing(k, t) for k, t in sorted(state.trips.items()) if t.phase is Phase.FIRING],
+        "firing": [
+            _firing(k, t)
+            for k, t in sorted(state.trips.items())
+            if shown_state(plan, state, t) is Shown.FIRING
+        ],
         "groups": [
             {"version": v, "segment": s, "rows": rows[-1]} for (v, s), rows in sorted(state.volumes.items())
         ],
@@ -98,8 +102,8 @@ def as_text(document: Mapping[str, Any]) -> str:
             f"model {model['model']}",
             f"  reference   {known}",
             f"  windows     {windows['closed']:,} closed, {windows['open']:,} open",
-            f"  last window {windows['last_closed']}",
-            f"  last row    {model['last_row']}   watermark {model['watermark']}",
+            f"  last window {windows['last_closed'] or 'none yet'}",
+            f"  last row    {model['last_row'] or 'none yet'}   watermark {model['watermark'] or 'none yet'}",
             f"  rows        {events}",
         ]
         lines += [f"    rejected {n:,} {reason}" for reason, n in model["rejected"].items()]

@@ -12,6 +12,7 @@ object has twice, the first value counts (Polars' rule, kept by the slow path).
 
 import json
 import math
+import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,6 +31,7 @@ PARTS = 16
 SAMPLED = 50
 REACH = 2**16
 INT_DIGITS = 40
+HALF_PAIR = re.compile("[\ud800-\udfff]")
 ASCII = 0x80
 
 Columns = Mapping[str, type[pl.DataType]]
@@ -150,7 +152,9 @@ def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _writable(value: object) -> object:
-    """Return the value with NaN and infinities in quotes, as `quote_tokens` puts them."""
+    """Return the value as Polars reads it: NaN and infinities in quotes, half a surrogate pair as NUL."""
+    if isinstance(value, str):
+        return HALF_PAIR.sub("\0", value)
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):

@@ -88,6 +88,7 @@ def _bind(host: str, port: int, listen: str) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))
+        found.listen()  # from here on a client waits instead of being refused
     except OSError as error:
         found.close()
         raise DriftdError(

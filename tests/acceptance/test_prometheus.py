@@ -1,0 +1,215 @@
+"""The live /metrics as its readers see it: promtool, the OpenMetrics parser, a real Prometheus, slow clients."""
+
+import json
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import polars as pl
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+
+from exporters.catalog import BY_NAME
+from tests.programs import Daemon, Program, Project, Samples, eventually
+
+pytestmark = pytest.mark.acceptance
+
+MODEL = "car-loan"
+CONFIG = f"""
+[daemon]
+listen = "127.0.0.1:0"
+commit_every = "100ms"
+
+[[models]]
+name = "{MODEL}"
+task = "binary"
+window = "7d"
+
+[models.columns]
+prediction_id = "id"
+timestamp = "timestamp"
+prediction = "y_pred"
+score = "y_pred_proba"
+segments = ["salary_range"]
+
+[models.features]
+numeric = ["car_value", "loan_length"]
+categorical = ["salary_range"]
+
+[models.reference]
+path = "reference.parquet"
+
+[[models.sources]]
+role = "predictions"
+type = "files"
+path = "logs/*.jsonl"
+"""
+SCRAPE = """
+global:
+  scrape_interval: 500ms
+scrape_configs:
+  - job_name: driftd
+    static_configs:
+      - targets: ["ADDRESS"]
+"""
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Daemon]:
+    """Run a daemon that has read a log with some drift, some bad lines, and text that needs escaping."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    frame = pl.read_parquet(data / "car_loan" / "car_loan_synthetic.parquet").drop("period", "repaid")
+    odd = pl.when(pl.col("salary_range") == "60K+ €").then(pl.lit('a "quoted"\\ \n line'))
+    frame = frame.with_columns(odd.otherwise("salary_range").alias("salary_range"))
+    frame.head(50_000).write_parquet(folder / "reference.parquet")
+    made = Project(folder).configure(CONFIG)
+    log = frame.slice(50_000, 20_000).write_ndjson().encode()
+    made.append("predictions.jsonl", log + b"garbage\n" + log[: log.index(b"\n") + 1])
+    with made.start() as running:
+        running.ready()
+        eventually(lambda: running.samples().total("driftd_events_received_total") == 20_002)
+        yield running
+        assert running.stop() == 0
+
+
+def test_promtool_has_nothing_to_say(daemon: Daemon, program: Callable[[str], str]) -> None:
+    text = daemon.get("/metrics")[2]
+
+    said = subprocess.run(
+        [program("promtool"), "check", "metrics"], input=text.encode(), capture_output=True, check=False
+    )
+
+    assert (said.returncode, said.stdout, said.stderr) == (0, b"", b"")
+
+
+def test_every_series_is_in_the_catalogue_with_its_labels(daemon: Daemon) -> None:
+    for (name, labels), _ in daemon.samples().values.items():
+        metric = (
+            BY_NAME.get(name)
+            or BY_NAME[name.removesuffix("_bucket").removesuffix("_count").removesuffix("_sum")]
+        )
+        assert {key for key, _ in labels} - {"le"} == set(metric.labels)
+
+
+def test_the_loss_account_holds(daemon: Daemon) -> None:
+    samples = daemon.samples()
+    received, *rest = (
+        samples.total(f"driftd_events_{what}_total")
+        for what in ("received", "stored", "rejected", "duplicate", "late", "dropped")
+    )
+    assert received == sum(rest) == 20_002
+    assert samples.total("driftd_events_rejected_total", reason="bad_json") == 1
+
+
+def test_openmetrics_for_those_who_ask_for_it(daemon: Daemon) -> None:
+    _, plain, _ = daemon.get("/metrics")
+    status, kind, text = daemon.get("/metrics", accept="application/openmetrics-text; version=1.0.0")
+
+    assert plain.startswith("text/plain")
+    assert (status, kind.partition(";")[0]) == (200, "application/openmetrics-text")
+    families = {family.name: family for family in parse_openmetrics(text)}
+    assert families["driftd_events_stored"].type == "counter"
+    stored = [s.value for s in families["driftd_events_stored"].samples if s.name.endswith("_total")]
+    assert stored == [daemon.samples().total("driftd_events_stored_total")]
+
+
+def test_health_readiness_and_nothing_else(daemon: Daemon) -> None:
+    assert daemon.get("/healthz")[0] == 200
+    assert daemon.get("/readyz")[0] == 200
+    for path in ("/", "/metrics/", "/nothing", "/metricsx"):
+        assert daemon.get(path)[0] == 404
+
+
+def test_slow_clients_and_clients_that_leave_block_nobody(daemon: Daemon) -> None:
+    host, port = daemon.address.split(":")
+    silent = [socket.create_connection((host, int(port))) for _ in range(40)]
+    try:
+        for number, one in enumerate(silent):
+            one.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + (b"\r\n" if number % 2 else b"X-Slow: "))
+        assert daemon.get("/metrics")[0] == 200
+        assert daemon.get("/healthz")[0] == 200
+    finally:
+        for one in silent:
+            one.close()
+    assert daemon.get("/metrics")[0] == 200
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path, daemon: Daemon, program: Callable[[str], str]) -> Iterator[str]:
+    """Run a Prometheus that scrapes the daemon; returns its address."""
+    (tmp_path / "prometheus.yml").write_text(SCRAPE.replace("ADDRESS", daemon.address))
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    command = [
+        program("prometheus"),
+        f"--config.file={tmp_path / 'prometheus.yml'}",
+        f"--storage.tsdb.path={tmp_path / 'data'}",
+        f"--web.listen-address={address}",
+    ]
+    with Program(command, tmp_path / "output") as running:
+        running.wait_for("Server is ready to receive web requests")
+        yield address
+        assert running.stop() == 0
+
+
+def query(address: str, expression: str) -> list[dict[str, Any]]:
+    connection = HTTPConnection(address, timeout=30)
+    try:
+        connection.request("GET", f"/api/v1/query?query={quote(expression)}")
+        answer = json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+    assert answer["status"] == "success", answer
+    found: list[dict[str, Any]] = answer["data"]["result"]
+    return found
+
+
+def test_a_real_prometheus_scrapes_it(prometheus: str, daemon: Daemon) -> None:
+    eventually(lambda: query(prometheus, "driftd_events_stored_total"))
+    samples = daemon.samples()
+
+    (stored,) = query(prometheus, "driftd_events_stored_total")
+    assert stored["metric"] == {
+        "__name__": "driftd_events_stored_total",
+        "model": MODEL,
+        "source": "predictions-0",
+        "instance": daemon.address,
+        "job": "driftd",
+    }
+    assert float(stored["value"][1]) == samples.total("driftd_events_stored_total") == 20_000
+    states = query(prometheus, 'driftd_drift_state{feature="car_value"}')
+    assert states
+    for state in states:
+        labels = {k: v for k, v in state["metric"].items() if k not in ("__name__", "instance", "job")}
+        assert float(state["value"][1]) == samples.get("driftd_drift_state", **labels)
+    shown = {state["metric"]["state"] for state in states}
+    assert {"ok", "firing", "pending", "insufficient_data", "no_reference", "stale", "error"} <= shown
+    (up,) = query(prometheus, "up")
+    assert up["value"][1] == "1"
+    one_hot = query(prometheus, "sum without (state) (driftd_drift_state) != 1")
+    assert one_hot == []
+
+
+def test_labels_with_quotes_and_newlines_arrive_whole(prometheus: str, daemon: Daemon) -> None:
+    segment = 'salary_range=a "quoted"\\ \n line'
+    eventually(lambda: query(prometheus, "driftd_reference_rows"))
+
+    found = {each["metric"]["segment"] for each in query(prometheus, "driftd_reference_rows")}
+
+    assert segment in found
+    assert daemon.samples().get("driftd_reference_rows", model=MODEL, segment=segment)
+
+
+def test_the_command_says_what_the_daemon_says(daemon: Daemon, request: pytest.FixtureRequest) -> None:
+    del request
+    live = daemon.samples()
+    folder = Path(str(daemon.process.args[-1])).parent  # type: ignore[index]  # the command as given
+    said = Samples.of(Project(folder).driftd("metrics").stdout)
+
+    own = ("driftd_commit_duration", "driftd_evaluation_duration", "driftd_state_writable")
+    now = ("driftd_ingest_lag", "driftd_source_problem")
+    assert said.values == {key: v for key, v in live.values.items() if not key[0].startswith((*own, *now))}
