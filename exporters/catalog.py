@@ -132,7 +132,12 @@ CATALOG: tuple[Metric, ...] = (
         "Series left out of this scrape by the limit, summed over commits.",
     ),
     Metric("driftd_source_problem", "gauge", SOURCE, "1 while a source has a file it cannot read."),
-    Metric("driftd_state_writable", "gauge", (), "0 while commits fail; nothing is lost, reading waits."),
+    Metric(
+        "driftd_ingest_ok",
+        "gauge",
+        (),
+        "0 while reading waits because a commit or a batch failed; nothing is lost.",
+    ),
     Metric(
         "driftd_model_info",
         "info",

@@ -174,7 +174,7 @@ class Daemon:
         states = {m.worker.plan.name: m.worker.state for m in self.models}
         found = all_samples(plans, states, self._rejects, self.outbox, self.now_us())
         found.append(Sample("driftd_commit_duration_seconds", (), self._commits))
-        found.append(Sample("driftd_state_writable", (), 0.0 if self._problem else 1.0))
+        found.append(Sample("driftd_ingest_ok", (), 0.0 if self._problem else 1.0))
         for model in self.models:
             name = model.worker.plan.name
             found.append(Sample("driftd_evaluation_duration_seconds", (name,), model.worker.evaluation))

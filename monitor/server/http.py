@@ -68,7 +68,9 @@ class HttpServer:
             Route("/healthz", self._healthz),
             Route("/readyz", self._readyz),
         ]
-        return Starlette(routes=routes)
+        app = Starlette(routes=routes)
+        app.router.redirect_slashes = False  # every other path is a 404
+        return app
 
     def _metrics(self, request: Request) -> Response:
         body, content_type = self._answers.metrics(request.headers.get("accept", ""))
