@@ -90,8 +90,8 @@ class Receiver:
         fail_first: int = 0,
         status: int = 503,
     ) -> None:
-        key = secret.strip()
-        signer = standardwebhooks.Webhook(key.decode() if key.startswith(b"whsec_") else key)
+        text = secret.strip()
+        signer = standardwebhooks.Webhook(text.decode() if text.startswith(b"whsec_") else secret)
         judge = Judge(signer, fail_first, status)
         self._server = _Server(("127.0.0.1", port), _handler(judge, hear))
         self._thread = Thread(target=self._server.serve_forever, args=(0.05,), name="receiver", daemon=True)
@@ -173,7 +173,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--fail-first", type=int, default=0, help="answer the first N requests with --status")
     parser.add_argument("--status", type=int, default=503)
     options = parser.parse_args(argv)
-    secret = options.secret_file.read_bytes()
+    text = options.secret_file.read_bytes().strip()  # base64, as in driftd's own secret_file
+    secret = b"whsec_" + text.removeprefix(b"whsec_")
     receiver = Receiver(
         secret,
         lambda heard: _say(heard.line),

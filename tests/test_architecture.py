@@ -31,7 +31,7 @@ NAMED_IN = {
     "pydantic": {"monitor/config.py"},
     "click": {"monitor/cli.py"},
     "prometheus_client": {"exporters/prometheus.py"},
-    "httpcore2": {"exporters/webhook.py", "exporters/bounded.py"},  # the request, and the bounds of its stream
+    "httpcore2": {"exporters/webhook.py", "exporters/bounded.py"},  # the request, its bounds
     "scipy": {"detectors/allowance.py", "detectors/pvalues.py"},  # distribution functions, lazily
     "standardwebhooks": {"exporters/webhook.py", "monitor/receiver.py"},  # one signs, the other verifies
 }

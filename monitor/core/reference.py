@@ -173,7 +173,7 @@ def _edges(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
         return distinct[:-1]
     at = np.ceil(np.arange(1, bins) * (len(values) / bins)).astype(np.int64) - 1
     heavy = distinct[counts * bins >= len(values)]
-    edges = np.unique(np.concatenate([values[at], heavy, np.nextafter(heavy, -np.inf)]))
+    edges = np.unique(np.concatenate([values[at], heavy, np.nextafter(heavy[heavy > values[0]], -np.inf)]))
     inside: NDArray[np.float64] = edges[(edges >= values[0]) & (edges < values[-1])]
     return inside
 
@@ -183,10 +183,11 @@ def _places(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[
     middle = bounds[:-1] / 2 + bounds[1:] / 2
     codes = np.searchsorted(edges, values, side="left")
     counts = np.bincount(codes, minlength=len(middle))
-    # offsets from the bin's middle keep the sum exact enough far from zero; divided first, it is a number
-    return middle + np.bincount(
-        codes, weights=(values - middle[codes]) / counts[codes], minlength=len(middle)
-    )
+    # offsets from the bin's middle keep the sum exact enough far from zero; divided first, they stay numbers
+    offsets = np.bincount(codes, weights=(values - middle[codes]) / counts[codes], minlength=len(middle))
+    with np.errstate(over="ignore"):
+        means = middle + offsets
+    return np.clip(means, bounds[:-1], bounds[1:])
 
 
 def category_grid(name: str, column: pl.Series) -> CategoryGrid:

@@ -179,15 +179,21 @@ def test_a_reference_learnt_from_much_is_a_sample_that_no_cut_changes(
     assert not [key for key in store.load() if key[0] == "learning"]
 
 
-def test_columns_seen_while_learning_are_known_and_new_ones_are_not() -> None:
+@pytest.mark.parametrize("cuts", [[], [7, 20], [19, 25, 30]])
+def test_columns_seen_while_learning_are_known_and_new_ones_are_not(cuts: list[int]) -> None:
     made = model(**LEARN, columns=Columns(timestamp="at", timestamp_unit="us", prediction_id="id"))
     store = MemoryStore()
     rows = [Row(f"a{i}", i * 10) for i in range(40)]
-    Process(made, store, mean_judge()).run(Cut(rows, [7, 20], {"region": "eu"}), flush=False)
+    Process(made, store, mean_judge()).run(Cut(rows[:30], cuts, {"region": "eu"}), flush=False)
+    learnt = load_model("m", store.load())
+    assert learnt.baselines[0].columns >= {"region", "place", "version"}
+    Process(made, store, mean_judge()).run(Cut(rows, [], {"region": "eu", "brand_new": "1"}), flush=True)
 
     state = load_model("m", store.load())
-    assert state.baselines[0].columns >= {"region", "place", "version"}
-    assert state.book.unknown.keys() <= {key.start for key in state.windows}
+    notes = {verdict.note for trip in state.trips.values() if (verdict := trip.verdict) is not None}
+    assert notes == {"", "1 ['brand_new']"}
+    assert state.book.unknown == {}
+    assert state.book.columns == frozenset()
 
 
 def test_a_batch_through_many_windows_never_has_them_all_open() -> None:

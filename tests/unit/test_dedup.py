@@ -48,6 +48,12 @@ def test_an_id_of_a_closed_window_may_come_again_in_a_new_one() -> None:
         assert counted(rows, cuts) == {"stored": 2, "duplicate": 1, "late": 0}
 
 
+def test_an_id_is_free_again_at_the_very_end_of_its_window() -> None:
+    for last, stored in [(89, 1), (90, 2)]:
+        for cuts in ([1], []):
+            assert counted([Row("a", 0), Row("a", last)], cuts)["stored"] == stored
+
+
 def test_an_id_in_two_open_windows_is_a_duplicate_with_another_time_too() -> None:
     rows = [Row("a", 59), Row("a", 61), Row("a", 119), Row("a", 149), Row("a", 151)]
     for cuts in ([1, 2, 3, 4], [], [2]):

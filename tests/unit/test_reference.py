@@ -189,13 +189,10 @@ def test_a_reference_that_cannot_be_used_is_one_line_with_its_path(
 
 
 def test_without_features_configured_they_are_the_references_other_columns() -> None:
-    frame = pl.DataFrame(
-        {
-            **{"id": ["a"], "at": [1], "version": ["v"], "place": ["x"]},
-            **{"score_card": [1.0], "prediction_count": [2], "flag": [True]},
-            **{"when": pl.Series(["2026-01-01"]).str.to_date(), "nothing": pl.Series([None])},
-        }
-    )
+    named = {"id": ["a"], "at": [1], "version": ["v"], "place": ["x"]}
+    numbers = {"score_card": [1.0], "prediction_count": [2]}
+    others = {"flag": [True], "when": pl.Series(["2026-01-01"]).str.to_date(), "nothing": pl.Series([None])}
+    frame = pl.DataFrame({**named, **numbers, **others})
     free = model(features=None)
     schema = schema_of(free, frame)
     assert schema.numeric == ("score_card", "prediction_count")

@@ -1,5 +1,6 @@
 """One signed POST: what is sent, what an answer means, and what never shows."""
 
+import base64
 import logging
 import ssl
 import subprocess
@@ -72,9 +73,18 @@ def test_a_secret_with_its_prefix_is_the_key_behind_it() -> None:
     assert len({seen.headers["webhook-signature"] for seen in receiver.seen}) == 1
 
 
+def test_a_raw_key_may_begin_and_end_with_white_space() -> None:
+    heard: list[str] = []
+    for key in (b"\t" + SECRET, SECRET + b"\n", b" " + SECRET + b"\r"):
+        with Receiver(b"whsec_" + base64.b64encode(key), lambda h: heard.append(h.verdict)) as receiver:
+            note = Notification(NOTE_ID, receiver.url, BODY, 0)
+            assert Webhook(receiver.url, key, 5).send(note, SystemClock().now()) == Delivered(204)
+    assert heard == ["verified"] * 3
+
+
 def test_a_library_in_another_process_verifies_it(tmp_path: Path) -> None:
     key = tmp_path / "secret"
-    key.write_bytes(SECRET)
+    key.write_bytes(base64.b64encode(SECRET) + b"\n")
     command = [sys.executable, "-m", "monitor.receiver", "--secret-file", str(key), "--fail-first", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as receiver:
         assert receiver.stdout is not None
