@@ -32,6 +32,7 @@ def _model(model: Model) -> Iterator[str]:
         first = format_duration(model.reference.first or model.window)
         yield f"  reference: the first {first} of the log, once they are over"
         schema = schema_of(model, None)
+        yield f"  watched: {', '.join(schema.watched)}"
     else:
         frame = read_frame(Path(path))
         schema = schema_of(model, frame)

@@ -91,7 +91,7 @@ def run(path: Path, *, once: bool, flush: bool) -> None:
 def _run_once(daemon, *, flush: bool) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
     summary = daemon.ingest()
     if not summary.problem and flush:
-        daemon.flush()
+        summary = daemon.flush()
     daemon.deliver_and_wait()
     click.echo(daemon.status_text())
     if summary.problem:
@@ -170,6 +170,7 @@ def baseline(path: Path, model: str | None, begin: str | None, end: str | None, 
         return
     if not (model and begin and end):
         raise click.UsageError("give --model, --from and --to, or --list")
+    log_to_stderr()
     click.echo(make_baseline(config, model, Span.of(begin, end)))
 
 

@@ -123,18 +123,23 @@ class Daemon:
 
     def ingest(self) -> Summary:
         """Take in all that the sources have now. A model that cannot go on is tried again next time."""
-        batches, problems = 0, []
+        batches = self._each(lambda model: model.drain(self.tools, self._stopping.is_set))
+        return Summary(batches, self._problem)
+
+    def _each(self, work: Callable[[WatchedModel], int]) -> int:
+        """Do something for every model; what fails for one does not stop the others. Returns the sum."""
+        total, problems = 0, []
         with self._ingesting:
             for model in self.models:
                 try:
-                    batches += model.drain(self.tools, self._stopping.is_set)
+                    total += work(model)
                 except StoreUnavailableError as error:
                     problems.append(str(error))
                 except UNEXPECTED as error:  # a fault of ours in one model must not silence the others
                     # only the type is told: a message may quote a row
-                    problems.append(f"{model.worker.plan.name}: reading stopped by {type(error).__name__}")
+                    problems.append(f"{model.worker.plan.name}: stopped by {type(error).__name__}")
         self._note("; ".join(problems))
-        return Summary(batches, self._problem)
+        return total
 
     def _note(self, problem: str) -> None:
         """Keep what readiness says, and log it when it changes."""
@@ -144,11 +149,9 @@ class Daemon:
             self._log.info("reading goes on")
         self._problem = problem
 
-    def flush(self) -> None:
+    def flush(self) -> Summary:
         """Close every open window of every model."""
-        with self._ingesting:
-            for model in self.models:
-                model.worker.flush(self.tools)
+        return Summary(self._each(lambda model: model.worker.flush(self.tools)), self._problem)
 
     def deliver(self) -> None:
         """Start the attempts that are due; each one's outcome is committed when it is known."""
@@ -233,9 +236,10 @@ class Daemon:
         return scheduler
 
     def _tick(self) -> None:
-        self.ingest()
-        with self._ingesting:
-            self._quietly(lambda: [m.worker.close_idle(self.tools) for m in self.models])
+        if not self.ingest().problem:
+            self._each(lambda model: model.worker.close_idle(self.tools))
+        with self._guard:
+            self._rendered.clear()  # a scrape during the commit may have kept the state before it
 
     def _guarded_deliver(self) -> None:
         self._quietly(self.deliver)

@@ -10,7 +10,7 @@ from detectors.base import Verdict
 from exporters.catalog import Sample
 from monitor.core.outbox import NoteState
 from monitor.core.plan import Plan
-from monitor.core.policy import Shown, Trip, TripKey
+from monitor.core.policy import Shown, Trip, TripKey, is_stale
 from monitor.core.profiles import ALL
 from monitor.core.state import ModelState
 from monitor.core.windows import NEVER
@@ -19,7 +19,6 @@ from monitor.store.rejects import unkept
 
 SECOND = 10**6
 WHOLE = "_all"
-STALE_WINDOWS = 3
 EVENTS = ("received", "stored", "duplicate", "late")
 SERIES_PER_TRIP = len(Shown) + 5
 SERIES_PER_GROUP = 2
@@ -80,8 +79,7 @@ def shown_state(plan: Plan, state: ModelState, trip: Trip) -> Shown:
     A firing one too: a version that was replaced while it fired would fire for ever.
     """
     last = state.book.last_closed
-    behind = last is not None and last - trip.window >= STALE_WINDOWS * plan.window
-    return Shown.STALE if behind else trip.shown
+    return Shown.STALE if last is not None and is_stale(plan.window, last, trip) else trip.shown
 
 
 def _numbers(labels: tuple[str, ...], verdict: Verdict) -> Iterator[Sample]:

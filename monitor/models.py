@@ -19,8 +19,8 @@ from monitor.logs import logger
 from monitor.references import baseline_of, covers, read_frame, schema_of
 from monitor.sources.files import FilesSource
 from monitor.sources.reading import Limits
-from monitor.types import Batch, Chunk, Decoded
-from monitor.worker import Tools, Worker
+from monitor.types import Chunk
+from monitor.worker import Decode, Tools, Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +32,12 @@ class WatchedModel:
 
     def drain(self, tools: Tools, stop: Callable[[], bool]) -> int:
         """Take in all that every source has; returns how many batches."""
+        feeds = [(source, self._decoder(config.format)) for source, config in self.sources]
+        return self.worker.drain_all(tools, feeds, stop)
+
+    def _decoder(self, form: str) -> Decode:
         wanted = self.worker.schema.wanted
-        total = 0
-        for source, config in self.sources:
-
-            def decoded(batch: Batch, form: str = config.format) -> tuple[Decoded, ...]:
-                return tuple(decode(chunk, wanted, form) for chunk in batch.chunks)
-
-            total += self.worker.drain(tools, source, decoded, stop)
-        return total
+        return lambda batch: tuple(decode(chunk, wanted, form) for chunk in batch.chunks)
 
     def problems(self) -> Iterator[tuple[str, float]]:
         """Yield each source's name and 1 while it has a file it cannot read."""

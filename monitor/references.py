@@ -11,7 +11,7 @@ from monitor.core.profiles import Rows, Run
 from monitor.core.reference import Baseline, Watched, build
 from monitor.core.schema import Schema, type_rows
 from monitor.decoders.plain import decode
-from monitor.errors import POLARS_FAILURES, ReferenceUnusableError
+from monitor.errors import POLARS_FAILURES, ConfigError, ReferenceUnusableError
 from monitor.types import Chunk
 
 ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
@@ -46,7 +46,10 @@ def read_frame(path: Path) -> pl.DataFrame:
 
 
 def schema_of(model: Model, frame: pl.DataFrame | None, baseline: Baseline | None = None) -> Schema:
-    """Return the log's schema; features come from the config, else from the reference's columns."""
+    """Return the log's schema; features come from the config, else from the reference's columns.
+
+    Raises ConfigError when neither names any: watching nothing would be silence, not calm.
+    """
     if model.features is not None:
         features = model.features
     elif frame is not None:
@@ -54,7 +57,8 @@ def schema_of(model: Model, frame: pl.DataFrame | None, baseline: Baseline | Non
     elif baseline is not None:
         features = _features_of(model, baseline)
     else:
-        features = Features()
+        says = "needs [models.features]: without a reference file, name the columns to watch"
+        raise ConfigError([f"models.{model.name}.reference.first: {says}"])
     return Schema(model.columns, features.numeric, features.categorical, model.task)
 
 

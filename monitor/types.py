@@ -82,6 +82,8 @@ class Decoded:
     formats) or as stored (columnar formats). Only wanted columns that occur in the data are present.
     invalid: per wanted numeric column, how its type failed: a boolean array of the frame's height.
     columns: every column name seen in the data, wanted or not.
+    shape, shapes: where rows have columns of their own (JSON lines), which ones a row has:
+    shapes[shape[row] - 1], unless shape[row] is 0, for a row that was not looked at.
     received: lines seen, good and bad, blank ones not counted.
     """
 
@@ -91,6 +93,8 @@ class Decoded:
     columns: frozenset[str] = frozenset()
     rejects: tuple[Reject, ...] = ()
     invalid: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    shape: NDArray[np.uint16] | None = None
+    shapes: tuple[frozenset[str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ class TypedRows:
     keys: uint64 hash that picks the bottom-k sample (the id's, or the row's content).
     frame: the watched columns under their canonical names: numeric Float64, categorical String,
     `version` String, segment columns String.
-    invalid: per watched numeric column, a boolean array of type failures.
+    invalid: per watched numeric column, a boolean array of type failures. shape: as in Decoded.
     """
 
     time: NDArray[np.int64]
@@ -109,6 +113,7 @@ class TypedRows:
     keys: NDArray[np.uint64]
     frame: pl.DataFrame
     invalid: Mapping[str, NDArray[np.bool_]]
+    shape: NDArray[np.uint16] | None = None
 
     def take(self, mask: NDArray[np.bool_]) -> "TypedRows":
         """Return the rows where the mask holds."""
@@ -118,4 +123,5 @@ class TypedRows:
             self.keys[mask],
             self.frame.filter(pl.Series(mask)),
             {name: failed[mask] for name, failed in self.invalid.items()},
+            None if self.shape is None else self.shape[mask],
         )

@@ -1,6 +1,6 @@
 """One model at work: poll, decode, take in, close, commit. The next poll runs while this batch is counted."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 
@@ -15,6 +15,7 @@ from monitor.core.policy import Phase, Transition
 from monitor.core.profiles import Run
 from monitor.core.schema import Schema
 from monitor.core.state import Changes, ModelState
+from monitor.core.timestamps import read_times
 from monitor.core.windows import NEVER
 from monitor.logs import logger
 from monitor.references import watched
@@ -24,7 +25,11 @@ from monitor.types import Batch, Decoded, Position, Reject
 ROWS = 250_000
 FUTURE = 10 * 60 * 10**6
 SECOND = 10**6
+PEEKS = 100
+"""Rows of a batch looked at to find its first timestamp."""
+
 Decode = Callable[[Batch], tuple[Decoded, ...]]
+Feed = tuple[Source, Decode]
 Commit = Callable[[str, Changes, Sequence[Reject], Sequence[Note]], None]
 
 
@@ -85,6 +90,40 @@ class Worker:
             self._heard = tools.clock.monotonic()
             found = pending.result() if more and pending is not None else None
         return batches
+
+    def drain_all(self, tools: Tools, feeds: Sequence[Feed], stop: Callable[[], bool]) -> int:
+        """Take in all that several sources have, always the one whose next row is the oldest, like `drain`.
+
+        The frontier waits for the others' next rows: no source is late because another one was read first.
+        """
+        if len(feeds) == 1:
+            return self.drain(tools, *feeds[0], stop)
+        batches = 0
+        polled = [_poll(source, decode, self._position(source)) for source, decode in feeds]
+        while any(polled) and not (batches and stop()):
+            nexts = {i: self._next_time(read) for i, read in enumerate(polled) if read is not None}
+            first = min(nexts, key=lambda i: (nexts[i] is not None, nexts[i] or 0, i))
+            read, hold = polled[first], _earliest(time for i, time in nexts.items() if i != first)
+            try:
+                if read is not None:
+                    self._take(tools, read if len(nexts) == 1 else _held(read, hold))
+            finally:
+                self._heard = tools.clock.monotonic()
+            batches += 1
+            source, decode = feeds[first]
+            polled[first] = _poll(source, decode, self._position(source))
+        return batches
+
+    def _next_time(self, read: _Read) -> int | None:
+        """Return the timestamp of a batch's first row that has one, over its chunks the earliest."""
+        columns = self.schema.columns
+        units = self.state.book.units.get(read.batch.source, columns.timestamp_unit)
+        firsts: list[int | None] = []
+        for decoded in read.decoded:
+            if columns.timestamp in decoded.frame.columns:
+                time, good = read_times(decoded.frame[columns.timestamp].head(PEEKS), units)
+                firsts.append(int(time[good][0]) if good.any() else None)
+        return _earliest(firsts)
 
     def _position(self, source: Source) -> Position:
         return self.state.positions.get(source.name, Position())
@@ -159,6 +198,16 @@ class Worker:
             score=change.verdict.score,
             threshold=change.verdict.threshold,
         )
+
+
+def _earliest(times: Iterable[int | None]) -> int | None:
+    return min((time for time in times if time is not None), default=None)
+
+
+def _held(read: _Read, hold: int | None) -> _Read:
+    """Return the batch as one beside others that go on at `hold`."""
+    chunks = tuple(replace(chunk, hold=_earliest([chunk.hold, hold])) for chunk in read.batch.chunks)
+    return _Read(replace(read.batch, chunks=chunks, more=True), read.decoded)
 
 
 def _poll(source: Source, decode: Decode, after: Position) -> _Read | None:

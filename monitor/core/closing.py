@@ -9,7 +9,7 @@ from detectors.profile import Grid, Profile, WindowProfile, summaries
 from monitor.core import dedup
 from monitor.core.outbox import Note
 from monitor.core.plan import Plan
-from monitor.core.policy import Phase, Reason, Transition, Trip, TripKey, episode_id, step
+from monitor.core.policy import Phase, Reason, Transition, Trip, TripKey, episode_id, is_stale, step
 from monitor.core.profiles import ALL, GroupKey
 from monitor.core.reference import Baseline
 from monitor.core.retrain import ClosedWindow, Firing, Outcome, RetrainState, request
@@ -31,6 +31,10 @@ VERSIONS_KEPT = 40
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+
+
+NOT_YET = ("_all", "reference")
+"""Feature and detector of the one monitor that stands for all while there is no reference."""
 
 
 class Judge(Protocol):
@@ -141,6 +145,7 @@ def _close_window(
         seen = _seen(tally.state, baseline, group, profile)
         if seen is not None:
             seen = replace(seen, history=history, complete=complete)
+            tally.trips.pop(TripKey(*place, *NOT_YET), None)  # there is a reference now
         for verdict in judge(baseline, seen, len(groups)):
             _step(plan, tally, group, verdict)
         tally.volumes[place] = (*history, profile.rows)[-HISTORY:]
@@ -187,7 +192,8 @@ def _ask_for_retraining(plan: Plan, tally: _Tally, start: int) -> None:
     state = tally.state
     baseline = state.baseline_at(start)
     window = ClosedWindow(start, start + plan.window, baseline.hash if baseline else "")
-    firing = list(_firing(tally.trips))
+    current = {k: t for k, t in tally.trips.items() if not is_stale(plan.window, start, t)}
+    firing = list(_firing(current))
     for place, wish in enumerate(plan.model.retrain):
         rule = RetrainRule(
             plan.name, wish.webhook, frozenset(wish.when), plan.retrain_cooldown(place), wish.max_per_week

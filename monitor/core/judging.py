@@ -11,6 +11,7 @@ from detectors.monitors import Judgement, MonitorSpec, default_statistic
 from detectors.profile import Grid, WindowProfile
 from detectors.quality import QUALITY, Quality, quality_monitors
 from monitor.config import Model, Monitor
+from monitor.core.closing import NOT_YET
 from monitor.core.plan import Plan, score_columns, targets
 from monitor.core.reference import Baseline
 
@@ -68,7 +69,7 @@ class BudgetJudge:
     ) -> Sequence[Verdict]:
         """Return one verdict per monitor; without a reference there is nothing to say but that."""
         if baseline is None or window is None:
-            return [Verdict("reference", "_all", "quality", Level.NO_REFERENCE, 0)]
+            return [Verdict(NOT_YET[1], NOT_YET[0], "quality", Level.NO_REFERENCE, 0)]
         drift, quality = self._made(baseline.grid, groups)
         return [*quality.close(window), *drift.close(window)]
 

@@ -7,6 +7,7 @@ come after it wait in full; they are profiled once the grid exists. The referenc
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -64,7 +65,13 @@ def learned(
     rows = joined(list(state.learning.values()))
     later = rows.take(np.flatnonzero(rows.start >= until))
     early = lowest(rows.take(np.flatnonzero(rows.start < until)), most_rows(rows.frame.width))
-    made = build(early, watched, f"log before {until}", columns | state.book.columns, run)
+    made = build(
+        early,
+        watched,
+        f"log before {datetime.fromtimestamp(until // 10**6, UTC):%Y-%m-%dT%H:%M:%SZ}",
+        columns | state.book.columns,
+        run,
+    )
     baseline = replace(made, number=1, since=until)
     windows = {k: p for k, p in state.windows.items() if k.start < until}
     for key, profile in profile_rows(baseline.grid, later, baseline.segments, run).items():

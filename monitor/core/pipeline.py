@@ -126,7 +126,8 @@ def _take_chunk(context: Context, tally: _Tally, source: str, chunk: Chunk, deco
         if stretch.start:
             _settle(context, tally, int(frontiers[stretch.start - 1]))
         stored = _store_rows(context, tally, source, _part(rows, stretch), frontiers[stretch])
-        _note_unknown(context, tally, stored, decoded.columns)
+        for columns, starts in _columns_of(stored, decoded):
+            _note_unknown(context, tally, starts, columns)
 
 
 def _part(rows: TypedRows, stretch: slice) -> TypedRows:
@@ -134,7 +135,8 @@ def _part(rows: TypedRows, stretch: slice) -> TypedRows:
         return rows
     ids = None if rows.ids is None else rows.ids[stretch]
     invalid = {name: failed[stretch] for name, failed in rows.invalid.items()}
-    return TypedRows(rows.time[stretch], ids, rows.keys[stretch], rows.frame[stretch], invalid)
+    shape = None if rows.shape is None else rows.shape[stretch]
+    return TypedRows(rows.time[stretch], ids, rows.keys[stretch], rows.frame[stretch], invalid, shape)
 
 
 def _settle(context: Context, tally: _Tally, frontier: int) -> None:
@@ -173,8 +175,8 @@ def _units(context: Context, tally: _Tally, source: str, decoded: Decoded) -> Ti
 
 def _store_rows(
     context: Context, tally: _Tally, source: str, rows: TypedRows, frontiers: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Add what is neither late nor a duplicate to the open windows; returns those rows' window starts."""
+) -> TypedRows:
+    """Add what is neither late nor a duplicate to the open windows; returns those rows, by window start."""
     plan = context.plan
     starts = windows.starts(rows.time, plan.window)
     late = windows.late(starts, frontiers, plan.window, plan.lateness)
@@ -192,13 +194,13 @@ def _store_rows(
             _remember(tally, rows.ids, rows.time)
     tally.count(source, "stored", len(rows.time))
     if not len(rows.time):
-        return rows.time
+        return rows
     version = capped(rows.frame["version"], rows.time, tally.state.windows)
     counted = Rows(rows.time, rows.keys, rows.frame.with_columns(version), rows.invalid)
     if plan.first and not tally.state.baselines:
         _hold(plan, tally, counted)
     _profile(context, tally, counted)
-    return rows.time
+    return rows
 
 
 def _hold(plan: Plan, tally: _Tally, rows: Rows) -> None:
@@ -236,6 +238,20 @@ def _by_baseline(state: ModelState, rows: Rows) -> Iterator[tuple[Baseline | Non
         chosen = np.flatnonzero(places == place)
         part = rows if len(chosen) == len(places) else rows.take(chosen)
         yield (state.baselines[place - 1] if place else None), part
+
+
+def _columns_of(rows: TypedRows, decoded: Decoded) -> Iterator[tuple[frozenset[str], NDArray[np.int64]]]:
+    """Yield sets of columns and the window starts of the rows that have them.
+
+    Where rows have columns of their own, those of the rows that were looked at: not of the whole chunk,
+    which may reach over many windows or end before the next.
+    """
+    if rows.shape is None:
+        yield decoded.columns, rows.time
+        return
+    seen = np.flatnonzero(rows.shape)
+    for code in np.unique(rows.shape[seen]).tolist():
+        yield decoded.shapes[code - 1], rows.time[seen[rows.shape[seen] == code]]
 
 
 def _note_unknown(

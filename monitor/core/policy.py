@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from detectors.base import Level, Verdict
 
+STALE_WINDOWS = 3
+
 
 class Phase(StrEnum):
     """Where a trip stands."""
@@ -88,6 +90,11 @@ class Trip:
         if level in (Level.OK, Level.BREACH):
             return Shown.PENDING if self.phase is Phase.PENDING else Shown.OK
         return Shown(level.value)
+
+
+def is_stale(length: int, newest: int, trip: Trip) -> bool:
+    """Tell whether a trip has had no rows for some windows of `length` up to `newest`."""
+    return newest - trip.window >= STALE_WINDOWS * length
 
 
 @dataclass(frozen=True, slots=True)

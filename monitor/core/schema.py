@@ -1,7 +1,7 @@
 """Canonical columns: which column of the log is what, and decoded rows as typed rows or rejects."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -101,7 +101,7 @@ def type_rows(
     fault[time > now_limit] = _code(Reason.FUTURE_TIMESTAMP)
     fault[~readable] = _code(Reason.BAD_TIMESTAMP)
     if not fault.any():
-        return _typed(schema, time, ids, frame, invalid), ()
+        return replace(_typed(schema, time, ids, frame, invalid), shape=decoded.shape), ()
     good = fault == 0
     kept = pl.Series(good)
     rows = _typed(
@@ -111,7 +111,8 @@ def type_rows(
         frame.filter(kept),
         {name: mask[good] for name, mask in invalid.items()},
     )
-    return rows, tuple(_rejects(chunk, decoded, fault))
+    shape = None if decoded.shape is None else decoded.shape[good]
+    return replace(rows, shape=shape), tuple(_rejects(chunk, decoded, fault))
 
 
 def _canonical(schema: Schema, decoded: Decoded) -> tuple[pl.DataFrame, dict[str, Mask]]:

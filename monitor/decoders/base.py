@@ -1,8 +1,9 @@
 """What the decoders share: the lines of a chunk, and the way from text columns to a decoded chunk."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, pairwise
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,10 @@ NEWLINE = ord("\n")
 BLANK = b" \t\r"
 SLAB = 2**18
 """Bytes that are searched at a time: they stay in the processor's cache."""
+EVERY = SLAB
+"""Of each so many bytes of a file one line is looked at closely, ..."""
+HEAD = 2**16
+"""... and all lines that start in the first so many."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,27 @@ class Lines:
 
     def are(self, count: int) -> bool:
         """Tell whether there are `count` lines; cheap when none is blank."""
-        return self._newlines + (not self.data.endswith(b"\n")) == count or len(self) == count
+        return self.are_solid(count) or len(self) == count
+
+    def are_solid(self, count: int) -> bool:
+        """Tell whether there are `count` lines and no blank one."""
+        return self._steps[1][-1] + (not self.data.endswith(b"\n")) == count
+
+    def samples(self) -> Iterator[tuple[int, int, bytes]]:
+        """Yield some lines, blank ones counted: number, place, text. The same ones however a file is cut.
+
+        They are the lines that start in the file's first HEAD bytes, and those that hold a byte at a
+        multiple of EVERY.
+        """
+        head = self.codes[: max(HEAD - self.offset, 0)]
+        starts = [0, *(np.flatnonzero(head == NEWLINE) + 1).tolist()] if len(head) else []
+        places = [(number, at) for number, at in enumerate(starts) if at < len(head)]
+        for at, number in zip(*self._steps, strict=True):
+            if at < len(self.data) and at >= len(head) and (self.offset + at) % EVERY == 0:
+                places.append((number, at))
+        for number, at in places:
+            start, end = self.data.rfind(b"\n", 0, at) + 1, self.data.find(b"\n", at)
+            yield number, start, self.data[start : end if end >= 0 else len(self.data)]
 
     def offset_of(self, line: int) -> int:
         """Return the line's offset in the file."""
@@ -95,9 +120,11 @@ class Lines:
         return np.searchsorted(self.spans[0], places, side="right") - 1
 
     @cached_property
-    def _newlines(self) -> int:
-        slabs = range(0, len(self.data), SLAB)
-        return sum(int(np.count_nonzero(self.codes[at : at + SLAB] == NEWLINE)) for at in slabs)
+    def _steps(self) -> tuple[list[int], list[int]]:
+        """Places in the data from its start to its end, and the newlines before each of them."""
+        places = [0, *range(-self.offset % EVERY or EVERY, len(self.data), EVERY), len(self.data)]
+        steps = (np.count_nonzero(self.codes[a:b] == NEWLINE) for a, b in pairwise(places))
+        return places, list(accumulate(map(int, steps), initial=0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,13 @@ import json
 import math
 import re
 from codecs import BOM_UTF8
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from monitor.core.reasons import Reason
 from monitor.decoders.base import Ints, Lines, assemble, good_lines, is_utf8
@@ -28,13 +30,12 @@ from monitor.types import Chunk, Decoded, Wanted
 
 BLOCK = 1000
 PARTS = 16
-SAMPLED = 50
-REACH = 2**16
 INT_DIGITS = 40
 HALF_PAIR = re.compile("[\ud800-\udfff]")
 ASCII = 0x80
 
 Columns = Mapping[str, type[pl.DataType]]
+Codes = NDArray[np.uint16]
 
 
 def decode_json_lines(chunk: Chunk, data: bytes, wanted: Wanted) -> Decoded:
@@ -47,7 +48,9 @@ def decode_json_lines(chunk: Chunk, data: bytes, wanted: Wanted) -> Decoded:
     frame = _parse(data, typed)
     if frame is None or not lines.are(frame.height):
         frame, bad = _read_carefully(lines, typed)
-    return assemble(lines, frame, numeric, _sample_keys(data), bad)
+    shape, shapes = _shapes(lines, frame.height, bad)
+    seen = frozenset[str]().union(*shapes)
+    return replace(assemble(lines, frame, numeric, seen, bad), shape=shape, shapes=shapes)
 
 
 def _parse(data: bytes, columns: Columns) -> pl.DataFrame | None:
@@ -162,16 +165,31 @@ def _writable(value: object) -> object:
     return [_writable(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _sample_keys(data: bytes) -> frozenset[str]:
-    """Return the keys of some lines, evenly spread, the first and the last among them."""
-    names: set[str] = set()
-    end = len(data) - len(data[-REACH:]) + len(data[-REACH:].rstrip())
-    for place in {round(end * i / (SAMPLED - 1)) for i in range(SAMPLED)}:
-        start = data.rfind(b"\n", 0, min(place, max(end - 1, 0))) + 1
-        stop = data.find(b"\n", start)
-        try:
-            found = json.loads(data[start : stop if stop >= 0 else end].decode(), parse_int=_integer)
-        except (ValueError, RecursionError):
-            continue
-        names |= found.keys() if isinstance(found, dict) else set()
-    return frozenset(names)
+def _shapes(lines: Lines, height: int, bad: Collection[int]) -> tuple[Codes, tuple[frozenset[str], ...]]:
+    """Return the keys of some lines, as Decoded's shape and shapes."""
+    shape = np.zeros(height, np.uint16)
+    found: dict[frozenset[str], int] = {}
+    solid = not bad and lines.are_solid(height)
+    good = None if solid else good_lines(lines, bad)
+    for number, place, text in lines.samples():
+        row = number if good is None else _row_at(lines, good, place)
+        keys = _keys(text) if row is not None else None
+        if keys is not None:
+            shape[row] = found.setdefault(keys, len(found) + 1)
+    return shape, tuple(found)
+
+
+def _row_at(lines: Lines, good: Ints, place: int) -> int | None:
+    """Return the row of the line that starts there, None for a blank or a bad one."""
+    line = int(np.searchsorted(lines.spans[0], place))
+    row = int(np.searchsorted(good, line))
+    known = line < len(lines) and lines.spans[0][line] == place and row < len(good) and good[row] == line
+    return row if known else None
+
+
+def _keys(text: bytes) -> frozenset[str] | None:
+    try:
+        found = json.loads(text.decode(), parse_int=_integer)
+    except (ValueError, RecursionError):
+        return None
+    return frozenset(found) if isinstance(found, dict) else None

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from monitor.errors import StateError
 from monitor.types import Position
 
-FULL = 1024
+FULL = 8192
 """Bytes of a complete fingerprint. A shorter one still identifies a file, but not a copy of it."""
 
 FORGET_BEYOND = 10_000

@@ -115,12 +115,12 @@ def setting(tmp_path: Path, data: Path) -> Iterator[Setting]:
     frame = pl.read_parquet(data / "car_loan" / "car_loan_synthetic.parquet").drop("period", "repaid")
     frame.head(50_000).write_parquet(tmp_path / "reference.parquet")
     made = Project(tmp_path).configure(CONFIG.replace("PORT", str(port)))
-    (tmp_path / "secret").write_text("whsec_" + b64encode(secrets.token_bytes(32)).decode())
+    (tmp_path / "secret").write_bytes(b64encode(b"\t" + secrets.token_bytes(30) + b"\n") + b"\n")
     (tmp_path / "secret").chmod(0o600)
     made.append("predictions.jsonl", frame.tail(3_000).write_ndjson().encode())
     yield Setting(made, port)
     for said in (made.metrics(), json.dumps(made.status()), *(p.read_text() for p in tmp_path.glob("*.log"))):
-        assert (tmp_path / "secret").read_text().removeprefix("whsec_") not in said
+        assert (tmp_path / "secret").read_text().strip() not in said
 
 
 def heard(receiver: Program) -> list[tuple[str, str]]:

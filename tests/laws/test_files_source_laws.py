@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from monitor.sources.files import FilesSource, Format
+from monitor.sources.identity import FULL
 from monitor.sources.reading import Limits
 from monitor.types import Batch, Chunk, Position
 
@@ -128,7 +129,7 @@ class LogFolder(RuleBasedStateMachine):
     def poll_between_copy_and_truncate(self, name: str, late: bool) -> None:  # noqa: FBT001 -- hypothesis draws it
         self.finish_line(name)
         content = (self.folder / name).stat().st_size - (len(HEADER) if self.format == "csv" else 0)
-        if content < 1024 or self.committed == Position():
+        if content < FULL or self.committed == Position():
             return  # a copy of a short file is known as one only once the original is cut back
         self.poll_and_commit()  # until a file has been seen, its copy is another file
         self.shift(name)

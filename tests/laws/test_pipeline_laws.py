@@ -11,10 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detectors.base import Verdict
 from detectors.calibration import Calibrator
+from detectors.profile import WindowProfile
 from monitor.config import Alarms, Columns, Features, Monitor, Reference, Retrain
 from monitor.core.closing import Judge
 from monitor.core.judging import BudgetJudge
+from monitor.core.reference import Baseline
 from monitor.core.state import ModelState, load_model
 from monitor.errors import StoreUnavailableError
 from monitor.store.memory import MemoryStore
@@ -164,8 +167,8 @@ def test_a_reference_learnt_from_much_is_a_sample_that_no_cut_changes(
 ) -> None:
     monkeypatch.setattr("monitor.core.learning.MOST_ROWS", 100)
     monkeypatch.setattr("monitor.core.learning.LEAST_ROWS", 10)
-    made = model(**LEARN, columns=Columns(timestamp="at", timestamp_unit="us"))
-    rows = [Row("", i // 10, float(i % 7)) for i in range(3000)]  # rows that are equal have equal keys
+    made = model(**LEARN, deduplicate=False)
+    rows = [Row(f"a{i // 3}", i // 10, float(i % 7)) for i in range(3000)]  # three rows have equal keys
 
     found = {
         load_model("m", lived(made, rows, cuts).load()).baselines[0].hash
@@ -182,16 +185,21 @@ def test_a_reference_learnt_from_much_is_a_sample_that_no_cut_changes(
 @pytest.mark.parametrize("cuts", [[], [7, 20], [19, 25, 30]])
 def test_columns_seen_while_learning_are_known_and_new_ones_are_not(cuts: list[int]) -> None:
     made = model(**LEARN, columns=Columns(timestamp="at", timestamp_unit="us", prediction_id="id"))
-    store = MemoryStore()
+    store, told = MemoryStore(), set()
+
+    def judge(baseline: Baseline | None, window: WindowProfile | None, groups: int) -> list[Verdict]:
+        told.add(window.columns_unknown if baseline and window and groups else None)
+        return []
+
     rows = [Row(f"a{i}", i * 10) for i in range(40)]
-    Process(made, store, mean_judge()).run(Cut(rows[:30], cuts, {"region": "eu"}), flush=False)
+    Process(made, store, judge).run(Cut(rows[:5], [3], {"zone": "z"}), flush=False)
+    Process(made, store, judge).run(Cut(rows[:30], cuts, {"region": "eu"}), flush=False)
     learnt = load_model("m", store.load())
-    assert learnt.baselines[0].columns >= {"region", "place", "version"}
-    Process(made, store, mean_judge()).run(Cut(rows, [], {"region": "eu", "brand_new": "1"}), flush=True)
+    assert learnt.baselines[0].columns >= {"zone", "region", "place", "version"}
+    Process(made, store, judge).run(Cut(rows, [], {"region": "eu", "brand_new": "1"}), flush=True)
 
     state = load_model("m", store.load())
-    notes = {verdict.note for trip in state.trips.values() if (verdict := trip.verdict) is not None}
-    assert notes == {"", "1 ['brand_new']"}
+    assert told == {None, frozenset(), frozenset({"brand_new"})}
     assert state.book.unknown == {}
     assert state.book.columns == frozenset()
 
@@ -253,6 +261,34 @@ def test_a_column_that_the_configuration_dropped_is_missing_in_windows_still_ope
     state = load_model("m", store.load())
     assert state.book.total("stored") == 3
     assert state.book.windows_closed == 1
+
+
+@MANY
+@given(
+    st.lists(st.lists(st.integers(0, 2000), max_size=40).map(sorted), min_size=2, max_size=3),
+    st.lists(cut_places, min_size=3, max_size=3),
+)
+def test_several_sources_are_one_log(times: list[list[int]], cuts: list[set[int]]) -> None:
+    made = model(lateness=timedelta(seconds=10))
+    logs_of = [[Row(f"{s}/{i}", at) for i, at in enumerate(log)] for s, log in enumerate(times)]
+    together = sorted((row for log in logs_of for row in log), key=lambda row: row.at or 0)
+    store = MemoryStore()
+    process = Process(made, store, mean_judge())
+    with ThreadPoolExecutor(1) as ahead:
+        tools = process.tools(ahead)
+        feeds = [
+            (Cut(log, cut, name=f"predictions-{s}"), process.decode)
+            for s, (log, cut) in enumerate(zip(logs_of, cuts, strict=False))
+        ]
+        process.worker.drain_all(tools, feeds, lambda: False)
+        process.worker.flush(tools)
+
+    whole = load_model("m", lived(made, together, flush=True).load())
+    state = load_model("m", store.load())
+    assert state.book.total("late") == 0
+    assert state.trips == whole.trips
+    assert state.volumes == whole.volumes
+    assert state.book.progress == whole.book.progress
 
 
 def test_a_dead_reader_is_waited_for() -> None:

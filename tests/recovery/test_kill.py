@@ -105,9 +105,10 @@ def spoiled(lines: list[bytes], rng: random.Random) -> bytes:
         elif drawn < 0.016:
             row = json.loads(lines[max(place - 1_000, 0)])
             found.append(json.dumps({**row, "id": place + 10**6, "car_value": "dear"}).encode())
-        elif drawn < 0.018:
-            found.append(line.replace(b'"driver_tenure":', b'"driver_tenure":NaN,"driver_tenure":'))
-        elif drawn < 0.020:
+        elif drawn < 0.026:
+            odd = line.replace(b'"driver_tenure":', b'"driver_tenure":NaN,"more":')
+            found.append(odd.replace(b'{"id":', b'{"id":9'))
+        elif drawn < 0.028:
             found.append(b"\r")
     return b"\n".join(found) + b"\n"
 
@@ -202,6 +203,7 @@ def test_killed_fifty_times_it_ends_as_if_undisturbed(project: Project, lines: l
     assert events["duplicate"] > 100
     assert events["late"] > 50
     assert events["received"] == sum(events.values()) - events["received"]
+    assert project.samples().total("driftd_drift_episodes_total", detector="unknown_columns") > 0
 
 
 def rotate(log: Path, *, copy: bool) -> None:
@@ -219,6 +221,7 @@ def rotate(log: Path, *, copy: bool) -> None:
 def test_a_log_rotated_between_kills_loses_nothing(project: Project, lines: list[bytes]) -> None:
     rng = random.Random(7)
     log = spoiled(lines[:12_000], rng)
+    log = log.replace(b'"more":', b'"car_value":')  # where new columns are looked for follows the files
     rows = log.splitlines(keepends=True)
     cuts = [0, *sorted(rng.sample(range(1, len(rows)), 23)), len(rows)]
     left = [b"".join(rows[start:stop]) for start, stop in pairwise(cuts)]

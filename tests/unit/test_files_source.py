@@ -13,10 +13,11 @@ import pytest
 from monitor.errors import StateError
 from monitor.sources import identity, opened
 from monitor.sources.files import FilesSource
+from monitor.sources.identity import FULL
 from monitor.sources.reading import Limits
 from monitor.types import Batch, Chunk, Position, Reject
 
-LONG = "x" * 1100
+LONG = "x" * (FULL + 100)
 
 
 def peek(chunk: Chunk) -> int | None:

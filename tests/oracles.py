@@ -1,0 +1,51 @@
+"""What the distances are by definition: SciPy where it has them, on rows and not on profiles."""
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.spatial.distance import jensenshannon
+
+from detectors.profile import NumericGrid
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+def distances(p: Counts, q: Counts) -> dict[str, float]:
+    """Return the six distances of shares, by SciPy where it has them, else by their definitions."""
+    used = (p + q) > 0
+    a, b = p / p.sum(), q / q.sum()
+    smooth = (p[used] + 0.5) / (p[used] + 0.5).sum(), (q[used] + 0.5) / (q[used] + 0.5).sum()
+    noise = 1 / p.sum() + 1 / q.sum()
+    psi = stats.entropy(*smooth) + stats.entropy(*smooth[::-1]) - (used.sum() - 1) * noise
+    return {
+        "psi": max(float(psi), 0.0),
+        "js": float(jensenshannon(a, b, base=2)),
+        "chi2": float(stats.chi2_contingency(np.array([p, q])[:, used], correction=False).statistic),
+        "hellinger": float(np.linalg.norm(np.sqrt(a) - np.sqrt(b)) / np.sqrt(2)),
+        "total_variation": float(np.linalg.norm(a - b, 1) / 2),
+        "l_infinity": float(np.linalg.norm(a - b, np.inf)),
+    }
+
+
+def categories(reference: pl.Series, window: pl.Series) -> tuple[Counts, Counts]:
+    both = [dict(s.drop_nulls().value_counts().iter_rows()) for s in (reference, window)]
+    names = sorted({*both[0], *both[1]}, key=str)
+    p, q = (np.array([one.get(name, 0) for name in names]) for one in both)
+    return p, q
+
+
+def cells(grid: NumericGrid, values: Floats) -> Counts:
+    """Return how many values are below, in each bin, above: counted by searching the grid's edges."""
+    inside = values[(values >= grid.lo) & (values <= grid.hi)]
+    bins = np.bincount(np.searchsorted(grid.edges, inside, side="left"), minlength=grid.bins)
+    return np.array([(values < grid.lo).sum(), *bins, (values > grid.hi).sum()])
+
+
+def cramer_von_mises(old: Floats, new: Floats) -> float:
+    """Return T by its definition, NM/(N+M) times the mean of (F - G)^2 over the pooled rows."""
+    pooled = np.concatenate([old, new])
+    difference = stats.ecdf(old).cdf.evaluate(pooled) - stats.ecdf(new).cdf.evaluate(pooled)
+    size = len(old) * len(new) / len(pooled)
+    return float(size * np.square(difference).mean())
