@@ -129,7 +129,7 @@ CATALOG: tuple[Metric, ...] = (
         "driftd_series_dropped_total",
         "counter",
         ("model",),
-        "Series left out of this scrape by the limit, summed over commits.",
+        "Series left out by the limit so far: those of all monitors beyond it.",
     ),
     Metric("driftd_source_problem", "gauge", SOURCE, "1 while a source has a file it cannot read."),
     Metric(
