@@ -1,6 +1,6 @@
 """One model at work: poll, decode, take in, close, commit. The next poll runs while this batch is counted."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 
@@ -213,8 +213,3 @@ def _held(read: _Read, hold: int | None) -> _Read:
 def _poll(source: Source, decode: Decode, after: Position) -> _Read | None:
     batch = source.poll(after, ROWS)
     return None if batch is None else _Read(batch, decode(batch))
-
-
-def states_of(workers: Mapping[str, Worker]) -> dict[str, ModelState]:
-    """Return every model's committed state."""
-    return {name: worker.state for name, worker in workers.items()}

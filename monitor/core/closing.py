@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
-from detectors.base import Level, Verdict
+from detectors.base import Verdict
 from detectors.profile import Grid, Profile, WindowProfile, summaries
 from monitor.core import dedup
 from monitor.core.outbox import Note
@@ -227,8 +227,3 @@ def _firing(trips: Mapping[TripKey, Trip]) -> Iterable[Firing]:
                 trip.judged.threshold,
                 trip.episode,
             )
-
-
-def not_judged(kind: str, feature: str, detector: str, n: int) -> Verdict:
-    """Return the verdict of a monitor that has no reference to compare with."""
-    return Verdict(detector, feature, kind, Level.NO_REFERENCE, n)

@@ -13,7 +13,6 @@ from starlette.routing import Route
 
 from monitor.errors import DriftdError
 
-START_SECONDS = 5.0
 STOP_SECONDS = 3.0
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 from monitor.errors import StateError
-from monitor.types import Position
 
 FULL = 8192
 """Bytes of a complete fingerprint. A shorter one still identifies a file, but not a copy of it."""
@@ -105,11 +104,6 @@ class Matching:
     keys: dict[FileId, str] = field(default_factory=dict)
     copies: dict[FileId, str] = field(default_factory=dict)
     truncations: int = 0
-
-
-def decode_position(position: Position) -> dict[str, Entry]:
-    """Return a position's entries by key."""
-    return {key: Entry.decode(text) for key, text in position.entries.items()}
 
 
 class Matcher:
