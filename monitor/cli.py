@@ -16,6 +16,7 @@ from monitor.config import Config
 from monitor.errors import ConfigError, DriftdError
 from monitor.loading import load
 from monitor.logs import log_to_stderr, logger
+from monitor.memory import keep_freed
 
 MISTAKE = 2
 FAILURE = 1
@@ -68,6 +69,7 @@ def run(path: Path, *, once: bool, flush: bool) -> None:
     if flush and not once:
         raise click.UsageError("--flush closes windows that may still get rows; it needs --once")
     config = _load(path)
+    keep_freed()
     log_to_stderr()
     store = SqliteStore(config.daemon.state)
     try:

@@ -1,8 +1,8 @@
 """Counting cells, the hot path: one column, rows in group order, to the cells of each group.
 
-Two ways to the same integers. A group of thousands of rows is sorted, then the few edges are searched in
-it (about 5 ns a value where a binary search of every value costs 57 ns). Many small groups are binned
-value by value and counted with one bincount, whose cost does not grow with the number of groups.
+Two ways to the same integers. A group of thousands of rows is counted block by block, each small enough for
+the processor's cache. Many small groups are counted with one bincount, whose cost does not grow with the
+number of groups.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from detectors.profile import LIMB_BITS, NUMERIC_EXTRA, SQUARE_SHIFT, CategoryGrid, NumericGrid
+from monitor.core.lookup import lookup_of
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 BIG_GROUP = 4096
-FAST_ROWS = 1 << 17
+BLOCK = 1 << 16
 FAST_LIMIT = float(1 << 36)
 SATURATION = float(1 << 50)
 LIMB_MASK = (1 << LIMB_BITS) - 1
@@ -46,7 +47,7 @@ class Groups:
 
     @property
     def big(self) -> bool:
-        """Whether sorting each group is the faster way."""
+        """Whether each group is worth a loop of its own."""
         return len(self.codes) >= BIG_GROUP * self.count
 
 
@@ -64,8 +65,8 @@ def numeric_cells(
 ) -> NumericCells:
     """Count one numeric column (Float64, nulls for missing) into each group's cells."""
     if groups.big:
-        return _by_sorting(grid, column, invalid, groups)
-    return _by_binning(grid, column, invalid, groups)
+        return _group_by_group(grid, column, invalid, groups)
+    return _at_once(grid, column, invalid, groups)
 
 
 def category_codes(grid: CategoryGrid, column: pl.Series) -> NDArray[np.int32]:
@@ -104,52 +105,57 @@ def _count(places: NDArray[np.int32] | Ints, width: int, groups: Groups) -> Ints
     return np.bincount(flat, minlength=groups.count * width).reshape(groups.count, width)
 
 
-def _by_sorting(
+def _group_by_group(
     grid: NumericGrid, column: pl.Series, invalid: NDArray[np.bool_] | None, groups: Groups
 ) -> NumericCells:
     cells = np.zeros((groups.count, grid.width), np.int64)
     low, high = np.full(groups.count, np.inf), np.full(groups.count, -np.inf)
-    edges = np.array(grid.edges)
+    lookup = lookup_of(grid)
     for i, (start, stop) in enumerate(zip(groups.starts, groups.stops, strict=True)):
         part = column.slice(start, stop - start)
-        values = np.sort(part.drop_nulls().to_numpy())
+        values = part.drop_nulls().to_numpy()
         bad = int(np.count_nonzero(invalid[start:stop])) if invalid is not None else 0
-        first = int(np.searchsorted(values, -np.inf, side="right"))
-        last = int(np.searchsorted(values, np.inf, side="left"))
-        nans = len(values) - int(np.searchsorted(values, np.inf, side="right"))
         extra = cells[i, grid.bins + 2 :]
-        extra[:5] = (part.null_count() - bad, nans, first, len(values) - last - nans, bad)
-        finite = values[first:last]
-        if len(finite):
-            cells[i, : grid.bins + 2] = _sorted_counts(grid, edges, finite)
-            extra[5:] = _moments(grid, finite)
-            low[i], high[i] = finite[0] + 0.0, finite[-1] + 0.0
+        extra[_EXTRA["null"]], extra[_EXTRA["invalid"]] = part.null_count() - bad, bad
+        if len(values) and not (np.isfinite(values.min()) and np.isfinite(values.max())):
+            extra[_EXTRA["nan"]] = np.count_nonzero(np.isnan(values))
+            extra[_EXTRA["neg_inf"]] = np.count_nonzero(values == -np.inf)
+            extra[_EXTRA["pos_inf"]] = np.count_nonzero(values == np.inf)
+            values = values[np.isfinite(values)]
+        if len(values):
+            low[i], high[i] = values.min() + 0.0, values.max() + 0.0
+            cells[i, : grid.bins + 2] = lookup.counts(values)
+            extra[-4:] = _moments(grid, values, low[i], high[i])
     return NumericCells(cells, low, high)
 
 
-def _sorted_counts(grid: NumericGrid, edges: Floats, finite: Floats) -> Ints:
-    upto = np.empty(grid.bins + 3, np.int64)
-    upto[0] = 0
-    upto[1] = np.searchsorted(finite, grid.lo, side="left")
-    upto[2:-2] = np.searchsorted(finite, edges, side="right")
-    upto[-2] = np.searchsorted(finite, grid.hi, side="right")
-    upto[-1] = len(finite)
-    return np.diff(upto)
+def _moments(grid: NumericGrid, finite: Floats, low: float, high: float) -> Ints:
+    """Return the four limbs of values; the few that are far out, which cost more, apart from the others."""
+    least, most = grid.centre - FAST_LIMIT * grid.unit, grid.centre + FAST_LIMIT * grid.unit
+    if least <= low and high <= most:
+        return _limbs(*_near_sums(grid, finite))
+    near = (finite >= least) & (finite <= most)
+    s1, s2 = _near_sums(grid, finite[near])
+    far = _exact_limbs(grid, finite[~near], np.zeros(1, np.int64)).reshape(-1).tolist()
+    return _limbs(s1 + (far[1] << LIMB_BITS) + far[0], s2 + (far[3] << LIMB_BITS) + far[2])
 
 
-def _moments(grid: NumericGrid, finite: Floats) -> Ints:
-    """Return the four limbs of one block. Sums of integers below 2**53 are exact in any order."""
-    reach = FAST_LIMIT * grid.unit
-    if len(finite) > FAST_ROWS or finite[0] < grid.centre - reach or finite[-1] > grid.centre + reach:
-        return _exact_limbs(grid, finite, np.zeros(1, np.int64)).reshape(-1)
-    q = finite * (1.0 / grid.unit)
-    q -= grid.centre / grid.unit  # scaled first, so that no difference is too large for a float
-    np.rint(q, out=q)
-    s1 = int(q.sum())
-    q *= 1.0 / (1 << SQUARE_SHIFT)
-    np.rint(q, out=q)
-    s2 = int(np.einsum("i,i", q, q))
+def _limbs(s1: int, s2: int) -> Ints:
     return np.array([s1 & LIMB_MASK, s1 >> LIMB_BITS, s2 & LIMB_MASK, s2 >> LIMB_BITS])
+
+
+def _near_sums(grid: NumericGrid, finite: Floats) -> tuple[int, int]:
+    """Return both sums. Those of a block are sums of integers below 2**53: exact in any order."""
+    s1 = s2 = 0
+    for at in range(0, len(finite), BLOCK):
+        q = finite[at : at + BLOCK] * (1.0 / grid.unit)
+        q -= grid.centre / grid.unit  # scaled first, so that no difference is too large for a float
+        np.rint(q, out=q)
+        s1 += int(q.sum())
+        q *= 1.0 / (1 << SQUARE_SHIFT)
+        np.rint(q, out=q)
+        s2 += int(np.einsum("i,i", q, q))
+    return s1, s2
 
 
 def _exact_limbs(grid: NumericGrid, values: Floats, starts: Ints) -> Ints:
@@ -168,15 +174,13 @@ def _exact_limbs(grid: NumericGrid, values: Floats, starts: Ints) -> Ints:
     return np.stack([s1_lo & LIMB_MASK, s1_hi, s2_lo & LIMB_MASK, s2_hi], axis=1)
 
 
-def _by_binning(
+def _at_once(
     grid: NumericGrid, column: pl.Series, invalid: NDArray[np.bool_] | None, groups: Groups
 ) -> NumericCells:
     values = column.to_numpy()
     finite = np.isfinite(values)
     safe = np.where(finite, values, grid.centre)
-    places = 1 + np.searchsorted(np.array(grid.edges), safe, side="left")
-    places[safe < grid.lo] = 0
-    places[safe > grid.hi] = grid.bins + 1
+    places = lookup_of(grid).places(safe)
     if not finite.all():
         extra = grid.bins + 2
         places[np.isnan(values)] = extra + _EXTRA["nan"]
@@ -185,7 +189,7 @@ def _by_binning(
         places[column.is_null().to_numpy()] = extra + _EXTRA["null"]
         if invalid is not None:
             places[invalid] = extra + _EXTRA["invalid"]
-    cells = _count(places.astype(np.int64), grid.width, groups)
+    cells = _count(places, grid.width, groups)
     cells[:, -4:] = _exact_limbs(grid, safe, groups.starts)
     low = np.minimum.reduceat(np.where(finite, values, np.inf), groups.starts) + 0.0
     high = np.maximum.reduceat(np.where(finite, values, -np.inf), groups.starts) + 0.0
