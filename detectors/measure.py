@@ -76,4 +76,11 @@ class Measure(Protocol):
         """Sum up predictions whatever their labels: float64 [count, open_width]."""
 
     def values(self, sums: Floats, level: float) -> Mapping[str, Estimate]:
-        """Return every metric of `better` from sums [width], each with its interval of confidence 1 - level."""
+        """Return every metric of `better` from sums [width], with intervals of confidence 1 - level."""
+
+    def losses(self, sums: Floats) -> tuple[int, float, float]:
+        """Return of sums [width] the rows (ranking: queries), the sum of losses, and that of the squares.
+
+        Two versions are compared by them, lower is better: 1 for a wrong class, or what it costs; the
+        absolute error; 1 - reciprocal rank.
+        """

@@ -4,7 +4,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from monitor.config import Config, Model, TimeUnit
+from monitor.config import Config, Model
 from monitor.core.plan import Plan
 from monitor.core.reference import Baseline, build
 from monitor.core.schema import Schema, type_rows
@@ -13,6 +13,7 @@ from monitor.core.timestamps import detect_unit
 from monitor.decoders.plain import decode
 from monitor.errors import DriftdError, ReferenceUnusableError
 from monitor.facts import source_names
+from monitor.fields import TimeUnit
 from monitor.gathering import Gathered
 from monitor.models import adopt, open_source
 from monitor.references import read_frame, schema_of, watched

@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Literal, get_args
 
-from monitor.config import Config, Fault, Monitor, Retrain, Source, Strict, Webhook, keys, table_of
+from monitor.config import Config, Fault, Monitor, Source, Webhook, keys, table_of
+from monitor.fields import Strict
 
 Place = tuple[str | int, ...]
 
 ABSENT = object()
 LONGEST_SHOWN = 160
 LATER: Mapping[tuple[type[Strict], str], tuple[str, ...]] = {
-    (Source, "role"): ("outcomes", "both"),
     (Source, "type"): ("objectstore", "http", "kafka", "redis", "postgres"),
     (Source, "format"): ("sagemaker", "kserve", "seldon"),
     (Webhook, "format"): ("cloudevents", "airflow", "github", "argo", "kubeflow"),
-    (Retrain, "when"): ("performance", "estimated_performance"),
     (Monitor, "on"): ("error", "label"),
 }
 """Words that the full design knows and this version does not build yet."""
@@ -47,6 +46,8 @@ HEADERS = {
     "models.reference": "[models.reference]",
     "models.sources": "[[models.sources]]",
     "models.alarms": "[models.alarms]",
+    "models.performance": "[models.performance]",
+    "models.compare": "[models.compare]",
     "models.monitors": "[[models.monitors]]",
     "models.retrain": "[[models.retrain]]",
     "webhooks": "[webhooks.NAME]",
@@ -60,6 +61,8 @@ MISSING = {
     "type": 'add type = "files"',
     "path": 'add path = "logs/*.jsonl"',
     "detector": 'add detector = "psi"',
+    "champion": "add champion = a version",
+    "challenger": "add challenger = another version",
     "webhook": "add webhook = the name of a [webhooks.NAME] table",
     "when": 'add when = ["drift"]',
     "url": 'add url = "https://..."',

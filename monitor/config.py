@@ -4,125 +4,41 @@ Constructed by hand (as tests do) the models check types and ranges; `monitor.lo
 the file system or several keys, and makes every path absolute.
 """
 
-import glob
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    SecretBytes,
-    ValidationError,
-    ValidationInfo,
-    WithJsonSchema,
-)
+from pydantic import AfterValidator, Field, SecretBytes, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
-from monitor.quantities import (
-    format_duration,
-    format_size,
-    parse_address,
-    parse_budget,
-    parse_duration,
-    parse_size,
+from monitor.fields import (
+    Column,
+    Duration,
+    Kind,
+    Local,
+    Name,
+    Names,
+    Size,
+    Strict,
+    Task,
+    TimeUnit,
+    absolute_glob,
+    line_limit,
+    proved,
+    within,
 )
-
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-
-
-def _proved(parse: Callable[[str], object]) -> AfterValidator:
-    def check(text: str) -> str:
-        parse(text)
-        return text
-
-    return AfterValidator(check)
-
-
-def _within(low: str, high: str) -> AfterValidator:
-    bounds = parse_duration(low), parse_duration(high)
-
-    def check(length: timedelta) -> timedelta:
-        if not bounds[0] <= length < bounds[1]:
-            raise ValueError(f'is out of range; write at least "{low}" and less than "{high}"')
-        return length
-
-    return AfterValidator(check)
-
-
-def _line_limit(count: int) -> int:
-    if not 64 <= count <= 64 * 2**20:  # noqa: PLR2004  # the text below is their name
-        raise ValueError('is out of range; write "64B" to "64MiB"')
-    return count
-
-
-def _absolute(path: Path, info: ValidationInfo) -> Path:
-    return folder / path if (folder := _folder(info)) and _portable(str(path)) else path
-
-
-def _absolute_glob(pattern: str, info: ValidationInfo) -> str:
-    folder = _folder(info)
-    relative = folder is not None and _portable(pattern) and not pattern.startswith("/")
-    return f"{glob.escape(str(folder))}/{pattern}" if relative else pattern
-
-
-def _folder(info: ValidationInfo) -> Path | None:
-    found = info.context.get("folder") if info.context else None
-    return found if isinstance(found, Path) else None
-
-
-def _portable(path: str) -> bool:
-    if not path or "\0" in path:
-        raise ValueError("is not a path; write one, relative to this file or absolute")
-    if path.startswith("~"):
-        raise ValueError('begins with "~", which is not expanded; write the whole path')
-    if "://" in path:
-        raise ValueError("is a URL; this version reads local files only")
-    return True
-
-
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration),
-    PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(us|ms|s|m|h|d)$"}),
-]
-Size = Annotated[
-    int,
-    BeforeValidator(parse_size),
-    PlainSerializer(format_size, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(B|KiB|MiB|GiB)$"}),
-]
-Column = Annotated[str, Field(min_length=1)]
-Names = Annotated[tuple[Column, ...], Field(strict=False)]
-Local = Annotated[Path, Field(strict=False), AfterValidator(_absolute)]
-Name = Annotated[str, Field(pattern=NAME)]
-Task = Literal["binary", "multiclass", "regression", "ranking", "none"]
-Kind = Literal["quality", "drift", "prediction_drift"]
-TimeUnit = Literal["auto", "iso", "s", "ms", "us", "ns"]
-
-
-class Strict(BaseModel):
-    """Frozen; an unknown key is an error."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, allow_inf_nan=False
-    )
+from monitor.quantities import parse_address, parse_budget
 
 
 class Daemon(Strict):
     """The daemon itself."""
 
     state: Local = Field(default=Path("state"), validate_default=True)
-    listen: Annotated[str, _proved(parse_address)] = "127.0.0.1:9478"
-    commit_every: Annotated[Duration, _within("10ms", "1h")] = timedelta(seconds=1)
-    max_line: Annotated[Size, AfterValidator(_line_limit)] = 2**20
+    listen: Annotated[str, proved(parse_address)] = "127.0.0.1:9478"
+    commit_every: Annotated[Duration, within("10ms", "1h")] = timedelta(seconds=1)
+    max_line: Annotated[Size, AfterValidator(line_limit)] = 2**20
     rejects_max: Size = 64 * 2**20
 
     @property
@@ -141,6 +57,7 @@ class Columns(Strict):
     prediction: str = ""
     score: str | dict[Column, Column] = ""
     label: str = ""
+    query: str = ""
     segments: Names = ()
     groups: Names = ()
 
@@ -162,16 +79,16 @@ class Reference(Strict):
 class Source(Strict):
     """One place where rows come from."""
 
-    role: Literal["predictions"]
+    role: Literal["predictions", "outcomes", "both"]
     type: Literal["files"]
-    path: Annotated[str, AfterValidator(_absolute_glob)]
+    path: Annotated[str, AfterValidator(absolute_glob)]
     format: Literal["jsonl", "csv", "parquet", "ipc"] = "jsonl"
 
 
 class Alarms(Strict):
     """How often a model may cry wolf, and when it does."""
 
-    budget: Annotated[str, _proved(parse_budget)] = "1 per 30d"
+    budget: Annotated[str, proved(parse_budget)] = "1 per 30d"
     min_effect: float = Field(default=0.1, ge=0)
     enter: int = Field(default=1, ge=1)
     keep_firing: int = Field(default=3, ge=1)
@@ -182,6 +99,33 @@ class Alarms(Strict):
     def rate(self) -> tuple[float, timedelta]:
         """The budget as (false episodes, per time)."""
         return parse_budget(self.budget)
+
+
+class Performance(Strict):
+    """How outcomes are joined and how good the model must be.
+
+    classes: binary: the negative one, then the positive one. tolerance: how far a metric of 0 to 1 may fall
+    short of the reference; relative_tolerance: the same for other metrics, as a share of the reference.
+    """
+
+    classes: Names = ()
+    threshold: float | None = Field(default=None, ge=0, le=1)
+    matured: float = Field(default=0.9, gt=0, le=1)
+    conflict: Literal["last", "first"] = "last"
+    tolerance: float = Field(default=0.01, gt=0)
+    relative_tolerance: float = Field(default=0.1, gt=0)
+    costs: Annotated[tuple[Annotated[tuple[float, ...], Field(strict=False)], ...], Field(strict=False)] = ()
+    quantiles: Annotated[tuple[float, ...], Field(strict=False)] = (0.5,)
+    k: Annotated[tuple[int, ...], Field(strict=False)] = (10,)
+    min_group: int = Field(default=50, ge=2)
+
+
+class Compare(Strict):
+    """Two versions side by side; level: how often an equal challenger may ever be called different."""
+
+    champion: str
+    challenger: str
+    level: float = Field(default=0.05, gt=0, lt=1)
 
 
 class Monitor(Strict):
@@ -206,9 +150,9 @@ class Model(Strict):
 
     name: Name
     task: Task = "none"
-    window: Annotated[Duration, _within("1s", "365d")] = timedelta(days=1)
-    lateness: Annotated[Duration, _within("0s", "365d")] = timedelta(hours=1)
-    label_horizon: Annotated[Duration, _within("1us", "3650d")] = timedelta(days=30)
+    window: Annotated[Duration, within("1s", "365d")] = timedelta(days=1)
+    lateness: Annotated[Duration, within("0s", "365d")] = timedelta(hours=1)
+    label_horizon: Annotated[Duration, within("1us", "3650d")] = timedelta(days=30)
     deduplicate: bool = True
     series_limit: int = Field(default=5000, ge=100)
     columns: Columns = Columns()
@@ -216,6 +160,8 @@ class Model(Strict):
     reference: Reference
     sources: Annotated[tuple[Source, ...], Field(strict=False, min_length=1)]
     alarms: Alarms = Alarms()
+    performance: Performance = Performance()
+    compare: Compare | None = None
     monitors: Annotated[tuple[Monitor, ...], Field(strict=False)] = ()
     retrain: Annotated[tuple[Retrain, ...], Field(strict=False)] = ()
 
@@ -227,7 +173,7 @@ class Webhook(Strict):
     secret_file: Local | None = None
     secret_env: str | None = None
     format: Literal["standard"] = "standard"
-    timeout: Annotated[Duration, _within("100ms", "10m")] = timedelta(seconds=15)
+    timeout: Annotated[Duration, within("100ms", "10m")] = timedelta(seconds=15)
     secret: SkipJsonSchema[SecretBytes] = Field(default=SecretBytes(b""), exclude=True)
 
     def keyed(self, secret: bytes) -> "Webhook":
@@ -240,7 +186,7 @@ class Config(Strict):
 
     daemon: Daemon = Daemon()
     models: Annotated[tuple[Model, ...], Field(strict=False, min_length=1)]
-    webhooks: dict[Name, Webhook] = {}
+    webhooks: dict[Name, Webhook] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,11 +42,13 @@ def _model(model: Model, at: Place, detectors: Collection[str] | None) -> Iterat
     yield from _outputs(model, at)
     yield from _roles(model.columns, (*at, "columns"))
     yield from _features(model, at)
+    yield from _outcomes(model, at)
     for i, source in enumerate(model.sources):
         yield from _source(source, (*at, "sources", i))
     for i, monitor in enumerate(model.monitors):
         place: Place = (*at, "monitors", i)
-        if detectors is not None and monitor.detector not in detectors:
+        base = re.split(r"[:@]", monitor.detector.removeprefix("estimated_"))[0]
+        if detectors is not None and base not in detectors:
             says = f"{quoted(monitor.detector)} is not a detector of this version"
             yield Complaint((*place, "detector"), says + nearest(monitor.detector, detectors))
         yield from _on(monitor, model, at, place)
@@ -103,7 +105,7 @@ def _roles(columns: Columns, at: Place) -> Iterator[Complaint]:
 
 
 def _role_columns(columns: Columns) -> Iterator[tuple[str, str]]:
-    for role in ("prediction_id", "timestamp", "version", "prediction", "label"):
+    for role in ("prediction_id", "timestamp", "version", "prediction", "label", "query"):
         if column := getattr(columns, role):
             yield role, column
     if isinstance(columns.score, dict):
@@ -145,6 +147,33 @@ def _twice(names: tuple[str, ...], at: Place) -> Iterator[Complaint]:
     for i, name in enumerate(names):
         if name in names[:i]:
             yield Complaint((*at, i), f"{quoted(name)} is there twice; remove one")
+
+
+def _outcomes(model: Model, at: Place) -> Iterator[Complaint]:
+    """Check what the join needs: a label, an id to join by, and a task."""
+    columns = model.columns
+    joined = [i for i, s in enumerate(model.sources) if s.role != "predictions"]
+    needs = ((*at, "columns"), (*at, "task"), (*at, "sources"))
+    for i in joined[:1]:
+        place = (*at, "sources", i, "role")
+        if not columns.label:
+            yield Complaint(place, "needs columns.label, the outcome's column; add it", needs)
+        if model.sources[i].role == "outcomes" and not columns.prediction_id:
+            yield Complaint(place, "needs columns.prediction_id to join by; add it", needs)
+        if model.task == "none":
+            yield Complaint(place, 'needs a task; write task = "binary" or what the model does', needs)
+        if model.task == "ranking" and not (columns.query and columns.score):
+            yield Complaint(place, "needs columns.query and columns.score for a ranking; add them", needs)
+    classes, scores = model.performance.classes, columns.score
+    if model.task == "binary" and classes and len(classes) != 2:  # noqa: PLR2004 - binary
+        yield Complaint((*at, "performance", "classes"), "needs two for a binary task", needs)
+    if joined and model.task == "multiclass" and not classes and not isinstance(scores, dict):
+        yield Complaint((*at, "performance", "classes"), "is needed without a table of scores; add it", needs)
+    size = len(classes or (scores if isinstance(scores, dict) else ("0", "1")))
+    costs = model.performance.costs
+    if costs and (len(costs) != size or any(len(row) != size for row in costs)):
+        says = f"needs {size} rows of {size} costs: of a true class (row) predicted as each class"
+        yield Complaint((*at, "performance", "costs"), says, needs)
 
 
 def _source(source: Source, at: Place) -> Iterator[Complaint]:

@@ -35,6 +35,7 @@ from monitor.outgoing import (
     with_changes,
 )
 from monitor.server.http import Answers, HttpServer
+from monitor.shelves import Shelves
 from monitor.status import as_text, status
 from monitor.store.base import Store
 from monitor.store.rejects import SPACE, RejectsFile
@@ -84,7 +85,10 @@ class Daemon:
         self._cleanup.callback(ahead.shutdown, cancel_futures=True)
         self.tools = Tools(clock, self.now_us, self.commit, pool.map, ahead)
         ahead.submit(warm_up)
-        self.models: tuple[WatchedModel, ...] = open_models(config, entries, self.tools)
+        self._shelves = Shelves(config.daemon.state, [m.name for m in config.models], entries)
+        self.models: tuple[WatchedModel, ...] = open_models(
+            config, entries, self.tools, self._shelves.by_model
+        )
 
     def _make_deliverer(self) -> Deliverer:
         hooks = self.config.webhooks
@@ -109,6 +113,7 @@ class Daemon:
                 f"rejects of {model}: nothing was recorded: {error.strerror}"
             ) from error
         self._write({**changes, **kept, **enqueue(notes, self.now_us())})
+        self._shelves.after(model, changes)
         self._rejects.update({key[1]: value for key, value in kept.items() if value is not None})
 
     def _write(self, changes: Mapping[EntryKey, bytes | None]) -> None:

@@ -79,7 +79,11 @@ def shown_state(plan: Plan, state: ModelState, trip: Trip) -> Shown:
     A firing one too: a version that was replaced while it fired would fire for ever.
     """
     last = state.book.last_closed
-    return Shown.STALE if last is not None and is_stale(plan.window, last, trip) else trip.shown
+    return (
+        Shown.STALE
+        if last is not None and is_stale(plan.window, last - plan.patience(trip.kind), trip)
+        else trip.shown
+    )
 
 
 def _numbers(labels: tuple[str, ...], verdict: Verdict) -> Iterator[Sample]:

@@ -6,9 +6,13 @@ from pathlib import Path
 
 from detectors.calibration import Calibrator
 from monitor.config import Config, Model, Source
+from monitor.core.assessing import Assessor
+from monitor.core.joining import Joining
 from monitor.core.judging import BudgetJudge
 from monitor.core.learning import forget_held
-from monitor.core.plan import Plan
+from monitor.core.outcomes import Vocabulary
+from monitor.core.pile import Keep
+from monitor.core.plan import Plan, joins
 from monitor.core.reference import Baseline
 from monitor.core.schema import Schema
 from monitor.core.state import Changes, EntryKey, ModelState, load_model
@@ -16,9 +20,10 @@ from monitor.decoders.plain import decode, peek_time
 from monitor.errors import ReferenceUnusableError
 from monitor.facts import source_names
 from monitor.logs import logger
-from monitor.references import baseline_of, covers, read_frame, schema_of
+from monitor.references import baseline_of, covers, read_frame, schema_of, standard_of
 from monitor.sources.files import FilesSource
 from monitor.sources.reading import Limits
+from monitor.store.segments import Shelf
 from monitor.types import Chunk
 from monitor.worker import Decode, Tools, Worker
 
@@ -32,11 +37,13 @@ class WatchedModel:
 
     def drain(self, tools: Tools, stop: Callable[[], bool]) -> int:
         """Take in all that every source has; returns how many batches."""
-        feeds = [(source, self._decoder(config.format)) for source, config in self.sources]
+        feeds = [(source, self._decoder(config)) for source, config in self.sources]
         return self.worker.drain_all(tools, feeds, stop)
 
-    def _decoder(self, form: str) -> Decode:
-        wanted = self.worker.schema.wanted
+    def _decoder(self, source: Source) -> Decode:
+        form, wanted = source.format, self.worker.schema.wanted
+        if source.role == "outcomes":
+            wanted = Vocabulary.of(self.worker.plan.model).wanted
         return lambda batch: tuple(decode(chunk, wanted, form) for chunk in batch.chunks)
 
     def problems(self) -> Iterator[tuple[str, float]]:
@@ -50,22 +57,61 @@ class WatchedModel:
             source.close()
 
 
-def open_models(config: Config, entries: Mapping[EntryKey, bytes], tools: Tools) -> tuple[WatchedModel, ...]:
+def open_models(
+    config: Config, entries: Mapping[EntryKey, bytes], tools: Tools, shelves: Mapping[str, Shelf]
+) -> tuple[WatchedModel, ...]:
     """Open every model: state from the entries, reference computed if it is not stored yet."""
     calibrator = Calibrator()
-    return tuple(_open(config, model, entries, tools, calibrator) for model in config.models)
+    return tuple(
+        _open(
+            config,
+            load_model(model.name, entries, shelves[model.name].reopen),
+            model,
+            tools,
+            (calibrator, shelves[model.name].keep),
+        )
+        for model in config.models
+    )
+
+
+def with_standard(model: Model, schema: Schema, state: ModelState) -> tuple[ModelState, Changes]:
+    """Measure the newest reference's own performance, unless that was done or it is no file with outcomes."""
+    baseline, path = state.newest_baseline, model.reference.path
+    known = {standard.number for standard in state.labels.standards}
+    if baseline is None or path is None or baseline.origin != f"file {path}" or baseline.number in known:
+        return state, {}
+    if model.task == "none" or not model.columns.label:
+        return state, {}
+    frame = read_frame(Path(path))
+    if model.columns.label not in frame.columns and not joins(model):
+        return state, {}
+    standard = standard_of(model, schema, frame, baseline)
+    labels = replace(state.labels, standards=(*state.labels.standards, standard))
+    changes: Changes = {("standard", model.name, str(standard.number)): standard.dump()}
+    return replace(state, labels=labels), changes
+
+
+def joining_of(plan: Plan, state: ModelState, keep: Keep) -> Joining | None:
+    """Return what measures a model's performance, None where there is nothing to measure it by."""
+    joined = joins(plan.model)
+    if not joined and not any(standard.sums for standard in state.labels.standards):
+        return None
+    return Joining(Assessor(plan, Vocabulary.of(plan.model)), keep if joined else None)
 
 
 def _open(
-    config: Config, model: Model, entries: Mapping[EntryKey, bytes], tools: Tools, calibrator: Calibrator
+    config: Config, state: ModelState, model: Model, tools: Tools, desk: tuple[Calibrator, Keep]
 ) -> WatchedModel:
     plan = Plan.of(model)
-    state = load_model(model.name, entries)
     schema, fresh = reference_for(model, state, tools)
     if fresh is not None:
         state, changes = adopt(plan, state, fresh)
         tools.commit(model.name, changes, (), ())
-    worker = Worker(plan, schema, BudgetJudge(plan, calibrator), state)
+    state, changes = with_standard(model, schema, state)
+    if changes:
+        tools.commit(model.name, changes, (), ())
+    joining = joining_of(plan, state, desk[1])
+    worker = Worker(plan, schema, BudgetJudge(plan, desk[0]), state, joining)
     sources = tuple(
         (open_source(config, schema, name, source), source)
         for name, source in zip(source_names(plan), model.sources, strict=True)

@@ -1,18 +1,21 @@
 """Reading a reference file, and making a baseline of it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
 from monitor.config import Features, Model
-from monitor.core.plan import known_columns, score_columns
+from monitor.core.measuring import measured
+from monitor.core.plan import joins, known_columns, score_columns
 from monitor.core.profiles import Rows, Run
 from monitor.core.reference import Baseline, Watched, build
 from monitor.core.schema import Schema, type_rows
+from monitor.core.standard import Standard
 from monitor.decoders.plain import decode
 from monitor.errors import POLARS_FAILURES, ConfigError, ReferenceUnusableError
-from monitor.types import Chunk
+from monitor.types import Chunk, TypedRows
 
 ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """A reference's rows need no time; they are given this one."""
@@ -59,7 +62,8 @@ def schema_of(model: Model, frame: pl.DataFrame | None, baseline: Baseline | Non
     else:
         says = "needs [models.features]: without a reference file, name the columns to watch"
         raise ConfigError([f"models.{model.name}.reference.first: {says}"])
-    return Schema(model.columns, features.numeric, features.categorical, model.task)
+    own = any(source.role == "both" for source in model.sources)
+    return Schema(model.columns, features.numeric, features.categorical, model.task, joins(model), own)
 
 
 def _features_in(model: Model, frame: pl.DataFrame) -> Features:
@@ -81,7 +85,7 @@ def _features_of(model: Model, baseline: Baseline) -> Features:
 
 def watched(schema: Schema) -> Watched:
     """Return the canonical columns that a baseline of this schema has grids for."""
-    numeric = tuple(schema.numbers)
+    numeric = tuple(name for name in schema.watched if name in schema.numbers)
     return Watched(numeric, tuple(n for n in schema.watched if n not in numeric), schema.columns.segments)
 
 
@@ -92,6 +96,27 @@ def covers(baseline: Baseline, schema: Schema) -> bool:
     texts = {f.name for f in baseline.grid.categorical}
     same = numeric == set(wanted.numeric) and texts == set(wanted.categorical)
     return same and set(baseline.segments) == set(wanted.segments)
+
+
+def standard_of(model: Model, schema: Schema, frame: pl.DataFrame, baseline: Baseline) -> Standard:
+    """Measure the reference's own predictions, where it has outcomes; what a window is compared with."""
+    columns = schema.columns
+    present = set(frame.columns)
+    update = {"prediction_id": "", "timestamp": "driftd:time", "timestamp_unit": "auto"}
+    whole = replace(
+        schema, columns=columns.model_copy(update=update), joined=True, labelled=columns.label in present
+    )
+    timed = frame.with_columns(pl.lit(ANY_TIME).alias("driftd:time"))
+    return measured(model, baseline, _typed(whole, timed, baseline.origin))
+
+
+def _typed(schema: Schema, frame: pl.DataFrame, origin: str) -> TypedRows:
+    chunk = Chunk(origin, 0, frame)
+    rows, rejects = type_rows(schema, chunk, decode(chunk, schema.wanted, "parquet"), "auto", NO_LIMIT)
+    if not len(rows.time):
+        why = rejects[0].reason if rejects else "no rows"
+        raise ReferenceUnusableError(f"{origin}: no row of the reference can be used ({why})")
+    return rows
 
 
 def baseline_of(schema: Schema, frame: pl.DataFrame, origin: str, run: Run = map) -> Baseline:
@@ -108,10 +133,6 @@ def baseline_of(schema: Schema, frame: pl.DataFrame, origin: str, run: Run = map
     }
     timed = frame.with_columns(pl.lit(ANY_TIME).alias("driftd:time"))
     narrow = Schema(columns.model_copy(update=update), schema.numeric, schema.categorical, schema.task)
-    chunk = Chunk(origin, 0, timed)
-    rows, rejects = type_rows(narrow, chunk, decode(chunk, narrow.wanted, "parquet"), "auto", NO_LIMIT)
-    if not len(rows.time):
-        why = rejects[0].reason if rejects else "no rows"
-        raise ReferenceUnusableError(f"{origin}: no row of the reference can be used ({why})")
+    rows = _typed(narrow, timed, origin)
     typed = Rows(rows.time * 0, rows.keys, rows.frame, rows.invalid)
     return build(typed, watched(schema), origin, frozenset(frame.columns), run)

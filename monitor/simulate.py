@@ -18,6 +18,8 @@ DAY: Micros = 24 * HOUR
 BUSIEST_HOUR = 14
 TRAFFIC_SWING = 0.7
 THRESHOLD = 0.5
+BASE_ODDS = -0.3
+"""The log odds of a default for an average applicant."""
 LOGS_KEPT_DAYS = 20
 """How many days of its own logs the service keeps, so that a long demo does not fill the disk."""
 
@@ -27,6 +29,12 @@ SHIFTED_VERSION = "v2"
 SHIFTED = ("debt_to_income", "utilization")
 SHIFT = 0.8
 """By how many standard deviations the incident moves each feature of SHIFTED."""
+FLIPPED = ("income", "utilization")
+"""The features whose effect on the outcome changes its sign in the concept incident."""
+LABEL = "defaulted"
+"""The true outcome's name: 1 when the loan was not paid back, which is what prediction 1 says."""
+TRUTHS = 1
+"""Names the random stream of the outcomes, so that they change nothing about the rows."""
 
 
 def _same(x: Floats) -> Floats:
@@ -81,7 +89,8 @@ class LiveModel:
 
     Every simulated day is drawn from its own random stream, so a row depends on the seed and the day
     alone: slices of time add up, however they are cut, and the incident changes nothing but the shifted
-    features and what the model makes of them.
+    features and what the model makes of them. The outcome is drawn from the log odds that version 1 gives,
+    so calm scores are calibrated; the concept incident changes nothing but the outcomes.
 
     >>> model = LiveModel(seed=1)
     >>> model.rows(0, DAY).equals(pl.concat([model.rows(0, 9 * HOUR), model.rows(9 * HOUR, DAY)]))
@@ -98,11 +107,21 @@ class LiveModel:
         numeric features Float64, the categorical ones String, prediction Int64 (0 or 1), score Float64.
         `incident` moves the features SHIFTED of SHIFTED_VERSION by SHIFT standard deviations.
         """
+        return self.labelled(start, end, incident=incident).drop(LABEL)
+
+    def labelled(
+        self, start: Micros, end: Micros, *, incident: bool = False, concept: bool = False
+    ) -> pl.DataFrame:
+        """Return the rows of [start, end) and beside them what came true, LABEL Int64 (0 or 1).
+
+        `concept` turns the sign of what the features FLIPPED do to the outcome; the model knows nothing
+        of it, so inputs, scores and predictions stay as they are.
+        """
         days = range(start // DAY, max(start, end - 1) // DAY + 1)
         wanted = pl.col("timestamp").to_physical().is_between(start, end, closed="left")
-        return pl.concat([self._day(day, incident=incident) for day in days]).filter(wanted)
+        return pl.concat([self._day(day, incident=incident, concept=concept) for day in days]).filter(wanted)
 
-    def _day(self, day: int, *, incident: bool) -> pl.DataFrame:
+    def _day(self, day: int, *, incident: bool, concept: bool) -> pl.DataFrame:
         rng = np.random.default_rng((self.seed, day))
         time = _arrivals(rng, self.rows_per_day)
         n = len(time)
@@ -111,7 +130,11 @@ class LiveModel:
         shift = SHIFT * (version == SHIFTED_VERSION) if incident else np.zeros(n)
         latent = _latent(rng, time, shift)
         categories = {name: _draw(rng, shares, n) for name, shares in _CATEGORICAL.items()}
-        score = _score(latent, version, rng.normal(0.0, 0.3, n))
+        unlogged = rng.normal(0.0, 0.3, n)
+        score = _score(latent, version, unlogged)
+        default = np.random.default_rng((self.seed, day, TRUTHS)).random(n) < _truth(
+            latent, unlogged, FLIPPED if concept else ()
+        )
         stamp = pl.Series(time + day * DAY).cast(pl.Datetime("us", "UTC"))
         label = datetime.fromtimestamp(day * DAY / 10**6, UTC).strftime("%Y%m%d")
         frame = pl.DataFrame(
@@ -124,34 +147,47 @@ class LiveModel:
                 **categories,
                 "prediction": (score >= THRESHOLD).astype(np.int64),
                 "score": np.round(score, 6),
+                LABEL: default.astype(np.int64),
             }
         )
         return frame.with_columns(prediction_id=pl.format("{}-{}", pl.lit(label), "prediction_id"))
 
 
 class LiveLog:
-    """The service's log folder: one JSON-lines file per day of event time, appended to, old ones deleted."""
+    """The service's log of predictions, as DayFiles."""
 
     def __init__(self, model: LiveModel, folder: Path, start: Micros) -> None:
         self._model = model
-        self._folder = folder
+        self._files = DayFiles(folder, "predictions")
         self._written = start
 
     def write(self, until: Micros, *, incident: bool = False) -> int:
         """Append the rows from the last call's time up to `until`; return how many there were."""
         count = 0
-        for start, end in _by_day(self._written, until):
+        for start, end in by_day(self._written, until):
             rows = self._model.rows(start, end, incident=incident)
-            with self._file(start // DAY).open("ab") as file:
-                file.write(as_json_lines(rows))
+            self._files.append(start // DAY, rows)
             count += rows.height
-            self._file(start // DAY - LOGS_KEPT_DAYS).unlink(missing_ok=True)
         self._written = max(self._written, until)
         return count
 
+
+@dataclass(frozen=True, slots=True)
+class DayFiles:
+    """One JSON-lines file per day of event time, `stem`-2024-05-31.jsonl, old ones deleted."""
+
+    folder: Path
+    stem: str
+
+    def append(self, day: int, rows: pl.DataFrame) -> None:
+        """Append the rows to the day's file, a count of days since 1970; delete the file that is too old."""
+        with self._file(day).open("ab") as file:
+            file.write(as_json_lines(rows))
+        self._file(day - LOGS_KEPT_DAYS).unlink(missing_ok=True)
+
     def _file(self, day: int) -> Path:
         date = datetime.fromtimestamp(day * DAY / 10**6, UTC).date()
-        return self._folder / f"predictions-{date.isoformat()}.jsonl"
+        return self.folder / f"{self.stem}-{date.isoformat()}.jsonl"
 
 
 def as_json_lines(rows: pl.DataFrame) -> bytes:
@@ -161,13 +197,14 @@ def as_json_lines(rows: pl.DataFrame) -> bytes:
 
 
 def write_reference(model: LiveModel, path: Path, start: Micros, end: Micros) -> int:
-    """Write the calm rows of [start, end) as Parquet; return how many there were."""
-    rows = model.rows(start, end)
+    """Write the calm rows of [start, end) with their outcomes as Parquet; return how many there were."""
+    rows = model.labelled(start, end)
     rows.write_parquet(path)
     return rows.height
 
 
-def _by_day(start: Micros, end: Micros) -> Iterator[tuple[Micros, Micros]]:
+def by_day(start: Micros, end: Micros) -> Iterator[tuple[Micros, Micros]]:
+    """Cut [start, end) at every midnight, UTC."""
     while start < end:
         stop = min(end, (start // DAY + 1) * DAY)
         yield start, stop
@@ -192,10 +229,24 @@ def _latent(rng: np.random.Generator, time: NDArray[np.int64], shift: Floats) ->
     }
 
 
-def _score(latent: dict[str, Floats], version: NDArray[np.str_], noise: Floats) -> Floats:
-    """Return the probability of default; version 2 was trained again and weighs a little differently."""
+def _score(latent: dict[str, Floats], version: NDArray[np.str_], unlogged: Floats) -> Floats:
+    """Return the probability of default; version 2 was trained again and weighs a little differently.
+
+    unlogged: what the model knows of the applicants beyond the logged features.
+    """
     weight = np.where(version == "v2", 1.03, 1.0)
-    return _logistic(weight * sum(f.weight * latent[name] for name, f in _NUMERIC.items()) + noise - 0.3)
+    return _logistic(weight * _evidence(latent) + unlogged + BASE_ODDS)
+
+
+def _truth(latent: dict[str, Floats], unlogged: Floats, flipped: tuple[str, ...]) -> Floats:
+    """Return how probable a default really is, whichever version scored it."""
+    return _logistic(_evidence(latent, flipped) + unlogged + BASE_ODDS)
+
+
+def _evidence(latent: dict[str, Floats], flipped: tuple[str, ...] = ()) -> Floats:
+    terms = [(-f.weight if name in flipped else f.weight) * latent[name] for name, f in _NUMERIC.items()]
+    total: Floats = np.sum(terms, axis=0)
+    return total
 
 
 def _draw(rng: np.random.Generator, shares: dict[str, float], n: int) -> NDArray[np.str_]:

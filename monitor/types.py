@@ -104,8 +104,10 @@ class TypedRows:
     time: int64 microseconds. ids: uint64 hash of the prediction id, None where the model has none.
     keys: uint64 hash that picks the bottom-k sample (the id's, or the row's content).
     frame: the watched columns under their canonical names: numeric Float64, categorical String,
-    `version` String, segment columns String.
+    `version` String, segment columns String, and what the join needs where it does.
     invalid: per watched numeric column, a boolean array of type failures. shape: as in Decoded.
+    checks: a second hash of the id, where outcomes are joined; made: the time of the row, where `time` has
+    become its window's start.
     """
 
     time: NDArray[np.int64]
@@ -114,6 +116,8 @@ class TypedRows:
     frame: pl.DataFrame
     invalid: Mapping[str, NDArray[np.bool_]]
     shape: NDArray[np.uint16] | None = None
+    checks: NDArray[np.uint64] | None = None
+    made: NDArray[np.int64] | None = None
 
     def take(self, mask: NDArray[np.bool_]) -> "TypedRows":
         """Return the rows where the mask holds."""
@@ -124,4 +128,6 @@ class TypedRows:
             self.frame.filter(pl.Series(mask)),
             {name: failed[mask] for name, failed in self.invalid.items()},
             None if self.shape is None else self.shape[mask],
+            None if self.checks is None else self.checks[mask],
+            None if self.made is None else self.made[mask],
         )

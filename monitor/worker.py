@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from exporters.catalog import Histogram
 from monitor.clock import Clock
 from monitor.core.closing import Closed, Judge, close_until
+from monitor.core.joining import Joining
 from monitor.core.learning import learned
 from monitor.core.outbox import Note
-from monitor.core.pipeline import Context, Taken, take_in
+from monitor.core.pipeline import Context, Taken, take_in, take_outcomes
 from monitor.core.plan import Plan, known_columns
 from monitor.core.policy import Phase, Transition
 from monitor.core.profiles import Run
@@ -56,9 +57,12 @@ class _Read:
 class Worker:
     """Owns one model's state; used by one thread at a time. `state` is what was last committed."""
 
-    def __init__(self, plan: Plan, schema: Schema, judge: Judge, state: ModelState) -> None:
+    def __init__(
+        self, plan: Plan, schema: Schema, judge: Judge, state: ModelState, joining: Joining | None = None
+    ) -> None:
         self.plan = plan
         self.schema = schema
+        self.joining = joining
         self.state = state
         self.evaluation = Histogram()
         self._judge = judge
@@ -132,8 +136,9 @@ class Worker:
         def settle(state: ModelState, watermark: int) -> Closed:
             return self._settle(tools, state, watermark)
 
-        context = Context(self.plan, self.schema, tools.now_us() + FUTURE, tools.run, settle)
-        taken = take_in(context, self.state, read.batch, read.decoded)
+        context = Context(self.plan, self.schema, tools.now_us() + FUTURE, tools.run, settle, self.joining)
+        take = take_outcomes if read.batch.source.startswith("outcomes-") else take_in
+        taken = take(context, self.state, read.batch, read.decoded)
         watermark = taken.state.book.progress.watermark(self.plan.lateness)
         self._close(tools, taken.state, watermark, taken)
 
@@ -180,7 +185,8 @@ class Worker:
         if not state.baselines and until is not None and watermark >= until:
             state, learnt = learned(state, self._watched, self._known, tools.run)
         began = tools.clock.monotonic()
-        closed = close_until(self.plan, self._judge, state, watermark, cut=cut)
+        assessor = self.joining.assessor if self.joining else None
+        closed = close_until(self.plan, self._judge, state, watermark, cut=cut, assessor=assessor)
         if closed.state is not state:
             self.evaluation = self.evaluation.observed(tools.clock.monotonic() - began)
         return replace(closed, changes={**learnt, **closed.changes})

@@ -1,5 +1,6 @@
 """The documentation is complete: every key, metric, detector and command; and its examples are right."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -12,8 +13,9 @@ import pytest
 
 from exporters.catalog import CATALOG, Metric
 from monitor.cli import main
-from monitor.config import Config, Strict, examine, table_of
+from monitor.config import Config, examine, table_of
 from monitor.core.judging import detector_names
+from monitor.fields import Strict
 from monitor.quantities import format_duration, format_size, parse_size
 
 ROOT = Path(__file__).parents[1]
@@ -63,9 +65,9 @@ def defaults(field: Any, key: str) -> set[str]:  # noqa: ANN401  # pydantic's de
     if key in {"daemon.max_line", "daemon.rejects_max"}:
         assert parse_size(format_size(default)) == default
         return {f'"{format_size(default)}"'}
-    if isinstance(default, bool):
-        return {str(default).lower()}
-    return {"[]"} if default == () else {str(default) if isinstance(default, int | float) else f'"{default}"'}
+    if isinstance(default, bool | tuple):
+        return {json.dumps(default)}
+    return {str(default) if isinstance(default, int | float) else f'"{default}"'}
 
 
 def test_no_documented_key_is_unknown() -> None:

@@ -7,6 +7,9 @@ from typing import Protocol, TypeVar
 from detectors.base import Verdict
 from detectors.profile import Grid, Profile, WindowProfile, summaries
 from monitor.core import dedup
+from monitor.core.assessing import Assessor
+from monitor.core.ledger import Ledger
+from monitor.core.maturing import Maturing, without
 from monitor.core.outbox import Note
 from monitor.core.plan import Plan
 from monitor.core.policy import Phase, Reason, Transition, Trip, TripKey, episode_id, is_stale, step
@@ -14,6 +17,7 @@ from monitor.core.profiles import ALL, GroupKey
 from monitor.core.reference import Baseline
 from monitor.core.retrain import ClosedWindow, Firing, Outcome, RetrainState, request
 from monitor.core.retrain import Rule as RetrainRule
+from monitor.core.standard import Standard
 from monitor.core.state import (
     HISTORY,
     Changes,
@@ -65,28 +69,61 @@ class _Tally:
     changes: Changes = field(default_factory=dict)
     transitions: list[Transition] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    maturing: Maturing | None = None
 
 
-def close_until(plan: Plan, judge: Judge, state: ModelState, watermark: int, *, cut: bool = False) -> Closed:
+def close_until(
+    plan: Plan,
+    judge: Judge,
+    state: ModelState,
+    watermark: int,
+    *,
+    cut: bool = False,
+    assessor: Assessor | None = None,
+) -> Closed:
     """Close every open window that ends at or before the watermark, the oldest first.
 
-    cut: the log was cut short by hand, so a window that ends after the newest row is not complete.
+    cut: the log was cut short by hand, so a window that ends after the newest row is not complete, and
+    outcomes count whenever they became known. assessor: of a model whose outcomes are joined.
     """
     over = sorted({k.start for k in state.windows if k.start + plan.window <= watermark})
     stale_ids = [s for s in state.ids.runs if s + plan.window <= watermark]
-    if not over and not stale_ids:
+    maturing = _maturing(plan, assessor, state, watermark, cut=cut) if assessor is not None else None
+    if not over and not stale_ids and maturing is None:
         return Closed(state, {})
     tally = _Tally(state, dict(state.trips), dict(state.volumes), dict(state.book.versions))
+    tally.maturing = maturing
     groups: dict[int, list[GroupKey]] = {start: [] for start in over}
     for key in sorted(state.windows, key=lambda k: (k.version, k.segment)):
         if key.start in groups:
             groups[key.start].append(key)
-    for start in over:
-        complete = not cut or start + plan.window <= state.book.progress.newest
-        _close_window(plan, judge, tally, groups[start], complete=complete)
-        _forget_versions(tally, start - HISTORY * plan.window)
+    ticks = {start + plan.window for start in over} | (maturing.ledger.ticks if maturing else set())
+    for tick in sorted(ticks):
+        start = tick - plan.window
+        if start in groups:
+            complete = not cut or tick <= state.book.progress.newest
+            _close_window(plan, judge, tally, groups[start], complete=complete)
+            _forget_versions(tally, start - HISTORY * plan.window)
+        if maturing is not None:
+            for group, verdict in maturing.settle(tick):
+                _step(plan, tally, group, verdict)
         _ask_for_retraining(plan, tally, start)
     return _finished(tally, over, frozenset(stale_ids))
+
+
+def _maturing(
+    plan: Plan, assessor: Assessor, state: ModelState, watermark: int, *, cut: bool
+) -> Maturing | None:
+    """Return the labels at work, None where no tick has come since they last were."""
+    upto = watermark // plan.window * plan.window
+    if upto <= state.labels.applied and not cut:
+        return None
+
+    def standard_at(start: int) -> Standard:
+        baseline = state.baseline_at(start)
+        return state.labels.standard_at(baseline.number if baseline else 0)
+
+    return Maturing(assessor, Ledger(assessor, state.labels, upto, cut=cut), standard_at, upto)
 
 
 def _finished(tally: _Tally, over: Sequence[int], stale: frozenset[int]) -> Closed:
@@ -109,6 +146,11 @@ def _finished(tally: _Tally, over: Sequence[int], stale: frozenset[int]) -> Clos
         trips=tally.trips,
         volumes=tally.volumes,
     )
+    if tally.maturing is not None:
+        ledger = tally.maturing.ledger
+        ledger.labels = without(ledger.labels, {*tally.versions, *(k.version for k in ledger.labels.records)})
+        tally.changes |= ledger.finish(tally.maturing.upto)
+        after = replace(after, labels=ledger.labels)
     changes = tally.changes | window_changes(state.model, gone) | run_changes(state.model, (), numbers)
     changes[("book", state.model, "")] = dump_book(book)
     changes |= trip_changes(state.model, _moved(state.trips, tally.trips))
@@ -148,6 +190,9 @@ def _close_window(
             tally.trips.pop(TripKey(*place, *NOT_YET), None)  # there is a reference now
         for verdict in judge(baseline, seen, len(groups)):
             _step(plan, tally, group, verdict)
+        if tally.maturing is not None and baseline is not None:
+            for place_of, verdict in tally.maturing.estimate(baseline, group, profile, len(groups)):
+                _step(plan, tally, place_of, verdict)
         tally.volumes[place] = (*history, profile.rows)[-HISTORY:]
 
 
@@ -176,6 +221,8 @@ def _step(plan: Plan, tally: _Tally, group: GroupKey, verdict: Verdict) -> None:
     key = TripKey(group.version, group.segment, verdict.feature, verdict.detector)
     span = (group.start, group.start + plan.window)
     old = tally.trips.get(key) or Trip(verdict.kind)
+    if old.window > group.start:  # outcomes of an older window came after those of a newer one
+        return
     trip, before, reason = step(plan.rule, old, verdict, span)
     episode = old.episode
     if reason is Reason.ENTERED:
@@ -192,7 +239,9 @@ def _ask_for_retraining(plan: Plan, tally: _Tally, start: int) -> None:
     state = tally.state
     baseline = state.baseline_at(start)
     window = ClosedWindow(start, start + plan.window, baseline.hash if baseline else "")
-    current = {k: t for k, t in tally.trips.items() if not is_stale(plan.window, start, t)}
+    current = {
+        k: t for k, t in tally.trips.items() if not is_stale(plan.window, start - plan.patience(t.kind), t)
+    }
     firing = list(_firing(current))
     for place, wish in enumerate(plan.model.retrain):
         rule = RetrainRule(

@@ -8,6 +8,7 @@ from detectors.budget import level
 from detectors.calibration import Calibrator
 from detectors.drift import STATISTICS, Drift, applies
 from detectors.monitors import Judgement, MonitorSpec, default_statistic
+from detectors.performance import METRICS
 from detectors.profile import Grid, WindowProfile
 from detectors.quality import QUALITY, Quality, quality_monitors
 from monitor.config import Model, Monitor
@@ -20,14 +21,24 @@ JUDGES_KEPT = 64
 
 def detector_names() -> frozenset[str]:
     """Return every name that a monitor's `detector` may have."""
-    return frozenset({*STATISTICS, *QUALITY, "quality"})
+    return frozenset({*STATISTICS, *QUALITY, *METRICS, "quality"})
+
+
+def drift_monitors(model: Model) -> tuple[Monitor, ...]:
+    """Return the configured monitors that are not about performance."""
+    known = {*STATISTICS, *QUALITY, "quality"}
+    return tuple(m for m in model.monitors if m.detector in known)
 
 
 def monitor_specs(model: Model, grid: Grid) -> tuple[MonitorSpec, ...]:
     """Return one entry per detector and feature: what is configured, else quality and drift of everything."""
-    configured = model.monitors or (
-        Monitor(detector="quality"),
-        *(Monitor(detector=default_statistic(feature), on=(feature.name,)) for feature in grid.features),
+    configured = (
+        drift_monitors(model)
+        if model.monitors
+        else (
+            Monitor(detector="quality"),
+            *(Monitor(detector=default_statistic(feature), on=(feature.name,)) for feature in grid.features),
+        )
     )
     found = {(s.feature, s.detector): s for m in configured for s in _specs(model, grid, m)}
     return tuple(found.values())

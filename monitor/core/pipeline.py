@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.profile import Grid, empty, merge
-from monitor.config import TimeUnit
 from monitor.core import dedup, windows
 from monitor.core.closing import Closed
+from monitor.core.joining import Joining, await_outcomes
 from monitor.core.learning import end_of_learning, hold
+from monitor.core.ledger import hear
 from monitor.core.outbox import Note
-from monitor.core.plan import Plan, known_columns
+from monitor.core.outcomes import type_outcomes
+from monitor.core.plan import Plan
 from monitor.core.policy import Transition
 from monitor.core.profiles import ALL, GroupKey, Rows, Run, profile_rows
 from monitor.core.reference import Baseline
@@ -27,11 +29,12 @@ from monitor.core.state import (
     window_changes,
 )
 from monitor.core.timestamps import detect_unit
+from monitor.core.unknown import columns_of, note_unknown
 from monitor.core.versions import capped
+from monitor.fields import TimeUnit
 from monitor.types import Batch, Chunk, Decoded, Position, Reject, TypedRows
 
 NO_GRID = Grid(())
-UNKNOWN_NAMES = 100
 MOST_OPEN = 64
 """Windows that the frontier may pass before what is over is closed, even within one batch."""
 Counts = dict[tuple[str, str, str], int]
@@ -63,6 +66,7 @@ class Context:
     now_limit: int
     run: Run = map
     settle: Settle | None = None
+    joining: Joining | None = None
 
 
 @dataclass(slots=True)
@@ -92,20 +96,7 @@ def take_in(context: Context, state: ModelState, batch: Batch, decoded: Sequence
     for chunk, columns in zip(batch.chunks, decoded, strict=True):
         _take_chunk(context, tally, batch.source, chunk, columns)
     _hold_all(tally)
-    if not batch.more:
-        book = tally.state.book
-        tally.state = replace(tally.state, book=replace(book, progress=windows.caught_up(book.progress)))
-    before = state.positions.get(batch.source, Position())
-    after = replace(
-        tally.state,
-        positions={**state.positions, batch.source: batch.position},
-        book=tally.state.book.counted(tally.counts),
-    )
-    changes = tally.changes | {("book", state.model, ""): dump_book(after.book)}
-    changes |= position_changes(state.model, batch.source, before, batch.position)
-    changes |= window_changes(state.model, {key: after.windows.get(key) for key in tally.touched})
-    rejects = sorted(tally.rejects, key=lambda r: (r.file, r.offset))  # as in the log, however it was cut
-    return Taken(after, changes, tuple(rejects), tuple(tally.transitions), tuple(tally.notes))
+    return _done(tally, state, batch)
 
 
 def _reject(tally: _Tally, source: str, rejects: Sequence[Reject], received: int = 0) -> None:
@@ -126,17 +117,22 @@ def _take_chunk(context: Context, tally: _Tally, source: str, chunk: Chunk, deco
         if stretch.start:
             _settle(context, tally, int(frontiers[stretch.start - 1]))
         stored = _store_rows(context, tally, source, _part(rows, stretch), frontiers[stretch])
-        for columns, starts in _columns_of(stored, decoded):
-            _note_unknown(context, tally, starts, columns)
+        for columns, starts in columns_of(stored, decoded):
+            tally.state = note_unknown(context.plan.model, tally.state, starts, columns)
 
 
 def _part(rows: TypedRows, stretch: slice) -> TypedRows:
     if stretch == slice(0, len(rows.time)):
         return rows
-    ids = None if rows.ids is None else rows.ids[stretch]
-    invalid = {name: failed[stretch] for name, failed in rows.invalid.items()}
-    shape = None if rows.shape is None else rows.shape[stretch]
-    return TypedRows(rows.time[stretch], ids, rows.keys[stretch], rows.frame[stretch], invalid, shape)
+    return TypedRows(
+        rows.time[stretch],
+        None if rows.ids is None else rows.ids[stretch],
+        rows.keys[stretch],
+        rows.frame[stretch],
+        {name: failed[stretch] for name, failed in rows.invalid.items()},
+        None if rows.shape is None else rows.shape[stretch],
+        None if rows.checks is None else rows.checks[stretch],
+    )
 
 
 def _settle(context: Context, tally: _Tally, frontier: int) -> None:
@@ -181,7 +177,7 @@ def _store_rows(
     starts = windows.starts(rows.time, plan.window)
     late = windows.late(starts, frontiers, plan.window, plan.lateness)
     tally.count(source, "late", int(np.count_nonzero(late)))
-    rows = replace(rows, time=starts)
+    rows = replace(rows, time=starts, made=rows.time)
     if late.any():
         rows, frontiers = rows.take(~late), frontiers[~late]
     if rows.ids is not None and plan.model.deduplicate and len(rows.time):
@@ -200,7 +196,45 @@ def _store_rows(
     if plan.first and not tally.state.baselines:
         _hold(plan, tally, counted)
     _profile(context, tally, counted)
+    if context.joining is not None:
+        tally.state, waits = await_outcomes(context.joining, tally.state, replace(rows, frame=counted.frame))
+        tally.changes |= waits
     return rows
+
+
+def take_outcomes(context: Context, state: ModelState, batch: Batch, decoded: Sequence[Decoded]) -> Taken:
+    """Take in a batch of outcomes: they wait for the end of the window in which they became known."""
+    tally, joining = _Tally(state), context.joining
+    if joining is None or joining.keep is None:
+        raise ValueError("outcomes without anything to join them to")
+    _reject(tally, batch.source, batch.rejects, received=len(batch.rejects))
+    for chunk, columns in zip(batch.chunks, decoded, strict=True):
+        units = _units(context, tally, batch.source, columns)
+        found, rejects = type_outcomes(joining.assessor.vocabulary, chunk, columns, units, context.now_limit)
+        _reject(tally, batch.source, (*columns.rejects, *rejects), received=columns.received)
+        kept, late = hear(context.plan, tally.state.labels, found, joining.keep)
+        tally.count(batch.source, "late", late)
+        tally.count(batch.source, "stored", found.height - late)
+        tally.state = replace(tally.state, labels=kept.labels)
+        tally.changes |= kept.changes
+    return _done(tally, state, batch)
+
+
+def _done(tally: _Tally, state: ModelState, batch: Batch) -> Taken:
+    if not batch.more:
+        book = tally.state.book
+        tally.state = replace(tally.state, book=replace(book, progress=windows.caught_up(book.progress)))
+    before = state.positions.get(batch.source, Position())
+    after = replace(
+        tally.state,
+        positions={**state.positions, batch.source: batch.position},
+        book=tally.state.book.counted(tally.counts),
+    )
+    changes = tally.changes | {("book", state.model, ""): dump_book(after.book)}
+    changes |= position_changes(state.model, batch.source, before, batch.position)
+    changes |= window_changes(state.model, {key: after.windows.get(key) for key in tally.touched})
+    rejects = sorted(tally.rejects, key=lambda r: (r.file, r.offset))  # as in the log, however it was cut
+    return Taken(after, changes, tuple(rejects), tuple(tally.transitions), tuple(tally.notes))
 
 
 def _hold(plan: Plan, tally: _Tally, rows: Rows) -> None:
@@ -238,36 +272,3 @@ def _by_baseline(state: ModelState, rows: Rows) -> Iterator[tuple[Baseline | Non
         chosen = np.flatnonzero(places == place)
         part = rows if len(chosen) == len(places) else rows.take(chosen)
         yield (state.baselines[place - 1] if place else None), part
-
-
-def _columns_of(rows: TypedRows, decoded: Decoded) -> Iterator[tuple[frozenset[str], NDArray[np.int64]]]:
-    """Yield sets of columns and the window starts of the rows that have them.
-
-    Where rows have columns of their own, those of the rows that were looked at: not of the whole chunk,
-    which may reach over many windows or end before the next.
-    """
-    if rows.shape is None:
-        yield decoded.columns, rows.time
-        return
-    seen = np.flatnonzero(rows.shape)
-    for code in np.unique(rows.shape[seen]).tolist():
-        yield decoded.shapes[code - 1], rows.time[seen[rows.shape[seen] == code]]
-
-
-def _note_unknown(
-    context: Context, tally: _Tally, starts: NDArray[np.int64], columns: frozenset[str]
-) -> None:
-    """Remember columns that neither the configuration nor the reference knows, for every window touched."""
-    baseline, book = tally.state.newest_baseline, tally.state.book
-    unknown = columns - known_columns(context.plan.model) - (baseline.columns if baseline else frozenset())
-    if not unknown or not len(starts):
-        return
-    noted = {s: _capped(book.unknown.get(s, frozenset()) | unknown) for s in windows.distinct(starts)}
-    learning = baseline is None and book.learn_until is not None and int(starts.min()) < book.learn_until
-    learnt = _capped(book.columns | unknown) if learning else book.columns
-    book = replace(book, unknown={**book.unknown, **noted}, columns=learnt)
-    tally.state = replace(tally.state, book=book)
-
-
-def _capped(names: frozenset[str]) -> frozenset[str]:
-    return names if len(names) <= UNKNOWN_NAMES else frozenset(sorted(names)[:UNKNOWN_NAMES])

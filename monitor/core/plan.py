@@ -12,12 +12,13 @@ MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One model's settings. window, lateness, first: microseconds (first 0: the reference is a file)."""
+    """One model's settings, durations in microseconds; first is 0 where the reference is a file."""
 
     model: Model
     window: int
     lateness: int
     first: int
+    horizon: int
     rule: Rule
 
     @classmethod
@@ -29,6 +30,7 @@ class Plan:
             model.window // MICROSECOND,
             model.lateness // MICROSECOND,
             (model.reference.first or timedelta(0)) // MICROSECOND,
+            model.label_horizon // MICROSECOND,
             Rule(alarms.enter, alarms.keep_firing, alarms.cooldown // MICROSECOND),
         )
 
@@ -36,6 +38,10 @@ class Plan:
     def name(self) -> str:
         """The model's name."""
         return self.model.name
+
+    def patience(self, kind: str) -> int:
+        """Return how long after its window a kind of verdict may come: outcomes take up to the horizon."""
+        return self.horizon + self.lateness if kind == "performance" else 0
 
     def retrain_cooldown(self, place: int) -> int:
         """Return the cooldown of one retraining wish in microseconds of event time."""
@@ -46,9 +52,15 @@ def known_columns(model: Model) -> frozenset[str]:
     """Return every column of the log that the configuration names."""
     columns, features = model.columns, model.features
     scores = columns.score.values() if isinstance(columns.score, dict) else (columns.score,)
-    named = (columns.prediction_id, columns.timestamp, columns.version, columns.prediction, columns.label)
+    named = {columns.prediction_id, columns.timestamp, columns.version, columns.prediction}
+    named |= {columns.label, columns.query}
     watched = (*features.numeric, *features.categorical) if features else ()
     return frozenset({*named, *scores, *columns.segments, *columns.groups, *watched} - {""})
+
+
+def joins(model: Model) -> bool:
+    """Tell whether outcomes are read."""
+    return any(source.role != "predictions" for source in model.sources)
 
 
 def score_columns(model: Model) -> tuple[str, ...]:

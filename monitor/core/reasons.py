@@ -24,3 +24,5 @@ class Reason(StrEnum):
     FUTURE_TIMESTAMP = "future_timestamp"
     MISSING_ID = "missing_id"
     NO_PREDICTION = "no_prediction"
+    MISSING_LABEL = "missing_label"
+    UNKNOWN_LABEL = "unknown_label"

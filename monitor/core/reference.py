@@ -192,17 +192,18 @@ def _places(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[
 
 def category_grid(name: str, column: pl.Series) -> CategoryGrid:
     """Make the grid of one categorical feature: its most common values, the rest, and unknown ones."""
-    ranked = _common(column, CATEGORIES + OTHERS + 1)
+    ranked = common(column, CATEGORIES + OTHERS + 1)
     closed = len(ranked) <= CATEGORIES + OTHERS
     others = ranked[CATEGORIES:] if closed else ()
     return CategoryGrid(name, ranked[:CATEGORIES], others, closed)
 
 
 def _segment_values(column: pl.Series) -> tuple[str, ...]:
-    return _common(column.filter(column.ne_missing(OTHER)), SEGMENT_VALUES)
+    return common(column.filter(column.ne_missing(OTHER)), SEGMENT_VALUES)
 
 
-def _common(column: pl.Series, limit: int) -> tuple[str, ...]:
+def common(column: pl.Series, limit: int) -> tuple[str, ...]:
+    """Return the most common values, at most `limit` of them."""
     counts = column.drop_nulls().alias("value").value_counts(name="n")
     ranked = counts.sort(["n", "value"], descending=[True, False])
     return tuple(ranked["value"].head(limit).to_list())

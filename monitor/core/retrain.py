@@ -15,6 +15,8 @@ from monitor.types import Micros
 WEEK: Micros = 7 * 86_400 * 10**6
 EVENT_TYPE = "driftd.retrain.requested"
 SCHEMA_VERSION = 1
+PERFORMANCE = frozenset({"performance", "estimated_performance"})
+"""Alarms about one thing: a version of the model got worse."""
 BODY_BYTES = 20_000
 """A body is smaller than this."""
 
@@ -109,11 +111,12 @@ def request(
     """Decide at a window's close whether to ask for a retraining.
 
     firing: every firing monitor of the model, of all versions and segments, in any order: an episode that
-    is not among them is over and forgotten.
+    is not among them is over and forgotten. When a version's performance has asked and still fires, further
+    metrics and segments of it that begin to fire ask for nothing new.
     """
     wanted = sorted((f for f in firing if f.kind in rule.kinds), key=_worst_first)
     episodes = frozenset(f.episode for f in wanted)
-    state = _forget(state, episodes, window.end)
+    state = _joined(_forget(state, episodes, window.end), wanted)
     fresh = episodes - state.announced
     outcome = _outcome(rule, state, fresh, window.end)
     if outcome is Outcome.NOTHING:
@@ -174,6 +177,14 @@ def _forget(state: RetrainState, episodes: frozenset[str], end: Micros) -> Retra
     recent = tuple(t for t in state.sent if t > end - WEEK) or state.sent[-1:]
     held = frozenset((outcome, e) for outcome, e in state.held if e in episodes)
     return RetrainState(recent, state.announced & episodes, held)
+
+
+def _joined(state: RetrainState, wanted: Sequence[Firing]) -> RetrainState:
+    """Count episodes of performance to the request that their version's performance has made."""
+    slow = [f for f in wanted if f.kind in PERFORMANCE]
+    asked = {f.version for f in slow if f.episode in state.announced}
+    same = frozenset(f.episode for f in slow if f.version in asked)
+    return replace(state, announced=state.announced | same)
 
 
 def _outcome(rule: Rule, state: RetrainState, fresh: frozenset[str], end: Micros) -> Outcome:

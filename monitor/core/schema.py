@@ -8,11 +8,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from monitor.config import Columns, Task, TimeUnit
-from monitor.core.hashing import hash_rows, hash_text, mix
+from monitor.config import Columns
+from monitor.core.hashing import check_hashes, hash_rows, hash_text, mix
 from monitor.core.reasons import Reason
 from monitor.core.timestamps import read_times
 from monitor.core.values import Mask, absent, read_numbers, read_text
+from monitor.fields import Task, TimeUnit
 from monitor.types import Chunk, Decoded, Micros, Reject, TypedRows, Wanted
 
 VERSION_LENGTH = 64
@@ -26,12 +27,16 @@ class Schema:
 
     The canonical names "prediction", "score", "score_<class>", "version" and "segment:<column>" stand for
     the configured columns. With task "none" the prediction is a number where `numeric` holds "prediction".
+    joined: whether outcomes are joined; then "group:<column>" and "query" are there too, and "label" where
+    the rows hold their outcomes themselves (`labelled`).
     """
 
     columns: Columns
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     task: Task = "none"
+    joined: bool = False
+    labelled: bool = False
 
     @cached_property
     def scores(self) -> dict[str, str]:
@@ -47,6 +52,8 @@ class Schema:
         found = {name: name for name in self.numeric if name not in self._reserved}
         if self.columns.prediction and self._numeric_prediction:
             found["prediction"] = self.columns.prediction
+        if self.labelled and self.columns.label and self.task in NUMERIC_TASKS:
+            found["label"] = self.columns.label
         return found | self.scores
 
     @cached_property
@@ -56,13 +63,25 @@ class Schema:
         if self.columns.prediction and not self._numeric_prediction:
             found["prediction"] = self.columns.prediction
         found |= {f"segment:{column}": column for column in self.columns.segments}
-        return found | {"version": self.columns.version}
+        return found | self._for_outcomes | {"version": self.columns.version}
+
+    @property
+    def _for_outcomes(self) -> dict[str, str]:
+        """Canonical text column -> column of the log, of those that only performance needs."""
+        columns = self.columns
+        found = {f"group:{column}": column for column in columns.groups} if self.joined else {}
+        if self.joined and columns.query:
+            found["query"] = columns.query
+        if self.labelled and columns.label and self.task not in NUMERIC_TASKS:
+            found["label"] = columns.label
+        return found
 
     @cached_property
     def watched(self) -> tuple[str, ...]:
-        """The canonical columns that are watched: numbers and texts without segments and version."""
-        texts = [name for name in self.texts if name != "version" and not name.startswith("segment:")]
-        return (*self.numbers, *texts)
+        """The canonical columns that are watched: numbers and texts that stand for themselves."""
+        apart = {"version", "label", *self._for_outcomes}
+        texts = [name for name in self.texts if name not in apart and not name.startswith("segment:")]
+        return (*(name for name in self.numbers if name not in apart), *texts)
 
     @cached_property
     def wanted(self) -> Wanted:
@@ -77,7 +96,8 @@ class Schema:
 
     @property
     def _reserved(self) -> set[str]:
-        return {"version", *self.scores} | ({"prediction"} if self.columns.prediction else set())
+        taken = {"version", "label"} if self.labelled else {"version"}
+        return {*taken, *self.scores} | ({"prediction"} if self.columns.prediction else set())
 
 
 def type_rows(
@@ -88,10 +108,12 @@ def type_rows(
     units: what numbers in the timestamp column count; "auto" looks at this chunk only, so detect once per
     source and pass that. now_limit: timestamps above it are from the future, microseconds.
     """
-    time, readable = read_times(_column(decoded, schema.columns.timestamp), units)
+    time, readable = read_times(column_of(decoded, schema.columns.timestamp), units)
     frame, invalid = _canonical(schema, decoded)
     ids = (
-        read_text(_column(decoded, schema.columns.prediction_id))[0] if schema.columns.prediction_id else None
+        read_text(column_of(decoded, schema.columns.prediction_id))[0]
+        if schema.columns.prediction_id
+        else None
     )
     fault = np.zeros(len(time), np.uint8)
     if (lacking := _without_prediction(schema, frame, invalid)) is not None:
@@ -121,18 +143,19 @@ def _canonical(schema: Schema, decoded: Decoded) -> tuple[pl.DataFrame, dict[str
     invalid: dict[str, Mask] = {}
     nowhere = np.zeros(decoded.frame.height, np.bool_)
     for name, origin in schema.numbers.items():
-        numbers, failed = read_numbers(_column(decoded, origin))
+        numbers, failed = read_numbers(column_of(decoded, origin))
         columns.append(numbers.alias(name))
         invalid[name] = decoded.invalid.get(origin, nowhere) if failed is None else failed
     for name, origin in schema.texts.items():
-        text, failed = read_text(_column(decoded, origin))
+        text, failed = read_text(column_of(decoded, origin))
         columns.append((_versions(text) if name == "version" else text).alias(name))
         if name in schema.watched and (failed is not None or origin in decoded.invalid):
             invalid[name] = decoded.invalid[origin] if failed is None else failed
     return pl.DataFrame(columns), invalid
 
 
-def _column(decoded: Decoded, name: str) -> pl.Series:
+def column_of(decoded: Decoded, name: str) -> pl.Series:
+    """Return a decoded column, nulls where the data has none."""
     if name in decoded.frame.columns:
         return decoded.frame[name]
     return absent(name, pl.Null, decoded.frame.height)
@@ -170,7 +193,8 @@ def _typed(
         keys = hash_rows(time, [frame[name] for name in schema.watched])
         return TypedRows(time, None, keys, frame, invalid)
     hashes = hash_text(ids)
-    return TypedRows(time, hashes, mix(hashes), frame, invalid)
+    checks = check_hashes(ids) if schema.joined else None
+    return TypedRows(time, hashes, mix(hashes), frame, invalid, checks=checks)
 
 
 def _code(reason: Reason) -> int:

@@ -9,23 +9,28 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from detectors.base import Level, Verdict
 from detectors.profile import Profile
-from monitor.config import TimeUnit
 from monitor.core.codec import dump_profile, load_profile
 from monitor.core.dedup import OpenIds, RunChange
+from monitor.core.labels import Labels, load_labels
+from monitor.core.pile import Reopen
 from monitor.core.policy import Phase, Trip, TripKey
 from monitor.core.profiles import GroupKey, Rows
 from monitor.core.reference import Baseline
 from monitor.core.segments import load_rows
 from monitor.core.windows import Progress
+from monitor.fields import TimeUnit
 from monitor.types import Position
 
 EntryKey = tuple[str, str, str]
 Changes = dict[EntryKey, bytes | None]
 TRIP_FIELDS = tuple(f.name for f in fields(Trip))
 VERDICT_FIELDS = tuple(f.name for f in fields(Verdict))
+PILES = ("pending", "outcome")
+"""Spaces of rows that wait: large, and files of their own in part."""
 HISTORY = 168
 """Closed windows whose row counts are remembered per version and segment."""
 
@@ -76,6 +81,7 @@ class ModelState:
     baselines: tuple[Baseline, ...] = ()
     retrain: Mapping[str, str] = field(default_factory=dict)
     learning: Mapping[int, Rows] = field(default_factory=dict)
+    labels: Labels = field(default_factory=Labels)
 
     def baseline_at(self, start: int) -> Baseline | None:
         """Return the reference that windows starting at `start` are judged by."""
@@ -193,8 +199,8 @@ def position_changes(model: str, source: str, before: Position, after: Position)
     return changed | {(space, model, k): None for k in before.entries if k not in after.entries}
 
 
-def load_model(model: str, entries: Mapping[EntryKey, bytes]) -> ModelState:
-    """Build a model's state from the store's entries."""
+def load_model(model: str, entries: Mapping[EntryKey, bytes], reopen: Reopen | None = None) -> ModelState:
+    """Build a model's state from the store's entries; without `reopen`, no rows that wait for outcomes."""
     spaces: dict[str, dict[str, bytes]] = {}
     for (space, owner, key), value in entries.items():
         if owner == model:
@@ -205,6 +211,8 @@ def load_model(model: str, entries: Mapping[EntryKey, bytes]) -> ModelState:
         if space.startswith("position/")
     }
     book = spaces.get("book", {}).get("", b"")
+    if reopen is None:
+        spaces = {space: found for space, found in spaces.items() if space not in PILES}
     return ModelState(
         model,
         positions,
@@ -218,7 +226,12 @@ def load_model(model: str, entries: Mapping[EntryKey, bytes]) -> ModelState:
         ),
         {k: v.decode() for k, v in spaces.get("retrain", {}).items()},
         {json.loads(k)[0]: load_rows(v) for k, v in spaces.get("learning", {}).items()},
+        load_labels(spaces, reopen or _closed),
     )
+
+
+def _closed(_value: bytes) -> pl.DataFrame:
+    raise LookupError("rows that wait are opened by the daemon alone")
 
 
 def _load_ids(found: Mapping[str, bytes]) -> OpenIds:

@@ -5,9 +5,9 @@ Every function returns 0 for what it cannot read: an epoch 0 is a missing value 
 
 import polars as pl
 
-from monitor.config import TimeUnit
 from monitor.core.iso8601 import Ints, parse_iso
 from monitor.core.values import Mask
+from monitor.fields import TimeUnit
 
 EARLIEST = 631_152_000 * 10**6
 """1990-01-01T00:00:00Z."""

@@ -2,12 +2,12 @@
 
 import polars as pl
 
-from monitor.config import TimeUnit
 from monitor.core.schema import Schema
 from monitor.core.timestamps import read_times
 from monitor.decoders.columnar import decode_frame
 from monitor.decoders.delimited import decode_csv
 from monitor.decoders.json_lines import decode_json_lines
+from monitor.fields import TimeUnit
 from monitor.types import Chunk, Decoded, Micros, Wanted
 
 

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.config import Columns, TimeUnit
+from monitor.config import Columns
 from monitor.core.hashing import hash_rows, hash_text, mix
 from monitor.core.reasons import Reason
 from monitor.core.schema import Schema, type_rows
 from monitor.core.timestamps import detect_unit, read_times
 from monitor.decoders.plain import decode
+from monitor.fields import TimeUnit
 from monitor.types import Chunk, Reject, TypedRows
 
 NEW_YEAR = 1_767_225_600_000_000

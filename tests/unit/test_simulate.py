@@ -15,6 +15,7 @@ from monitor.simulate import (
     CATEGORICAL,
     DAY,
     HOUR,
+    LABEL,
     LOGS_KEPT_DAYS,
     NUMERIC,
     SEGMENTS,
@@ -201,6 +202,7 @@ def test_the_reference_is_the_calm_rows_as_parquet(tmp_path: Path) -> None:
 
     count = write_reference(LiveModel(3), path, START, START + 2 * DAY)
 
-    rows = LiveModel(3).rows(START, START + 2 * DAY)
+    rows = LiveModel(3).labelled(START, START + 2 * DAY)
     assert count == rows.height
     assert_frame_equal(pl.read_parquet(path), rows)
+    assert {LABEL, "score", "prediction"} < set(rows.columns)

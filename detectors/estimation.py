@@ -1,0 +1,181 @@
+"""How good predictions are before their labels come: confidence-based performance estimation (CBPE).
+
+A labelled reference says how often a score comes true (score_calibration.py, with the shapes of all
+histograms); the scores of a window then say how many of its predictions are right.
+
+The assumption: a score means in the window what it meant in the reference. When the world changes so that the
+same score comes true less often (concept drift), the estimate does not move. See docs/estimation.md.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.expected import (
+    Metric,
+    Rated,
+    average_precision,
+    balanced_accuracy,
+    fraction,
+    roc_auc,
+    variance,
+)
+from detectors.measure import Estimate
+from detectors.score_calibration import Calibration, Counts, Floats, checked, known, learnt
+
+METHOD = "cbpe"
+
+
+def estimate(
+    calibration: Calibration, window_open: Counts, level: float, classes: Sequence[str] = ()
+) -> Mapping[str, Estimate]:
+    """Return the metrics that the window's rows will probably have, each with a band.
+
+    The realised value is in the band with probability 1 - level or more, if scores mean what they meant: the
+    band holds the chance of the labels, of which rows came, and of the reference's rows. It is widened by
+    rows with unknown scores, which count as all right, all wrong, all of the class or none of it, whichever
+    is furthest. A metric without rows to be a share of is None, not 0.
+
+    classes: the names for the metrics of one class in tasks of several ("recall:<class>"), by default their
+    codes. There the calibrated probabilities are scaled so that they sum to 1 on average; a mean over classes
+    has the mean of their deviations, as if they erred together. ValueError for a wrong shape or number.
+
+    Examples
+    --------
+    >>> from detectors.score_calibration import fit
+    >>> reference = np.zeros((1, 2, 2, 1000))
+    >>> reference[0, :, 0, 100], reference[0, :, 1, 800] = (450, 50), (100, 400)
+    >>> window = np.zeros((1, 2, 1000))
+    >>> window[0, 0, 100], window[0, 1, 800] = 300, 100
+    >>> found = estimate(fit(reference), window, level=0.05)["accuracy"]
+    >>> round(found.value, 3), round(found.low, 3), round(found.high, 3), found.n
+    (0.875, 0.836, 0.914, 400)
+
+    References
+    ----------
+    Bialek, J., Kuberski, W., Perrakis, N., Bifet, A. (2024). Estimating model performance under covariate
+    shift without labels. arXiv 2401.08348.
+
+    """
+    window = checked(window_open, 3)
+    if len(window) != len(calibration.rows):
+        raise ValueError(f"{len(window)} histograms for {len(calibration.rows)} calibrated classes")
+    names = classes or [str(k) for k in range(len(window))]
+    if len(window) > 1 and len(names) != len(window):
+        raise ValueError(f"{len(names)} names for {len(window)} classes")
+    views = _views(calibration, window)
+    guess = _Guess(views, round(float(window[0].sum())), -NormalDist().inv_cdf(level / 2.0))
+    return dict(_binary(guess) if len(views) == 1 else _multiclass(guess, names))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    """What the metrics of one class are computed from; B bins.
+
+    chance: float64 [B], of the class given the bin. window: float64 [2 (predicted), B]. known: bool [B],
+    whether the reference knows the scores. block: int [B], bins with the same block share one probability;
+    variance: that of each block's probability.
+    """
+
+    chance: Floats
+    window: Floats
+    known: NDArray[np.bool_]
+    block: NDArray[np.intp]
+    variance: Floats
+
+    def table(self) -> Floats:
+        """Return the expected counts: float64 [2 (label), 2 (predicted), B]."""
+        return np.stack([(1.0 - self.chance) * self.window, self.chance * self.window])
+
+    def extremes(self) -> list[Floats]:
+        """Return the tables if unknown scores are all right, all wrong, all of the class or none of it."""
+        if not self.window[:, ~self.known].any():
+            return []
+        predicted = np.array([[0.0], [1.0]])
+        ends = (predicted, 1.0 - predicted, 0.0 * predicted, 0.0 * predicted + 1.0)
+        chances = [np.where(self.known, self.chance, end) for end in ends]
+        return [np.stack([(1.0 - chance) * self.window, chance * self.window]) for chance in chances]
+
+    def variance_of(self, rated: Rated) -> float:
+        """Return the variance of a metric by the chance of the window's rows and of the reference's.
+
+        What the reference says of scores that it does not know is no chance: the extremes stand for it.
+        """
+        slope = ((rated.gradient[1] - rated.gradient[0]) * self.window).sum(axis=0) * self.known
+        by_block = np.bincount(self.block, slope)
+        return variance(rated, self.table()) + float(np.square(by_block) @ self.variance)
+
+
+def _views(calibration: Calibration, window: Floats) -> list[_View]:
+    """Return a view of each class; of several, also one of the predictions as whichever class, the last."""
+    chance = calibration.probability
+    if len(window) > 1:
+        expected = float((chance * window.sum(axis=1)).sum())
+        chance = np.minimum(chance * (window[0].sum() / expected if expected > 0.0 else 1.0), 1.0)
+    seen = known(calibration.rows)
+    found = [_View(chance[k], window[k], seen[k], *learnt(calibration, k)) for k in range(len(window))]
+    return found if len(found) == 1 else [*found, _predicted(found)]
+
+
+def _predicted(views: Sequence[_View]) -> _View:
+    """Return the rows predicted as each class, side by side: each row once."""
+    starts = np.cumsum([0, *(len(view.variance) for view in views[:-1])])
+    return _View(
+        np.concatenate([view.chance for view in views]),
+        np.concatenate([view.window * np.array([[0.0], [1.0]]) for view in views], axis=1),
+        np.concatenate([view.known for view in views]),
+        np.concatenate([view.block + start for view, start in zip(views, starts, strict=True)]),
+        np.concatenate([view.variance for view in views]),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Guess:
+    """A window's views and number of rows; z: how many standard deviations the band reaches to each side."""
+
+    views: Sequence[_View]
+    rows: int
+    z: float
+
+    def mean(self, metric: Metric, which: Sequence[int] = (0,)) -> Estimate:
+        """Return the mean of a metric over some views; those where it does not exist are left out."""
+        rated = [(self.views[k], metric(self.views[k].table())) for k in which]
+        found = [(view, one) for view, one in rated if one is not None]
+        if not found:
+            return Estimate(None, None, None, self.rows)
+        value = float(np.mean([one.value for _, one in found]))
+        error = float(np.mean([np.sqrt(view.variance_of(one)) for view, one in found]))
+        low, high = np.mean([_ends(metric, view, one) for view, one in found], axis=0)
+        reach = self.z * error
+        return Estimate(value, max(float(low) - reach, 0.0), min(float(high) + reach, 1.0), self.rows, METHOD)
+
+
+def _ends(metric: Metric, view: _View, rated: Rated) -> tuple[float, float]:
+    """Return the least and the largest value that the rows with unknown scores allow."""
+    found = [rated.value, *(one.value for one in map(metric, view.extremes()) if one is not None)]
+    return min(found), max(found)
+
+
+def _binary(guess: _Guess) -> Iterator[tuple[str, Estimate]]:
+    for name in ("accuracy", "precision", "recall", "f1", "specificity"):
+        yield name, guess.mean(partial(fraction, name))
+    yield "balanced_accuracy", guess.mean(balanced_accuracy)
+    yield "roc_auc", guess.mean(roc_auc)
+    yield "average_precision", guess.mean(average_precision)
+    yield "positive_share_true", guess.mean(partial(fraction, "positive_share_true"))
+
+
+def _multiclass(guess: _Guess, names: Sequence[str]) -> Iterator[tuple[str, Estimate]]:
+    every = range(len(names))
+    of_one_class = {name: partial(fraction, name) for name in ("precision", "recall", "f1")}
+    yield "accuracy", guess.mean(partial(fraction, "accuracy"), (len(names),))
+    yield from ((f"{name}_macro", guess.mean(metric, every)) for name, metric in of_one_class.items())
+    yield "roc_auc", guess.mean(roc_auc, every)
+    yield "average_precision", guess.mean(average_precision, every)
+    for k, one in enumerate(names):
+        yield from ((f"{name}:{one}", guess.mean(metric, (k,))) for name, metric in of_one_class.items())
+        yield f"true_share:{one}", guess.mean(partial(fraction, "positive_share_true"), (k,))

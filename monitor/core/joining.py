@@ -1,0 +1,40 @@
+"""Stored predictions on their way to the join."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from monitor.core.assessing import Assessor
+from monitor.core.ledger import hear, remember
+from monitor.core.outcomes import own_outcomes, waiting
+from monitor.core.pile import Keep
+from monitor.core.state import Changes, ModelState
+from monitor.types import TypedRows
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """What the join needs: who measures, and how rows that wait are written; None where none come."""
+
+    assessor: Assessor
+    keep: Keep | None
+
+
+def await_outcomes(joining: Joining, state: ModelState, rows: TypedRows) -> tuple[ModelState, Changes]:
+    """Remember stored rows until their outcomes come; what a row holds itself is an outcome at once."""
+    assessor, labels, changes = joining.assessor, state.labels, Changes()
+    frame = waiting(assessor.vocabulary, rows)
+    at = np.searchsorted([b.since for b in state.baselines], rows.time, side="right")
+    for place in np.unique(at).tolist():
+        chosen = np.flatnonzero(at == place)
+        part = frame if len(chosen) == frame.height else frame[chosen]
+        standard = labels.standard_at(state.baselines[place - 1].number if place else 0)
+        kept = remember(assessor, labels, standard, part, joining.keep)
+        labels = kept.labels
+        changes |= kept.changes
+    if joining.keep is not None and "label" in rows.frame.columns:
+        own = own_outcomes(assessor.vocabulary, rows)
+        kept, _ = hear(assessor.plan, labels, own, joining.keep)
+        labels = kept.labels
+        changes |= kept.changes
+    return replace(state, labels=labels), changes

@@ -1,0 +1,109 @@
+"""Performance while windows close: what is estimated at once, and what is judged when outcomes have come."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from detectors.base import Verdict
+from detectors.profile import Profile
+from monitor.core.assessing import Assessor
+from monitor.core.comparing import compared, contested
+from monitor.core.labels import ESTIMATED, HISTORY, REALIZED, Labels, Measured, SeriesKey
+from monitor.core.ledger import Ledger
+from monitor.core.profiles import GroupKey
+from monitor.core.reference import Baseline
+from monitor.core.standard import GROUP, Standard
+
+Judged = tuple[GroupKey, Verdict]
+
+
+class Maturing:
+    """One pass of ticks over a model's labels."""
+
+    def __init__(
+        self, assessor: Assessor, ledger: Ledger, standard_at: Callable[[int], Standard], upto: int
+    ) -> None:
+        self.ledger = ledger
+        self.upto = upto
+        self._assessor = assessor
+        self._standard_at = standard_at
+
+    def estimate(
+        self, baseline: Baseline, group: GroupKey, profile: Profile, groups: int
+    ) -> Iterator[Judged]:
+        """Estimate the performance of a window that has just closed, and judge it."""
+        record = self.ledger.labels.records.get(group)
+        if record is None:
+            return
+        standard = self._standard_at(group.start)
+        found = self._assessor.estimated(standard, record, baseline.grid, profile.sample, groups)
+        if found is None:
+            return
+        self._note(group, ESTIMATED, found)
+        for verdict in self._assessor.verdicts(standard, group.segment, ESTIMATED, found):
+            yield group, verdict
+
+    def settle(self, tick: int) -> Iterator[Judged]:
+        """Count the outcomes of a tick; judge what has matured, and renew what was shown before."""
+        self.ledger.apply(tick, self._standard_at)
+        shown: set[tuple[int, str]] = set()
+        for key in sorted(self.ledger.changed, key=lambda k: (k.start, k.version, k.segment)):
+            if self.ledger.labels.records[key].judged:
+                self._realise(key, 1)
+                shown.add((key.start, key.version))
+        for place in sorted(shown):
+            self._compare(*place)
+        for start, version in self.ledger.matured(tick):
+            yield from self._judge(start, version)
+            self._compare(start, version)
+            self.ledger.mark(start, version)
+            self._contest(start, version)
+
+    def _judge(self, start: int, version: str) -> Iterator[Judged]:
+        records = self.ledger.labels.records
+        keys = self._keys(start, version)
+        groups = sum(k.start == start and not k.segment.startswith(GROUP) for k in records)
+        for key in keys:
+            measured = self._realise(key, groups)
+            for verdict in self._assessor.verdicts(self._standard_at(start), key.segment, REALIZED, measured):
+                yield key, verdict
+
+    def _realise(self, key: GroupKey, groups: int) -> Measured:
+        record = self.ledger.labels.records[key]
+        measured = self._assessor.realised(self._standard_at(key.start), record, groups)
+        self._note(key, REALIZED, measured)
+        return measured
+
+    def _keys(self, start: int, version: str) -> list[GroupKey]:
+        records = self.ledger.labels.records
+        return sorted((k for k in records if (k.start, k.version) == (start, version)), key=_order)
+
+    def _compare(self, start: int, version: str) -> None:
+        """Renew what a judged window says of its groups and of its worst segments."""
+        records = {k.segment: self.ledger.labels.records[k] for k in self._keys(start, version)}
+        for label, basis, measured in compared(self._assessor, self._standard_at(start), records):
+            self._note(GroupKey(start, version, label), basis, measured)
+
+    def _contest(self, start: int, version: str) -> None:
+        wish = self._assessor.plan.model.compare
+        if wish is not None and version in (wish.champion, wish.challenger):
+            standard = self._standard_at(start)
+            self.ledger.labels = contested(self._assessor, self.ledger.labels, standard, start, wish)
+
+    def _note(self, key: GroupKey, basis: str, measured: Measured) -> None:
+        labels = self.ledger.labels
+        series = SeriesKey(key.version, key.segment, basis)
+        windows = {**labels.history.get(series, {}), key.start: measured}
+        if len(windows) > HISTORY:
+            windows = {start: windows[start] for start in sorted(windows)[-HISTORY:]}
+        self.ledger.labels = replace(labels, history={**labels.history, series: windows})
+
+
+def _order(key: GroupKey) -> str:
+    return key.segment
+
+
+def without(labels: Labels, kept: set[str]) -> Labels:
+    """Return the labels without the history of versions that are not kept."""
+    if all(series.version in kept for series in labels.history):
+        return labels
+    return replace(labels, history={s: h for s, h in labels.history.items() if s.version in kept})

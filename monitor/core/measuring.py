@@ -1,0 +1,82 @@
+"""Measuring a reference: how good its own predictions were, and what errors to expect of which rows."""
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from detectors.direct_loss import fit_loss
+from detectors.measure import Scored
+from detectors.profile import CategoryGrid, Grid
+from detectors.regression import error_edges
+from monitor.config import Model
+from monitor.core.kernels import category_codes
+from monitor.core.outcomes import Vocabulary, own_outcomes, waiting
+from monitor.core.profiles import ALL
+from monitor.core.reference import Baseline, common
+from monitor.core.standard import GROUP, GROUP_VALUES, Standard, label_codes, measure_of
+from monitor.types import TypedRows
+
+Floats = NDArray[np.float64]
+SEED = 1
+LEAST_FIT = 200
+"""Labelled rows that a model of losses needs at least."""
+
+
+def measured(model: Model, baseline: Baseline, rows: TypedRows) -> Standard:
+    """Return the standard of a reference's typed rows; those with a column `label` are measured."""
+    vocabulary = Vocabulary.of(model)
+    frame = waiting(vocabulary, rows)
+    values: dict[str, tuple[str, ...]] = dict(baseline.segments)
+    for column in model.columns.groups:
+        values[f"{GROUP}{column}"] = common(frame[f"{GROUP}{column}"], GROUP_VALUES)
+    empty = Standard(baseline.number, values)
+    if "label" not in rows.frame.columns or model.task == "none":
+        return empty
+    label = np.full(frame.height, np.nan)
+    own = own_outcomes(vocabulary, rows)
+    label[_known(vocabulary, rows)] = own["label"].to_numpy()
+    scored = vocabulary.scored(frame, label)
+    if not np.isfinite(label).any():
+        return empty
+    return _with_sums(model, vocabulary, empty, (frame, scored), _losses(model, baseline.grid, rows, scored))
+
+
+def _known(vocabulary: Vocabulary, rows: TypedRows) -> NDArray[np.bool_]:
+    column = rows.frame["label"]
+    label = vocabulary.codes(column) if vocabulary.classes else column.fill_null(np.nan).to_numpy()
+    return np.isfinite(label)
+
+
+def _with_sums(
+    model: Model, vocabulary: Vocabulary, empty: Standard, rows: tuple[pl.DataFrame, Scored], loss: bytes
+) -> Standard:
+    frame, scored = rows
+    edges: tuple[float, ...] = ()
+    centre = 0.0
+    if model.task == "regression":
+        errors = scored.prediction - scored.label
+        edges, centre = error_edges(errors[np.isfinite(errors)]), float(np.nanmean(scored.label))
+    laid_out = Standard(empty.number, empty.values, {}, edges, centre, loss)
+    measure = measure_of(model, vocabulary, laid_out)
+    sums = {
+        name: found
+        for labels, codes in label_codes(frame, empty.values)
+        for name, found in zip(labels, measure.sums(scored, codes, len(labels)), strict=True)
+    }
+    return Standard(empty.number, empty.values, {ALL: sums[ALL], **sums}, edges, centre, loss)
+
+
+def _losses(model: Model, grid: Grid, rows: TypedRows, scored: Scored) -> bytes:
+    """Fit what errors to expect to the features, as the bottom-k samples hold them."""
+    usable = np.isfinite(scored.prediction) & np.isfinite(scored.label)
+    if model.task != "regression" or np.count_nonzero(usable) < LEAST_FIT:
+        return b""
+    columns = [rows.frame[f.name].to_numpy() + 0.0 for f in grid.numeric if f.name != "prediction"]
+    columns += [_codes(f, rows.frame[f.name]) for f in grid.categorical]
+    features = np.column_stack(columns) if columns else np.empty((len(usable), 0))
+    features = np.where(np.isfinite(features), features, np.nan)[usable]
+    return fit_loss(features, scored.prediction[usable], scored.label[usable], SEED).dump()
+
+
+def _codes(grid: CategoryGrid, column: pl.Series) -> Floats:
+    return category_codes(grid, column).astype(np.float64)
