@@ -224,3 +224,42 @@ def validate(schema: dict[str, Any], value: object, root: dict[str, Any] | None 
         assert len(value) <= schema["maxLength"]
     if isinstance(value, int) and "minimum" in schema:
         assert value >= schema["minimum"]
+
+
+WORSE = Rule("car-loan", "training", frozenset({"performance", "estimated_performance"}), DAY, 2)
+ACCURACY = Firing("performance", "accuracy", "_all", "all", "v2", 0.02, 0.01, "ep-accuracy")
+AREA = replace(ACCURACY, detector="roc_auc", episode="ep-area")
+REGION = replace(ACCURACY, segment="region=north", episode="ep-region")
+GUESSED = replace(ACCURACY, kind="estimated_performance", detector="estimated_accuracy", episode="ep-guess")
+
+
+@pytest.mark.parametrize("other", [AREA, REGION, GUESSED], ids=lambda f: f.episode)
+def test_performance_that_has_asked_and_still_fires_asks_no_second_time(other: Firing) -> None:
+    state, note, _ = request(WORSE, EMPTY, [ACCURACY], window(START))
+    assert note is not None
+
+    for days in range(1, 30):
+        state, again, decision = request(WORSE, state, [ACCURACY, other], window(START + days * DAY))
+        assert (again, decision) == (None, NOTHING)
+    assert request(WORSE, state, [other], window(START + 30 * DAY))[1] is None
+
+
+def test_a_new_fall_of_performance_asks_again() -> None:
+    state, _, _ = request(WORSE, EMPTY, [ACCURACY], window(START))
+    state, _, _ = request(WORSE, state, [], window(START + 2 * DAY))
+
+    assert request(WORSE, state, [AREA], window(START + 3 * DAY))[1] is not None
+
+
+def test_each_version_asks_for_itself() -> None:
+    state, _, _ = request(WORSE, EMPTY, [ACCURACY], window(START))
+    other = replace(ACCURACY, version="v3", episode="ep-v3")
+
+    assert request(WORSE, state, [ACCURACY, other], window(START + 2 * DAY))[1] is not None
+
+
+def test_drift_asks_for_itself_beside_performance() -> None:
+    rule = replace(WORSE, kinds=frozenset({"performance", "drift"}))
+    state, _, _ = request(rule, EMPTY, [ACCURACY], window(START))
+
+    assert request(rule, state, [ACCURACY, INCOME], window(START + 2 * DAY))[1] is not None

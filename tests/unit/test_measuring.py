@@ -1,0 +1,191 @@
+"""What a reference says about its own predictions, and what windows are estimated and judged by."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from detectors.base import Level, Verdict
+from monitor.config import Columns, Features, Model, Performance, Reference, Source
+from monitor.core.assessing import Assessor
+from monitor.core.labels import ESTIMATED, REALIZED, Measured, Record
+from monitor.core.outcomes import Vocabulary
+from monitor.core.plan import Plan
+from monitor.core.profiles import ALL
+from monitor.core.reference import Baseline
+from monitor.core.standard import Standard
+from monitor.references import baseline_of, schema_of, standard_of
+
+N = 4000
+
+
+def model(**settings: Any) -> Model:  # noqa: ANN401 - the fields of Model
+    known: dict[str, Any] = {
+        "name": "m",
+        "task": "binary",
+        "window": timedelta(hours=1),
+        "columns": Columns(prediction_id="id", score="p", prediction="y", label="t", segments=("place",)),
+        "features": Features(numeric=("x",)),
+        "reference": Reference(path=Path("reference.parquet")),
+        "sources": (Source(role="both", type="files", path="/logs/*.jsonl"),),
+    }
+    return Model(**{**known, **settings})
+
+
+def binary(seed: int) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    score = rng.random(N)
+    label = (rng.random(N) < score).astype(int)
+    place = rng.choice(["north", "south"], N)
+    return pl.DataFrame(
+        {"x": rng.normal(size=N), "p": score, "y": (score > 0.5).astype(int), "t": label, "place": place}
+    )
+
+
+def prices(seed: int) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    x = rng.random(N)
+    return pl.DataFrame({"x": x, "y": 10 * x, "t": 10 * x + rng.normal(size=N) * (0.5 + 2 * x)})
+
+
+def measured(made: Model, frame: pl.DataFrame) -> tuple[Assessor, Baseline, Standard]:
+    schema = schema_of(made, frame)
+    baseline = baseline_of(schema, frame, "file reference.parquet")
+    return Assessor(Plan.of(made), Vocabulary.of(made)), baseline, standard_of(made, schema, frame, baseline)
+
+
+def priced() -> Model:
+    return model(task="regression", columns=Columns(prediction_id="id", prediction="y", label="t"))
+
+
+def window(assessor: Assessor, standard: Standard, frame: pl.DataFrame, made: Model) -> Record:
+    schema = schema_of(made, frame)
+    other = standard_of(made, schema, frame, baseline_of(schema, frame, "window"))
+    measure = assessor.bench(standard).measure
+    prediction = frame["y"].cast(pl.Float64).to_numpy()
+    rows = pl.DataFrame({"prediction": prediction, **({"score": frame["p"]} if "p" in frame.columns else {})})
+    opened = measure.open_sums(assessor.vocabulary.scored(rows), np.zeros(N, np.int64), 1)[0]
+    return Record(N, N, other.sums[ALL], opened)
+
+
+def test_a_reference_has_the_accuracy_of_its_rows_in_all_and_in_each_segment() -> None:
+    frame = binary(1)
+    assessor, _, standard = measured(model(), frame)
+
+    known = assessor.bench(standard).reference
+    right = frame.with_columns(right=pl.col("y") == pl.col("t"))
+    assert known[ALL]["accuracy"].value == pytest.approx(right["right"].mean())
+    for place in ("north", "south"):
+        share = right.filter(pl.col("place") == place)["right"].mean()
+        assert known[f"place={place}"]["accuracy"].value == pytest.approx(share)
+
+
+def test_a_reference_without_outcomes_has_no_performance() -> None:
+    assessor, _, standard = measured(model(), binary(1).drop("t"))
+
+    assert standard.sums == {}
+    assert assessor.bench(standard).reference == {}
+    assert assessor.bench(standard).calibration is None
+
+
+def test_what_was_measured_is_stored_whole() -> None:
+    for made, frame in ((model(), binary(2)), (priced(), prices(2))):
+        _, _, standard = measured(made, frame)
+        again = Standard.load(standard.dump())
+
+        assert (again.number, again.values, again.edges) == (standard.number, standard.values, standard.edges)
+        assert again.loss == standard.loss
+        assert all(np.array_equal(again.sums[label], sums) for label, sums in standard.sums.items())
+
+
+def test_a_stored_model_of_losses_that_was_changed_is_refused() -> None:
+    _, _, standard = measured(priced(), prices(3))
+    whole = standard.dump()
+    at = whole.index(standard.loss[200:264])
+    broken = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+
+    with pytest.raises(ValueError, match="not the ones that were stored"):
+        Standard.load(broken)
+
+
+def test_classes_are_estimated_before_their_outcomes_come() -> None:
+    made = model()
+    assessor, baseline, standard = measured(made, binary(4))
+    frame = binary(5)
+    found = assessor.estimated(standard, window(assessor, standard, frame, made), baseline.grid, None, 1)
+
+    assert found is not None
+    accuracy, truth = found.metrics["accuracy"], (frame["y"] == frame["t"]).mean()
+    assert accuracy.low is not None
+    assert accuracy.high is not None
+    assert isinstance(truth, float)
+    assert accuracy.low < truth < accuracy.high
+    assert found.coverage == pytest.approx(1.0, abs=0.01)
+
+
+def test_errors_are_estimated_from_features_and_predictions() -> None:
+    made = priced()
+    assessor, _, standard = measured(made, prices(6))
+    frame = prices(7).filter(pl.col("x") > 0.5)  # where the errors are larger
+    baseline = baseline_of(schema_of(made, frame), frame, "window")
+    record = Record(frame.height, 0, np.zeros(1), np.zeros(3))
+    found = assessor.estimated(standard, record, baseline.grid, baseline.profiles[ALL].sample, 1)
+
+    assert found is not None
+    truth = float((frame["y"] - frame["t"]).abs().mean())  # type: ignore[arg-type]
+    assert found.metrics["mae"].value == pytest.approx(truth, rel=0.1)
+    known = assessor.bench(standard).reference[ALL]["mae"].value
+    assert known is not None
+    assert truth > 1.2 * known
+
+
+def verdicts(assessor: Assessor, standard: Standard, label: str, accuracy: float) -> dict[str, Verdict]:
+    right = round(accuracy * 10_000)
+    sums = assessor.bench(standard).measure.sums(
+        assessor.vocabulary.scored(
+            pl.DataFrame({"prediction": np.ones(10_000), "score": np.linspace(0, 1, 10_000)}),
+            (np.arange(10_000) < right).astype(float),
+        ),
+        np.zeros(10_000, np.int64),
+        1,
+    )[0]
+    found = assessor.realised(standard, Record(10_000, 10_000, sums, np.zeros(1)), 1)
+    return {v.detector: v for v in assessor.verdicts(standard, label, REALIZED, found)}
+
+
+def test_a_segment_is_judged_by_its_own_reference() -> None:
+    frame = binary(8).with_columns(
+        t=pl.when(pl.col("place") == "south").then(1 - pl.col("y")).otherwise(pl.col("y"))
+    )
+    assessor, _, standard = measured(model(), frame)  # right in the north, wrong in the south
+
+    assert verdicts(assessor, standard, "place=north", 0.9)["accuracy"].level is Level.BREACH
+    assert verdicts(assessor, standard, "place=south", 0.9)["accuracy"].level is Level.OK
+    assert verdicts(assessor, standard, ALL, 0.4)["accuracy"].level is Level.BREACH
+
+
+def test_groups_are_numbers_and_never_an_alarm() -> None:
+    assessor, _, standard = measured(model(), binary(9))
+
+    assert verdicts(assessor, standard, "group:place=north", 0.1) == {}
+
+
+def test_each_basis_answers_its_own_questions() -> None:
+    assessor, _, standard = measured(model(), binary(10))
+    found = Measured(10_000, 1.0, assessor.bench(standard).reference[ALL])
+
+    realised = {v.detector for v in assessor.verdicts(standard, ALL, REALIZED, found)}
+    estimated = {v.detector for v in assessor.verdicts(standard, ALL, ESTIMATED, found)}
+    assert realised == {"accuracy", "roc_auc"}
+    assert estimated == {"estimated_accuracy", "estimated_roc_auc"}
+
+
+def test_more_groups_and_questions_make_each_interval_stricter() -> None:
+    few = Assessor(Plan.of(model()), Vocabulary.of(model()))
+    wide = model(performance=Performance(classes=("0", "1")))
+
+    assert few.level(10) == pytest.approx(few.level(1) / 10, rel=0.01)
+    assert few.level(1) == Assessor(Plan.of(wide), Vocabulary.of(wide)).level(1)
