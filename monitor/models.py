@@ -1,6 +1,7 @@
 """From configured models to working ones: sources, decoders, schema, reference."""
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,17 +16,20 @@ from monitor.core.pile import Keep
 from monitor.core.plan import Plan, joins
 from monitor.core.reference import Baseline
 from monitor.core.schema import Schema
+from monitor.core.standard import Standard
 from monitor.core.state import Changes, EntryKey, ModelState, load_model
 from monitor.decoders.plain import decode, peek_time
 from monitor.errors import ReferenceUnusableError
 from monitor.facts import source_names
 from monitor.logs import logger
-from monitor.references import baseline_of, covers, read_frame, schema_of, standard_of
+from monitor.references import baseline_of, covers, measured_of, read_frame, schema_of
 from monitor.sources.files import FilesSource
 from monitor.sources.reading import Limits
 from monitor.store.segments import Shelf
 from monitor.types import Chunk
 from monitor.worker import Decode, Tools, Worker
+
+Finish = Callable[[], Standard]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,29 +78,42 @@ def open_models(
     )
 
 
-def with_standard(model: Model, schema: Schema, state: ModelState) -> tuple[ModelState, Changes]:
-    """Measure the newest reference's own performance, unless that was done or it is no file with outcomes."""
+def with_standard(
+    model: Model, schema: Schema, state: ModelState
+) -> tuple[ModelState, Changes, Finish | None]:
+    """Measure the newest reference's own performance, unless that was done or it is no file with outcomes.
+
+    What takes long of it goes on in the background; the last thing returned waits for it.
+    """
     baseline, path = state.newest_baseline, model.reference.path
-    known = {standard.number for standard in state.labels.standards}
-    if baseline is None or path is None or baseline.origin != f"file {path}" or baseline.number in known:
-        return state, {}
+    done = {standard.number for standard in state.labels.standards if not standard.pending}
+    if baseline is None or path is None or baseline.origin != f"file {path}" or baseline.number in done:
+        return state, {}, None
     if model.task == "none" or not model.columns.label:
-        return state, {}
+        return state, {}, None
     frame = read_frame(Path(path))
     if model.columns.label not in frame.columns and not joins(model):
-        return state, {}
-    standard = standard_of(model, schema, frame, baseline)
-    labels = replace(state.labels, standards=(*state.labels.standards, standard))
+        return state, {}, None
+    standard, finish = measured_of(model, schema, frame, baseline)
+    others = tuple(known for known in state.labels.standards if known.number != standard.number)
+    labels = replace(state.labels, standards=(*others, standard))
     changes: Changes = {("standard", model.name, str(standard.number)): standard.dump()}
-    return replace(state, labels=labels), changes
+    return replace(state, labels=labels), changes, _background(finish) if standard.pending else None
 
 
-def joining_of(plan: Plan, state: ModelState, keep: Keep) -> Joining | None:
+def _background(work: Finish) -> Finish:
+    pool = ThreadPoolExecutor(1, thread_name_prefix="losses")
+    result = pool.submit(work)
+    pool.shutdown(wait=False)
+    return result.result
+
+
+def joining_of(plan: Plan, state: ModelState, keep: Keep, finish: Finish | None = None) -> Joining | None:
     """Return what measures a model's performance, None where there is nothing to measure it by."""
     joined = joins(plan.model)
     if not joined and not any(standard.sums for standard in state.labels.standards):
         return None
-    return Joining(Assessor(plan, Vocabulary.of(plan.model)), keep if joined else None)
+    return Joining(Assessor(plan, Vocabulary.of(plan.model)), keep if joined else None, finish)
 
 
 def _open(
@@ -107,10 +124,10 @@ def _open(
     if fresh is not None:
         state, changes = adopt(plan, state, fresh)
         tools.commit(model.name, changes, (), ())
-    state, changes = with_standard(model, schema, state)
+    state, changes, finish = with_standard(model, schema, state)
     if changes:
         tools.commit(model.name, changes, (), ())
-    joining = joining_of(plan, state, desk[1])
+    joining = joining_of(plan, state, desk[1], finish)
     worker = Worker(plan, schema, BudgetJudge(plan, desk[0]), state, joining)
     sources = tuple(
         (open_source(config, schema, name, source), source)

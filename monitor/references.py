@@ -1,5 +1,7 @@
 """Reading a reference file, and making a baseline of it."""
 
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from monitor.config import Features, Model
-from monitor.core.measuring import measured
+from monitor.core.measuring import fitted, measured
 from monitor.core.plan import joins, known_columns, score_columns
 from monitor.core.profiles import Rows, Run
 from monitor.core.reference import Baseline, Watched, build
@@ -100,6 +102,14 @@ def covers(baseline: Baseline, schema: Schema) -> bool:
 
 def standard_of(model: Model, schema: Schema, frame: pl.DataFrame, baseline: Baseline) -> Standard:
     """Measure the reference's own predictions, where it has outcomes; what a window is compared with."""
+    standard, finish = measured_of(model, schema, frame, baseline)
+    return finish() if standard.pending else standard
+
+
+def measured_of(
+    model: Model, schema: Schema, frame: pl.DataFrame, baseline: Baseline
+) -> tuple[Standard, Callable[[], Standard]]:
+    """Return what `standard_of` does but for what takes long, and a function that does the rest."""
     columns = schema.columns
     present = set(frame.columns)
     update = {"prediction_id": "", "timestamp": "driftd:time", "timestamp_unit": "auto"}
@@ -107,7 +117,14 @@ def standard_of(model: Model, schema: Schema, frame: pl.DataFrame, baseline: Bas
         schema, columns=columns.model_copy(update=update), joined=True, labelled=columns.label in present
     )
     timed = frame.with_columns(pl.lit(ANY_TIME).alias("driftd:time"))
-    return measured(model, baseline, _typed(whole, timed, baseline.origin))
+    rows = _typed(whole, timed, baseline.origin)
+    standard = measured(model, baseline, rows)
+
+    def finish() -> Standard:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # scikit-learn's threads would wait for each other here
+        return fitted(model, baseline, rows, standard)
+
+    return standard, finish
 
 
 def _typed(schema: Schema, frame: pl.DataFrame, origin: str) -> TypedRows:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from exporters.catalog import Histogram
 from monitor.clock import Clock
 from monitor.core.closing import Closed, Judge, close_until
-from monitor.core.joining import Joining
+from monitor.core.joining import Joining, with_losses
 from monitor.core.learning import learned
 from monitor.core.outbox import Note
 from monitor.core.pipeline import Context, Taken, take_in, take_outcomes
@@ -184,6 +184,10 @@ class Worker:
         until = state.book.learn_until
         if not state.baselines and until is not None and watermark >= until:
             state, learnt = learned(state, self._watched, self._known, tools.run)
+        over = any(key.start + self.plan.window <= watermark for key in state.windows)
+        if self.joining is not None and over:
+            state, losses = with_losses(self.joining, state)
+            learnt |= losses
         began = tools.clock.monotonic()
         assessor = self.joining.assessor if self.joining else None
         closed = close_until(self.plan, self._judge, state, watermark, cut=cut, assessor=assessor)

@@ -10,6 +10,10 @@ from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
 
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # read when scikit-learn is first imported; its threads only wait
+
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")

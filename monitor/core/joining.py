@@ -1,5 +1,6 @@
 """Stored predictions on their way to the join."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,16 +9,31 @@ from monitor.core.assessing import Assessor
 from monitor.core.ledger import hear, remember
 from monitor.core.outcomes import own_outcomes, waiting
 from monitor.core.pile import Keep
+from monitor.core.standard import Standard
 from monitor.core.state import Changes, ModelState
 from monitor.types import TypedRows
 
 
 @dataclass(frozen=True, slots=True)
 class Joining:
-    """What the join needs: who measures, and how rows that wait are written; None where none come."""
+    """What the join needs: who measures, and how rows that wait are written; None where none come.
+
+    finish: gives the newest reference's standard when its model of losses is fitted, waiting for it.
+    """
 
     assessor: Assessor
     keep: Keep | None
+    finish: Callable[[], Standard] | None = None
+
+
+def with_losses(joining: Joining, state: ModelState) -> tuple[ModelState, Changes]:
+    """Take on the model of losses that is still pending, before the first window that needs it is closed."""
+    if joining.finish is None or not any(s.pending for s in state.labels.standards):
+        return state, {}
+    done = joining.finish()
+    standards = tuple(done if s.number == done.number else s for s in state.labels.standards)
+    changes: Changes = {("standard", state.model, str(done.number)): done.dump()}
+    return replace(state, labels=replace(state.labels, standards=standards)), changes
 
 
 def await_outcomes(joining: Joining, state: ModelState, rows: TypedRows) -> tuple[ModelState, Changes]:

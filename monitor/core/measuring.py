@@ -1,5 +1,7 @@
 """Measuring a reference: how good its own predictions were, and what errors to expect of which rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -23,7 +25,10 @@ LEAST_FIT = 200
 
 
 def measured(model: Model, baseline: Baseline, rows: TypedRows) -> Standard:
-    """Return the standard of a reference's typed rows; those with a column `label` are measured."""
+    """Return the standard of a reference's typed rows; those with a column `label` are measured.
+
+    A regression's model of losses takes seconds to fit: the standard is pending until `fitted` has done so.
+    """
     vocabulary = Vocabulary.of(model)
     frame = waiting(vocabulary, rows)
     values: dict[str, tuple[str, ...]] = dict(baseline.segments)
@@ -32,13 +37,31 @@ def measured(model: Model, baseline: Baseline, rows: TypedRows) -> Standard:
     empty = Standard(baseline.number, values)
     if "label" not in rows.frame.columns or model.task == "none":
         return empty
-    label = np.full(frame.height, np.nan)
-    own = own_outcomes(vocabulary, rows)
-    label[_known(vocabulary, rows)] = own["label"].to_numpy()
-    scored = vocabulary.scored(frame, label)
-    if not np.isfinite(label).any():
+    scored = _scored(vocabulary, frame, rows)
+    if not np.isfinite(scored.label).any():
         return empty
-    return _with_sums(model, vocabulary, empty, (frame, scored), _losses(model, baseline.grid, rows, scored))
+    enough = np.count_nonzero(_usable(scored)) >= LEAST_FIT
+    standard = _with_sums(model, vocabulary, empty, (frame, scored))
+    return replace(standard, pending=model.task == "regression" and bool(enough))
+
+
+def fitted(model: Model, baseline: Baseline, rows: TypedRows, standard: Standard) -> Standard:
+    """Return the standard that `measured` gave for these rows, with its model of losses."""
+    if not standard.pending:
+        return standard
+    vocabulary = Vocabulary.of(model)
+    scored = _scored(vocabulary, waiting(vocabulary, rows), rows)
+    return replace(standard, loss=_losses(baseline.grid, rows, scored), pending=False)
+
+
+def _scored(vocabulary: Vocabulary, frame: pl.DataFrame, rows: TypedRows) -> Scored:
+    label = np.full(frame.height, np.nan)
+    label[_known(vocabulary, rows)] = own_outcomes(vocabulary, rows)["label"].to_numpy()
+    return vocabulary.scored(frame, label)
+
+
+def _usable(scored: Scored) -> NDArray[np.bool_]:
+    return np.isfinite(scored.prediction) & np.isfinite(scored.label)
 
 
 def _known(vocabulary: Vocabulary, rows: TypedRows) -> NDArray[np.bool_]:
@@ -48,7 +71,7 @@ def _known(vocabulary: Vocabulary, rows: TypedRows) -> NDArray[np.bool_]:
 
 
 def _with_sums(
-    model: Model, vocabulary: Vocabulary, empty: Standard, rows: tuple[pl.DataFrame, Scored], loss: bytes
+    model: Model, vocabulary: Vocabulary, empty: Standard, rows: tuple[pl.DataFrame, Scored]
 ) -> Standard:
     frame, scored = rows
     edges: tuple[float, ...] = ()
@@ -56,21 +79,19 @@ def _with_sums(
     if model.task == "regression":
         errors = scored.prediction - scored.label
         edges, centre = error_edges(errors[np.isfinite(errors)]), float(np.nanmean(scored.label))
-    laid_out = Standard(empty.number, empty.values, {}, edges, centre, loss)
+    laid_out = replace(empty, edges=edges, centre=centre)
     measure = measure_of(model, vocabulary, laid_out)
     sums = {
         name: found
         for labels, codes in label_codes(frame, empty.values)
         for name, found in zip(labels, measure.sums(scored, codes, len(labels)), strict=True)
     }
-    return Standard(empty.number, empty.values, {ALL: sums[ALL], **sums}, edges, centre, loss)
+    return replace(laid_out, sums={ALL: sums[ALL], **sums})
 
 
-def _losses(model: Model, grid: Grid, rows: TypedRows, scored: Scored) -> bytes:
+def _losses(grid: Grid, rows: TypedRows, scored: Scored) -> bytes:
     """Fit what errors to expect to the features, as the bottom-k samples hold them."""
-    usable = np.isfinite(scored.prediction) & np.isfinite(scored.label)
-    if model.task != "regression" or np.count_nonzero(usable) < LEAST_FIT:
-        return b""
+    usable = _usable(scored)
     columns = [rows.frame[f.name].to_numpy() + 0.0 for f in grid.numeric if f.name != "prediction"]
     columns += [_codes(f, rows.frame[f.name]) for f in grid.categorical]
     features = np.column_stack(columns) if columns else np.empty((len(usable), 0))

@@ -31,6 +31,7 @@ class Standard:
     number: the baseline's. values: scheme -> its monitored values; a scheme is a segment column or
     "group:<column>". sums: label -> sums of the labelled rows, empty where the reference has no outcomes.
     edges, centre: what a regression's measure is laid out by. loss: the model of losses, b"" without one.
+    pending: whether that model is still to be fitted.
     """
 
     number: int
@@ -39,6 +40,7 @@ class Standard:
     edges: tuple[float, ...] = ()
     centre: float = 0.0
     loss: bytes = b""
+    pending: bool = False
 
     def dump(self) -> bytes:
         """Write it for the store, the model of losses with its hash."""
@@ -48,6 +50,7 @@ class Standard:
             "edges": list(self.edges),
             "centre": self.centre,
             "sha256": digest(self.loss),
+            "pending": self.pending,
         }
         arrays: dict[str, NDArray[Any]] = {f"sums/{label}": s for label, s in self.sums.items()}
         arrays["loss"] = np.frombuffer(self.loss.ljust(-(-len(self.loss) // 8) * 8, b"\0"), "<u8")
@@ -67,6 +70,7 @@ class Standard:
             tuple(head["edges"]),
             head["centre"],
             loss,
+            head["pending"],
         )
 
     def loss_model(self) -> LossModel | None:

@@ -11,13 +11,15 @@ import pytest
 from detectors.base import Level, Verdict
 from monitor.config import Columns, Features, Model, Performance, Reference, Source
 from monitor.core.assessing import Assessor
-from monitor.core.labels import ESTIMATED, REALIZED, Measured, Record
+from monitor.core.joining import Joining, with_losses
+from monitor.core.labels import ESTIMATED, REALIZED, Labels, Measured, Record
 from monitor.core.outcomes import Vocabulary
 from monitor.core.plan import Plan
 from monitor.core.profiles import ALL
 from monitor.core.reference import Baseline
 from monitor.core.standard import Standard
-from monitor.references import baseline_of, schema_of, standard_of
+from monitor.core.state import ModelState
+from monitor.references import baseline_of, measured_of, schema_of, standard_of
 
 N = 4000
 
@@ -189,3 +191,19 @@ def test_more_groups_and_questions_make_each_interval_stricter() -> None:
 
     assert few.level(10) == pytest.approx(few.level(1) / 10, rel=0.01)
     assert few.level(1) == Assessor(Plan.of(wide), Vocabulary.of(wide)).level(1)
+
+
+def test_a_model_of_losses_is_taken_on_when_it_is_fitted() -> None:
+    made, frame = priced(), prices(11)
+    schema = schema_of(made, frame)
+    baseline = baseline_of(schema, frame, "file reference.parquet")
+    pending, finish = measured_of(made, schema, frame, baseline)
+    state = ModelState("m", labels=Labels(standards=(pending,)))
+    assert (pending.pending, pending.loss) == (True, b"")
+    assert Standard.load(pending.dump()).pending
+
+    after, changes = with_losses(Joining(Assessor(Plan.of(made), Vocabulary.of(made)), None, finish), state)
+
+    assert after.labels.standards[0].loss_model() is not None
+    assert changes == {("standard", "m", "0"): after.labels.standards[0].dump()}
+    assert with_losses(Joining(Assessor(Plan.of(made), Vocabulary.of(made)), None, finish), after)[1] == {}
