@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS_TYPE
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from exporters.catalog import CATALOG, SECONDS_BUCKETS, Histogram, Metric, Sample
+from exporters.catalog import CATALOG, Histogram, Metric, Sample
 
 
 def render(samples: Sequence[Sample], accept: str = "") -> tuple[bytes, str]:
@@ -69,7 +69,7 @@ def _histogram(metric: Metric, samples: Iterable[Sample]) -> Family:
     family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
     for sample in samples:
         if isinstance(sample.value, Histogram):
-            bounds = [*(str(b) for b in SECONDS_BUCKETS), "+Inf"]
+            bounds = [*(str(b) for b in sample.value.bounds), "+Inf"]
             buckets = list(zip(bounds, (*sample.value.counts, sample.value.count), strict=True))
             family.add_metric(sample.labels, buckets=buckets, sum_value=sample.value.total)
     return family

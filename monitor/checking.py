@@ -5,17 +5,29 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from detectors.calibration import Calibrator
+from detectors.classification import ClassMeasure
 from detectors.drift import STATISTICS
+from detectors.measure import Better, Measure
+from detectors.performance import Allowed, Question, limit
 from detectors.quality import QUALITY
+from detectors.ranking import RankingMeasure
+from detectors.regression import RegressionMeasure
 from monitor.config import Config, Model
+from monitor.core.assessing import Assessor
 from monitor.core.judging import BudgetJudge
-from monitor.core.plan import Plan
+from monitor.core.outcomes import Vocabulary
+from monitor.core.plan import Plan, joins
+from monitor.core.profiles import ALL
 from monitor.core.reference import Baseline
 from monitor.core.schema import Schema
+from monitor.core.standard import Standard
 from monitor.facts import SERIES_PER_TRIP
+from monitor.outcome_checks import judgeable
 from monitor.quantities import format_duration
-from monitor.references import baseline_of, read_frame, schema_of
+from monitor.references import baseline_of, read_frame, schema_of, standard_of
 
 
 def describe(config: Config) -> str:
@@ -27,7 +39,7 @@ def describe(config: Config) -> str:
 def _model(model: Model) -> Iterator[str]:
     window, lateness = format_duration(model.window), format_duration(model.lateness)
     yield f"model {model.name} ({model.task}): windows of {window}, late rows waited for {lateness}"
-    path = model.reference.path
+    path, standard = model.reference.path, Standard(0)
     if path is None:
         first = format_duration(model.reference.first or model.window)
         yield f"  reference: the first {first} of the log, once they are over"
@@ -36,7 +48,10 @@ def _model(model: Model) -> Iterator[str]:
     else:
         frame = read_frame(Path(path))
         schema = schema_of(model, frame)
-        yield from _reference(model, schema, baseline_of(schema, frame, f"file {path}"), set(frame.columns))
+        baseline = baseline_of(schema, frame, f"file {path}")
+        yield from _reference(model, schema, baseline, set(frame.columns))
+        if judgeable(model) and (joins(model) or model.columns.label in frame.columns):
+            standard = standard_of(model, schema, frame, baseline)
     for source in model.sources:
         found = len(glob.glob(source.path, recursive=True))  # noqa: PTH207 - an absolute pattern, as the source reads it
         yield f"  source: {source.role} from {source.path} ({source.format}), {found} files now"
@@ -44,6 +59,7 @@ def _model(model: Model) -> Iterator[str]:
         yield "  no prediction_id: a row sent twice counts twice, and outcomes cannot be joined"
     elif not model.deduplicate:
         yield "  deduplicate = false: a row sent twice counts twice"
+    yield from _performance(model, standard)
     yield from _retraining(model)
 
 
@@ -68,6 +84,61 @@ def _reference(model: Model, schema: Schema, baseline: Baseline, columns: set[st
         yield f"  about {series} series per version: more than series_limit = {model.series_limit:,}"
 
 
+def _performance(model: Model, standard: Standard) -> Iterator[str]:
+    joined, wishes = joins(model), model.performance
+    if joined:
+        horizon = format_duration(model.label_horizon)
+        yield f"  outcomes: joined within {horizon}; of two that differ the {wishes.conflict} counts"
+        yield f"  judged: once {wishes.matured:.0%} of a window's outcomes are known, or {horizon} after it"
+    if judgeable(model) and (joined or standard.sums):
+        yield from _questions(model, standard)
+    if model.columns.groups:
+        yield f"  groups {', '.join(model.columns.groups)}: {_groups(model, standard)}"
+    if model.compare is not None:
+        wish = model.compare
+        yield f"  compared: {wish.challenger} with {wish.champion}, wrong in {wish.level:.1%} at most"
+
+
+def _questions(model: Model, standard: Standard) -> Iterator[str]:
+    """Say what each metric is judged against, as the daemon will."""
+    assessor = Assessor(Plan.of(model), Vocabulary.of(model))
+    bench = assessor.bench(standard)
+    can_estimate = bench.calibration is not None or bench.loss is not None
+    whole = bench.reference.get(ALL, {})
+    wishes, least = model.performance, model.alarms.min_rows
+    allowed = Allowed(wishes.tolerance, wishes.relative_tolerance, least)
+    if not assessor.questions:
+        yield "  performance: measured and not judged: no [[models.monitors]] names a metric of this task"
+    for question in assessor.questions:
+        if not (can_estimate if question.estimated else joins(model)):
+            if model.monitors:
+                yield f"  performance: {question.detector} is NOT JUDGED: the reference has no outcomes"
+            continue
+        known = whole[question.metric].value if question.metric in whole else None
+        yield f"  performance: {question.detector} {_judged(question, known, allowed)}"
+
+
+def _judged(question: Question, known: float | None, allowed: Allowed) -> str:
+    edge = limit(question, known, allowed)
+    if edge is None:
+        return "is NOT JUDGED: the reference has no outcomes, and no threshold is configured"
+    side = "below" if question.better is Better.HIGHER else "above"
+    why = f"reference {known:.4g} and tolerance {abs(known - edge):.4g}" if known is not None else "threshold"
+    if question.threshold is not None:
+        why = "threshold" if known is None else f"threshold; reference {known:.4g}"
+    return f"fires when its whole interval is {side} {edge:.4g} ({why})"
+
+
+def _groups(model: Model, standard: Standard) -> str:
+    if not joins(model):
+        return "not compared, since no outcomes are read"
+    if not standard.values:
+        return "not compared, since the reference is no file"
+    if model.task != "binary":
+        return f"metrics of each, but no rates compared: these are for binary tasks, not {model.task}"
+    return f"rates compared, on {model.performance.min_group} rows of a group or more"
+
+
 def _retraining(model: Model) -> Iterator[str]:
     for wish in model.retrain:
         kinds = ", ".join(wish.when)
@@ -77,8 +148,25 @@ def _retraining(model: Model) -> Iterator[str]:
 def detector_lines() -> list[str]:
     """Return a line for each detector: its name and on what it works."""
     lines = [
-        f"{name:18} drift    {'numeric features' if row.numeric_only else 'every feature'}"
+        f"{name:20} drift    {'numeric features' if row.numeric_only else 'every feature'}"
         for name, row in STATISTICS.items()
     ]
-    lines += [f"{name:18} quality" for name in QUALITY]
-    return [*lines, f"{'quality':18} all the quality monitors"]
+    lines += [f"{name:20} quality" for name in QUALITY]
+    lines.append(f"{'quality':20} all the quality monitors")
+    return lines + [f"{name:20} performance  {', '.join(tasks)}" for name, tasks in _tasks().items()]
+
+
+def _tasks() -> dict[str, list[str]]:
+    """Return the tasks of each metric, `<class>` and `<k>` standing for what its name ends with."""
+    measures: dict[str, Measure] = {
+        "binary": ClassMeasure(("0", "1"), scored=True, costs=np.zeros((2, 2))),
+        "multiclass": ClassMeasure(("<class>", "-", "--"), scored=True, costs=np.zeros((3, 3))),
+        "regression": RegressionMeasure(),
+        "ranking": RankingMeasure(),
+    }
+    found: dict[str, list[str]] = {}
+    for task, measure in measures.items():
+        for name, better in measure.better.items():
+            if better is not Better.NEITHER and not name.endswith("-"):
+                found.setdefault(name.replace("@10", "@<k>").replace(":0.5", ":<q>"), []).append(task)
+    return found

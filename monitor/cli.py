@@ -158,6 +158,20 @@ def status(path: Path, *, as_json: bool) -> None:
 
 @main.command()
 @config_option
+@click.option("--model", help="Only this model.")
+@click.option("--segments", is_flag=True, help="The segments too, not only all rows.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with every metric and its interval.")
+def performance(path: Path, model: str | None, *, segments: bool, as_json: bool) -> None:
+    """Say how performance went: a line for each window, with realised and estimated values."""
+    from monitor.inspecting import committed_performance  # noqa: PLC0415 - as above
+    from monitor.performance_history import history_text  # noqa: PLC0415 - as above
+
+    document = committed_performance(_load(path), model, segments=segments)
+    click.echo(json.dumps(document, indent=2) if as_json else history_text(document))
+
+
+@main.command()
+@config_option
 @click.option("--list", "listing", is_flag=True, help="List the references stored so far.")
 @click.option("--model", help="Which model gets a new reference.")
 @click.option("--from", "begin", help="Start of the reference in event time, ISO-8601.")

@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from typing import Literal, get_args
@@ -15,6 +15,8 @@ Place = tuple[str | int, ...]
 
 ABSENT = object()
 LONGEST_SHOWN = 160
+LONGEST_LIST = 20
+LISTING = "`driftd detectors`"
 LATER: Mapping[tuple[type[Strict], str], tuple[str, ...]] = {
     (Source, "type"): ("objectstore", "http", "kafka", "redis", "postgres"),
     (Source, "format"): ("sagemaker", "kserve", "seldon"),
@@ -37,6 +39,12 @@ PLAIN = {
     "string_pattern_mismatch": "is not a name; write up to 64 letters, digits, dots, dashes or underscores",
     "string_too_short": "is empty; name a column",
     "finite_number": "must be a finite number",
+}
+BOUNDS = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("above", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("below", "lt"),
 }
 HEADERS = {
     "daemon": "[daemon]",
@@ -102,12 +110,24 @@ def quoted(value: object, at: Place = ()) -> str:
     return str(value).lower() if isinstance(value, bool | int | float) and not private else "the value"
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean "x"?`, or the whole short list, or nothing."""
+def repeated(values: Sequence[object], at: Place) -> Iterator[Complaint]:
+    """Yield a complaint for each value of a list that stands before it already."""
+    for i, value in enumerate(values):
+        if value in values[:i]:
+            yield Complaint((*at, i), f"{quoted(value)} is there twice; remove one")
+
+
+def nearest(word: str, known: Iterable[str], listed_by: str = "") -> str:
+    """Return `; did you mean "x"?`, or the whole list, or nothing.
+
+    listed_by: the command that lists them, named instead of a list too long to read.
+    """
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if close:
         return f'; did you mean "{close[0]}"?'
+    if listed_by and len(names) > LONGEST_LIST:
+        return f"; {listed_by} lists them"
     return f"; write {_one_of(names)}" if names else ""
 
 
@@ -150,8 +170,9 @@ def _say(fault: Fault, at: Place, value: object) -> str:
             return _choice(key, at, value)
         case "value_error":
             return f"{quoted(value, at)} {fault.says.removeprefix('Value error, ')}"
-        case "greater_than_equal":
-            return f"must be at least {fault.limits['ge']:g}, not {quoted(value, at)}"
+        case kind if kind in BOUNDS:
+            word, limit = BOUNDS[kind]
+            return f"must be {word} {fault.limits[limit]:g}, not {quoted(value, at)}"
         case _:
             return PLAIN.get(fault.kind, f"is not right: {fault.says}")
 

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from urllib.parse import urlsplit
 
-from monitor.complaints import LATER, Complaint, Place, later, nearest, quoted
+from monitor.complaints import LATER, LISTING, Complaint, Place, later, nearest, quoted, repeated
 from monitor.config import Columns, Config, Features, Model, Monitor, Source, Webhook
+from monitor.outcome_checks import is_performance, outcomes, performance_monitor
 from monitor.quantities import format_duration
 
 CANONICAL = ("prediction", "score", "version")
@@ -42,16 +43,29 @@ def _model(model: Model, at: Place, detectors: Collection[str] | None) -> Iterat
     yield from _outputs(model, at)
     yield from _roles(model.columns, (*at, "columns"))
     yield from _features(model, at)
-    yield from _outcomes(model, at)
+    yield from outcomes(model, at)
     for i, source in enumerate(model.sources):
         yield from _source(source, (*at, "sources", i))
     for i, monitor in enumerate(model.monitors):
         place: Place = (*at, "monitors", i)
-        base = re.split(r"[:@]", monitor.detector.removeprefix("estimated_"))[0]
-        if detectors is not None and base not in detectors:
-            says = f"{quoted(monitor.detector)} is not a detector of this version"
-            yield Complaint((*place, "detector"), says + nearest(monitor.detector, detectors))
-        yield from _on(monitor, model, at, place)
+        yield from _monitor(model, monitor, at, place, detectors)
+
+
+def _monitor(
+    model: Model, monitor: Monitor, at: Place, place: Place, detectors: Collection[str] | None
+) -> Iterator[Complaint]:
+    name = monitor.detector
+    metric = re.split(r"[:@]", name.removeprefix("estimated_"))[0]
+    if detectors is not None and name not in detectors and metric not in detectors:
+        says = f"{quoted(name)} is not a detector of this version{nearest(name, detectors, LISTING)}"
+        yield Complaint((*place, "detector"), says)
+    elif is_performance(name):
+        yield from performance_monitor(model, monitor, at, place)
+        return
+    elif detectors is not None and name not in detectors:
+        says = f'{quoted(name)} is not a detector of this version; did you mean "{metric}"?'
+        yield Complaint((*place, "detector"), says)
+    yield from _on(monitor, model, at, place)
 
 
 def _reference(model: Model, at: Place) -> Iterator[Complaint]:
@@ -97,7 +111,7 @@ def _roles(columns: Columns, at: Place) -> Iterator[Complaint]:
         taken.setdefault(column, role)
     for kind in ("segments", "groups"):
         names: tuple[str, ...] = getattr(columns, kind)
-        yield from _twice(names, (*at, kind))
+        yield from repeated(names, (*at, kind))
         for i, name in enumerate(names):
             if name in taken:
                 says = f"{quoted(name)} is already the {taken[name]}; remove it here"
@@ -124,7 +138,7 @@ def _features(model: Model, at: Place) -> Iterator[Complaint]:
     if model.features is not None and not (features.numeric or features.categorical):
         yield Complaint(place, "is empty; name columns, or omit the table to take those of the reference")
     for kind, names in (("numeric", features.numeric), ("categorical", features.categorical)):
-        yield from _twice(names, (*place, kind))
+        yield from repeated(names, (*place, kind))
         for i, name in enumerate(names):
             says = _feature(name, roles, canonical)
             if says:
@@ -143,39 +157,6 @@ def _feature(name: str, roles: dict[str, str], canonical: Collection[str]) -> st
     return "is a name that driftd keeps for itself; rename the column in the log" if name in RESERVED else ""
 
 
-def _twice(names: tuple[str, ...], at: Place) -> Iterator[Complaint]:
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            yield Complaint((*at, i), f"{quoted(name)} is there twice; remove one")
-
-
-def _outcomes(model: Model, at: Place) -> Iterator[Complaint]:
-    """Check what the join needs: a label, an id to join by, and a task."""
-    columns = model.columns
-    joined = [i for i, s in enumerate(model.sources) if s.role != "predictions"]
-    needs = ((*at, "columns"), (*at, "task"), (*at, "sources"))
-    for i in joined[:1]:
-        place = (*at, "sources", i, "role")
-        if not columns.label:
-            yield Complaint(place, "needs columns.label, the outcome's column; add it", needs)
-        if model.sources[i].role == "outcomes" and not columns.prediction_id:
-            yield Complaint(place, "needs columns.prediction_id to join by; add it", needs)
-        if model.task == "none":
-            yield Complaint(place, 'needs a task; write task = "binary" or what the model does', needs)
-        if model.task == "ranking" and not (columns.query and columns.score):
-            yield Complaint(place, "needs columns.query and columns.score for a ranking; add them", needs)
-    classes, scores = model.performance.classes, columns.score
-    if model.task == "binary" and classes and len(classes) != 2:  # noqa: PLR2004 - binary
-        yield Complaint((*at, "performance", "classes"), "needs two for a binary task", needs)
-    if joined and model.task == "multiclass" and not classes and not isinstance(scores, dict):
-        yield Complaint((*at, "performance", "classes"), "is needed without a table of scores; add it", needs)
-    size = len(classes or (scores if isinstance(scores, dict) else ("0", "1")))
-    costs = model.performance.costs
-    if costs and (len(costs) != size or any(len(row) != size for row in costs)):
-        says = f"needs {size} rows of {size} costs: of a true class (row) predicted as each class"
-        yield Complaint((*at, "performance", "costs"), says, needs)
-
-
 def _source(source: Source, at: Place) -> Iterator[Complaint]:
     name = re.sub(r"\.(gz|zst)$", "", source.path)
     fits = ENDINGS.get(os.path.splitext(name)[1])  # noqa: PTH122  # a glob is no path
@@ -189,7 +170,7 @@ def _on(monitor: Monitor, model: Model, at: Place, place: Place) -> Iterator[Com
     needs = ((*at, "columns"), (*at, "features"))
     features = model.features
     if isinstance(on, tuple):
-        yield from _twice(on, here)
+        yield from repeated(on, here)
         known = {*features.numeric, *features.categorical} if features else None
         for i, name in enumerate(on):
             if known is not None and name not in known:

@@ -3,18 +3,21 @@
 import hashlib
 import platform
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 
 from detectors.base import Verdict
 from exporters.catalog import Sample
 from monitor.core.outbox import NoteState
 from monitor.core.plan import Plan
-from monitor.core.policy import Shown, Trip, TripKey, is_stale
+from monitor.core.policy import Shown, Trip, TripKey
 from monitor.core.profiles import ALL
 from monitor.core.state import ModelState
 from monitor.core.windows import NEVER
 from monitor.outgoing import Outbox
+from monitor.performance_facts import outcome_samples, performance_blocks
+from monitor.performing import BASES, shown_state
+from monitor.room import Block, series, within
 from monitor.store.rejects import unkept
 
 SECOND = 10**6
@@ -28,32 +31,30 @@ SERIES_OF_LIMIT = 3
 def model_samples(plan: Plan, state: ModelState) -> list[Sample]:
     """Return one model's samples, at most its series limit; what is beyond it is left out and counted.
 
-    Groups get at most half of the room, monitors the rest. Each has its series reserved, needed or not,
-    so that which ones are exported does not change from one scrape to the next.
+    Groups get at most half of the room, performance half of what is left, monitors the rest. Each has its
+    series reserved, needed or not, so that which ones are exported does not change between two scrapes.
     """
     name = plan.name
     fixed = [*_events(plan, state), *_progress(plan, state), *_whole(plan, state), *_retrain(plan, state)]
-    room = max(plan.model.series_limit - len(fixed) - SERIES_OF_LIMIT, 0)
-    groups, fewer = _within(list(_groups(plan, state)), SERIES_PER_GROUP, room // 2)
-    trips = [
-        list(_trip(plan, state, key, trip)) for key, trip in sorted(state.trips.items(), key=_importance)
-    ]
-    monitors, less = _within(trips, SERIES_PER_TRIP, room - len(groups))
-    active = len(fixed) + len(groups) + len(monitors) + SERIES_OF_LIMIT
+    fixed += outcome_samples(plan, state)
+    room = max(plan.model.series_limit - series(fixed) - SERIES_OF_LIMIT, 0)
+    groups, dropped = within([Block(SERIES_PER_GROUP, g) for g in _groups(plan, state)], room // 2)
+    room -= series(groups)
+    performance, more = within(performance_blocks(plan, state), room // 2)
+    trips = [Block(SERIES_PER_TRIP, list(_trip(plan, state, *item))) for item in _monitors(state)]
+    monitors, most = within(trips, room - series(performance))
+    samples = [*fixed, *groups, *performance, *monitors]
     return [
-        *fixed,
-        *groups,
-        *monitors,
-        Sample("driftd_series_active", (name,), active),
+        *samples,
+        Sample("driftd_series_active", (name,), series(samples) + SERIES_OF_LIMIT),
         Sample("driftd_series_limit", (name,), plan.model.series_limit),
-        Sample("driftd_series_dropped_total", (name,), fewer + less),
+        Sample("driftd_series_dropped_total", (name,), dropped + more + most),
     ]
 
 
-def _within(blocks: Sequence[list[Sample]], each: int, room: int) -> tuple[list[Sample], int]:
-    """Return the first blocks that fit with `each` series reserved for one, and how many series do not."""
-    most = room // each
-    return [s for block in blocks[:most] for s in block], sum(len(block) for block in blocks[most:])
+def _monitors(state: ModelState) -> list[tuple[TripKey, Trip]]:
+    """Return the monitors of drift and quality; those of performance have metrics of their own."""
+    return sorted(((k, t) for k, t in state.trips.items() if t.kind not in BASES), key=_importance)
 
 
 def _importance(item: tuple[TripKey, Trip]) -> tuple[bool, bool, TripKey]:
@@ -71,19 +72,6 @@ def _trip(plan: Plan, state: ModelState, key: TripKey, trip: Trip) -> Iterator[S
     yield Sample("driftd_drift_episodes_total", labels, trip.episodes)
     for each in Shown:
         yield Sample("driftd_drift_state", (*labels, each.value), float(each is shown))
-
-
-def shown_state(plan: Plan, state: ModelState, trip: Trip) -> Shown:
-    """Return a trip's state; one whose version or segment has had no rows for some windows is stale.
-
-    A firing one too: a version that was replaced while it fired would fire for ever.
-    """
-    last = state.book.last_closed
-    return (
-        Shown.STALE
-        if last is not None and is_stale(plan.window, last - plan.patience(trip.kind), trip)
-        else trip.shown
-    )
 
 
 def _numbers(labels: tuple[str, ...], verdict: Verdict) -> Iterator[Sample]:
@@ -148,9 +136,10 @@ def _groups(plan: Plan, state: ModelState) -> Iterator[list[Sample]]:
 
 def _whole(plan: Plan, state: ModelState) -> Iterator[Sample]:
     name, baseline = plan.name, state.newest_baseline
-    firing = {k.feature for k, t in state.trips.items() if shown_state(plan, state, t) is Shown.FIRING}
+    monitors = _monitors(state)
+    firing = {k.feature for k, t in monitors if shown_state(plan, state, t) is Shown.FIRING}
     yield Sample("driftd_features_firing", (name,), len(firing - {WHOLE}))
-    yield Sample("driftd_features_monitored", (name,), len({k.feature for k in state.trips} - {WHOLE}))
+    yield Sample("driftd_features_monitored", (name,), len({k.feature for k, _ in monitors} - {WHOLE}))
     config = hashlib.blake2b(plan.model.model_dump_json().encode(), digest_size=8).hexdigest()
     yield Sample("driftd_model_info", (name, baseline.hash if baseline else "", config), 1)
 

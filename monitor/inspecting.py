@@ -1,4 +1,4 @@
-"""Looking at committed state from outside the daemon: what `driftd metrics` and `driftd status` print."""
+"""Looking at committed state from outside the daemon: what `metrics`, `status`, `performance` print."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,8 +8,10 @@ from monitor.clock import Clock
 from monitor.config import Config
 from monitor.core.plan import Plan
 from monitor.core.state import EntryKey, load_model
+from monitor.errors import DriftdError
 from monitor.facts import all_samples
 from monitor.outgoing import load_outbox
+from monitor.performance_history import performance_history
 from monitor.status import status
 from monitor.store.rejects import SPACE
 from monitor.store.sqlite import SqliteStore
@@ -38,3 +40,14 @@ def committed_status(config: Config) -> dict[str, Any]:
     entries = _entries(config)
     states = {m.name: load_model(m.name, entries) for m in config.models}
     return status([Plan.of(m) for m in config.models], states, load_outbox(entries))
+
+
+def committed_performance(config: Config, name: str | None, *, segments: bool) -> dict[str, Any]:
+    """Return how performance went by the last committed state; name: of one model only."""
+    models = [m for m in config.models if name in (None, m.name)]
+    if not models:
+        known = ", ".join(m.name for m in config.models)
+        raise DriftdError(f'there is no model "{name}"; the configuration has {known}')
+    entries = _entries(config)
+    states = {m.name: load_model(m.name, entries) for m in models}
+    return performance_history([Plan.of(m) for m in models], states, segments=segments)

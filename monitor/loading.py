@@ -24,6 +24,7 @@ SOURCE = {"role": "predictions", "type": "files", "path": "placeholder"}
 MODEL = {"name": "placeholder", "reference": {}, "sources": [SOURCE]}
 PLACEHOLDERS: Mapping[str, object] = {
     **SOURCE, **MODEL, "models": [MODEL], "detector": "", "webhook": "", "when": ["drift"], "url": "",
+    "champion": "", "challenger": "",
 }  # fmt: skip
 """Stand-ins for required keys that are missing or broken, so that the rest can still be checked."""
 

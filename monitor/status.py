@@ -2,19 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor.core.outbox import NoteState
 from monitor.core.plan import Plan
 from monitor.core.policy import Shown, Trip, TripKey
 from monitor.core.state import ModelState
-from monitor.core.windows import NEVER
-from monitor.facts import shown_state
 from monitor.outgoing import Outbox
+from monitor.performance_status import performance_status, time_text
+from monitor.performance_text import performance_lines
+from monitor.performing import BASES, shown_state
 
 LOSS = ("received", "stored", "rejected", "duplicate", "late", "dropped")
-EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def status(plans: Iterable[Plan], states: Mapping[str, ModelState], outbox: Outbox) -> dict[str, Any]:
@@ -37,22 +36,23 @@ def _model(plan: Plan, state: ModelState) -> dict[str, Any]:
         "windows": {
             "open": len({k.start for k in state.windows}),
             "closed": book.windows_closed,
-            "last_closed": _time(book.last_closed),
+            "last_closed": time_text(book.last_closed),
         },
-        "watermark": _time(book.progress.watermark(plan.lateness)),
-        "last_row": _time(book.progress.newest),
+        "watermark": time_text(book.progress.watermark(plan.lateness)),
+        "last_row": time_text(book.progress.newest),
         "events": {what: book.total(what) for what in LOSS},
         "rejected": {r: n for (_, w, r), n in sorted(book.counts.items()) if w == "rejected"},
         "sources": {s: {w: book.total(w, s) for w in LOSS} for s in sorted(_sources(state))},
         "states": dict(sorted(shown.items())),
         "firing": [
             _firing(k, t)
-            for k, t in sorted(state.trips.items())
+            for k, t in sorted(state.trips.items(), key=lambda item: (item[1].kind not in BASES, item[0]))
             if shown_state(plan, state, t) is Shown.FIRING
         ],
         "groups": [
             {"version": v, "segment": s, "rows": rows[-1]} for (v, s), rows in sorted(state.volumes.items())
         ],
+        "performance": performance_status(plan, state),
     }
 
 
@@ -79,16 +79,10 @@ def _firing(key: TripKey, trip: Trip) -> dict[str, Any]:
         "detector": key.detector,
         "kind": trip.kind,
         "episode": trip.episode,
-        "since": _time(trip.since),
+        "since": time_text(trip.since),
         "score": verdict.score if verdict else None,
         "threshold": verdict.threshold if verdict else None,
     }
-
-
-def _time(micros: int | None) -> str | None:
-    if micros is None or micros == NEVER:
-        return None
-    return (EPOCH + timedelta(microseconds=micros)).isoformat().replace("+00:00", "Z")
 
 
 def as_text(document: Mapping[str, Any]) -> str:
@@ -107,6 +101,7 @@ def as_text(document: Mapping[str, Any]) -> str:
             f"  rows        {events}",
         ]
         lines += [f"    rejected {n:,} {reason}" for reason, n in model["rejected"].items()]
+        lines += performance_lines(model["performance"])
         lines.append(
             "  monitors    " + (", ".join(f"{n:,} {s}" for s, n in model["states"].items()) or "none")
         )
@@ -117,8 +112,14 @@ def as_text(document: Mapping[str, Any]) -> str:
 
 def _line(firing: Mapping[str, Any]) -> str:
     version = f" {firing['version']}" if firing["version"] else ""
-    numbers = (
-        f"{firing['score']:.4g} > {firing['threshold']:.4g}" if firing["score"] is not None else "not judged"
-    )
-    where = f"{firing['feature']} {firing['detector']} [{firing['segment']}{version}]"
+    numbers = _numbers(firing["score"], firing["threshold"])
+    what = "performance" if firing["kind"] in BASES else firing["feature"]
+    where = f"{what} {firing['detector']} [{firing['segment']}{version}]"
     return f"{where} {numbers} since {firing['since']} ({firing['episode']})"
+
+
+def _numbers(score: float | None, threshold: float | None) -> str:
+    """Write the last judgement; a trip keeps firing through some windows that are calm again."""
+    if score is None or threshold is None:
+        return "not judged"
+    return f"{score:.4g} {'>' if score > threshold else '<='} {threshold:.4g}"

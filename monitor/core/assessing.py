@@ -116,8 +116,8 @@ class Assessor:
 
     def level(self, groups: int) -> float:
         """Return the level of each interval: the budget's share of one question of one group."""
-        rate = self.plan.model.alarms.rate
-        return level(rate, self.plan.model.window, max(len(self.questions), 1) * max(groups, 1))
+        questions = max(len(self.questions), 1)
+        return level(self.plan.performance_rate, self.plan.model.window, questions * max(groups, 1))
 
     def verdicts(self, standard: Standard, label: str, basis: str, measured: Measured) -> Sequence[Verdict]:
         """Judge a window's metrics against the reference's of the same label, else of all."""

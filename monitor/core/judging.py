@@ -90,8 +90,8 @@ class BudgetJudge:
 
     def level(self, grid: Grid, groups: int) -> float:
         """Return the level that each monitor may spend on each window of this many groups."""
-        alarms = self._plan.model.alarms
-        return level(alarms.rate, self._plan.model.window, max(len(self._specs(grid)), 1) * groups)
+        window = self._plan.model.window
+        return level(self._plan.rate, window, max(len(self._specs(grid)), 1) * groups)
 
     def _make(self, grid: Grid, groups: int) -> tuple[Drift, Quality]:
         alarms = self._plan.model.alarms

@@ -1,5 +1,6 @@
 """Performance while windows close: what is estimated at once, and what is judged when outcomes have come."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -46,23 +47,25 @@ class Maturing:
         """Count the outcomes of a tick; judge what has matured, and renew what was shown before."""
         self.ledger.apply(tick, self._standard_at)
         shown: set[tuple[int, str]] = set()
+        groups = self._groups()
         for key in sorted(self.ledger.changed, key=lambda k: (k.start, k.version, k.segment)):
             if self.ledger.labels.records[key].judged:
-                self._realise(key, 1)
+                self._realise(key, groups[key.start])
                 shown.add((key.start, key.version))
         for place in sorted(shown):
             self._compare(*place)
         for start, version in self.ledger.matured(tick):
-            yield from self._judge(start, version)
+            yield from self._judge(start, version, groups[start])
             self._compare(start, version)
             self.ledger.mark(start, version)
             self._contest(start, version)
 
-    def _judge(self, start: int, version: str) -> Iterator[Judged]:
-        records = self.ledger.labels.records
-        keys = self._keys(start, version)
-        groups = sum(k.start == start and not k.segment.startswith(GROUP) for k in records)
-        for key in keys:
+    def _groups(self) -> Counter[int]:
+        """Count the groups that share the budget, by window: what is shown again has the same level."""
+        return Counter(k.start for k in self.ledger.labels.records if not k.segment.startswith(GROUP))
+
+    def _judge(self, start: int, version: str, groups: int) -> Iterator[Judged]:
+        for key in self._keys(start, version):
             measured = self._realise(key, groups)
             for verdict in self._assessor.verdicts(self._standard_at(start), key.segment, REALIZED, measured):
                 yield key, verdict

@@ -8,6 +8,10 @@ from monitor.config import Model, Monitor
 from monitor.core.policy import Rule
 
 MICROSECOND = timedelta(microseconds=1)
+PERFORMANCE_SHARE = 0.2
+"""Of the budget of a model with outcomes, this is for its performance, the rest for drift and quality."""
+Rate = tuple[float, timedelta]
+"""How many false episodes may be expected, in which time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,18 @@ class Plan:
         """The model's name."""
         return self.model.name
 
+    @property
+    def rate(self) -> Rate:
+        """What drift and quality may spend of the budget of false episodes."""
+        number, time = self.model.alarms.rate
+        return (number * (1.0 - PERFORMANCE_SHARE) if _has_outcomes(self.model) else number), time
+
+    @property
+    def performance_rate(self) -> Rate:
+        """What performance may spend of the budget."""
+        number, time = self.model.alarms.rate
+        return number * PERFORMANCE_SHARE, time
+
     def patience(self, kind: str) -> int:
         """Return how long after its window a kind of verdict may come: outcomes take up to the horizon."""
         return self.horizon + self.lateness if kind == "performance" else 0
@@ -56,6 +72,10 @@ def known_columns(model: Model) -> frozenset[str]:
     named |= {columns.label, columns.query}
     watched = (*features.numeric, *features.categorical) if features else ()
     return frozenset({*named, *scores, *columns.segments, *columns.groups, *watched} - {""})
+
+
+def _has_outcomes(model: Model) -> bool:
+    return model.task != "none" and bool(model.columns.label)
 
 
 def joins(model: Model) -> bool:

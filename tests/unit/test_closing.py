@@ -14,7 +14,7 @@ from monitor.core.pipeline import Context, take_in
 from monitor.core.policy import Phase, TripKey
 from monitor.core.reference import Baseline
 from monitor.core.state import ModelState
-from monitor.facts import shown_state
+from monitor.performing import shown_state
 from tests.logs import EPOCH, FAR, MINUTE, Row, feed, model, plan_of, reference
 
 END = EPOCH + 10**6 * MINUTE

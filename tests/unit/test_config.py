@@ -21,7 +21,7 @@ from monitor.loading import load
 BAD = sorted((Path(__file__).parent / "bad_configs").glob("*.toml"))
 KEY = bytes(range(32))
 ENVIRON = {"GOOD_SECRET": base64.b64encode(KEY).decode(), "SHORT_SECRET": base64.b64encode(b"short").decode()}
-DETECTORS = ("psi", "ks")
+DETECTORS = ("psi", "ks", "accuracy", "cost", "mae", "mcc", "mrr", "ndcg", "recall", "roc_auc")
 EXAMPLE = Path(__file__).parents[3] / "shared" / "config.example.toml"
 MINIMAL = """
 [[models]]
@@ -91,8 +91,11 @@ def test_a_full_config_is_read(tmp_path: Path) -> None:
     assert (config.daemon.max_line, config.daemon.rejects_max) == (65536, 0)
     assert (model.window, model.label_horizon) == (timedelta(hours=1), timedelta(days=60))
     assert model.alarms.rate == (2.0, timedelta(days=7))
-    assert model.columns.score == {"low": "p_low", "high": "p_high"}
+    assert model.columns.score == {"low": "p_low", "mid": "p_mid", "high": "p_high"}
     assert model.monitors[1].on == ("a", "b")
+    assert model.performance.costs[2] == (9.0, 4.0, -1.0)
+    assert model.compare is not None
+    assert (model.compare.champion, model.compare.level) == ("v1", 0.01)
 
 
 def test_every_path_is_absolute_and_relative_to_the_file(
@@ -107,6 +110,7 @@ def test_every_path_is_absolute_and_relative_to_the_file(
     assert [s.path for s in config.models[0].sources] == [
         f"{tmp_path}/logs/*.csv",
         "/var/log/model/*.parquet",
+        f"{tmp_path}/outcomes/*.jsonl",
     ]
     assert config.webhooks["training"].secret_file == tmp_path / "secrets/training"
 
@@ -247,6 +251,9 @@ def test_defaults(tmp_path: Path) -> None:
     assert model.alarms.rate == (1.0, timedelta(days=30))
     assert (model.alarms.min_effect, model.alarms.min_rows) == (0.1, 100)
     assert model.features is None
+    assert model.compare is None
+    assert (model.performance.matured, model.performance.tolerance) == (0.9, 0.01)
+    assert (model.performance.quantiles, model.performance.k) == ((0.5,), (10,))
     assert config.webhooks == {}
 
 

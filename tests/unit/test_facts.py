@@ -204,3 +204,20 @@ def test_changing_the_configuration_changes_its_hash() -> None:
 
     assert info(MADE) == info(MADE)
     assert info(MADE) != info(MADE.model_copy(update={"lateness": timedelta(seconds=31)}))
+
+
+def test_a_histogram_counts_what_is_within_each_of_its_bounds() -> None:
+    found = Histogram((0, 0), bounds=(1.0, 60.0)).observed(60.0).observed(0.5).observed(61.0)
+    assert found == Histogram((1, 2), 121.5, 3, (1.0, 60.0))
+
+
+def test_monitors_of_performance_are_no_features() -> None:
+    verdict = Verdict("accuracy", "_all", "performance", Level.BREACH, 9, 0.02, 0.01)
+    trip = Trip("performance", Phase.FIRING, verdict=verdict, judged=verdict, window=EPOCH)
+    state = ModelState(
+        "m", book=Book(last_closed=EPOCH), trips={TripKey("v", "all", "_all", "accuracy"): trip}
+    )
+    found = by_name(samples_of(state))
+    assert not {name for name in found if name.startswith("driftd_drift_")}
+    assert found["driftd_features_monitored"][0].value == found["driftd_features_firing"][0].value == 0
+    assert [s.labels[-1] for s in found["driftd_performance_state"] if s.value] == ["firing"]

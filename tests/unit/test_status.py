@@ -1,6 +1,7 @@
 """The status as data and as lines."""
 
 import json
+from dataclasses import replace
 
 from detectors.base import Level, Verdict
 from monitor.core.outbox import Note, NoteState
@@ -38,6 +39,7 @@ def test_a_new_model_has_nothing_to_say_yet() -> None:
     assert found["reference"] is None
     assert found["windows"] == {"open": 0, "closed": 0, "last_closed": None}
     assert (found["watermark"], found["last_row"], found["states"], found["firing"]) == (None, None, {}, [])
+    assert found["performance"] == {"versions": [], "compare": None, "labels": None}
     assert set(found["events"].values()) == {0}
     text = as_text(document)
     assert "None" not in text
@@ -79,3 +81,20 @@ def test_a_monitor_whose_version_is_gone_is_stale_and_no_alarm() -> None:
     document = status([plan_of(MADE)], {"m": firing(EPOCH + 5 * MINUTE)}, Outbox())
     assert document["models"][0]["states"] == {"ok": 1, "stale": 1}
     assert document["models"][0]["firing"] == []
+
+
+def test_performance_that_fires_is_told_first() -> None:
+    key = TripKey("v1", "all", "_all", "accuracy")
+    judged = Verdict("accuracy", "_all", "performance", Level.BREACH, 9, 0.02, 0.01)
+    state = firing()
+    trip = replace(state.trips[KEY], kind="performance", verdict=judged, judged=judged)
+    text = as_text(status([plan_of(MADE)], {"m": replace(state, trips={**state.trips, key: trip})}, Outbox()))
+    told = [line.split(" since")[0].strip() for line in text.splitlines() if "FIRING" in line]
+    assert told == ["FIRING performance accuracy [all v1] 0.02 > 0.01", "FIRING x ks [all v1] 0.8123 > 0.5"]
+
+
+def test_what_keeps_firing_through_calm_windows_says_so() -> None:
+    state = firing()
+    calm = replace(state.trips[KEY], judged=Verdict("ks", "x", "drift", Level.OK, 9, 0.2, 0.5))
+    text = as_text(status([plan_of(MADE)], {"m": replace(state, trips={KEY: calm})}, Outbox()))
+    assert "FIRING x ks [all v1] 0.2 <= 0.5 since" in text

@@ -1,0 +1,161 @@
+"""`driftd check` says what will be judged, against what; `driftd detectors` lists what may be named."""
+
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from detectors.performance import METRICS
+from monitor.checking import describe, detector_lines
+from monitor.config import Config, examine
+from monitor.core.judging import detector_names
+
+ROWS = 2_000
+BASE = """
+[[models]]
+name = "m"
+task = "binary"
+label_horizon = "20d"
+columns = { prediction_id = "i", prediction = "y", score = "p", label = "l", groups = ["sex"], version = "v" }
+reference = { path = "reference.parquet" }
+sources = [
+  { role = "predictions", type = "files", path = "p.jsonl" },
+  { role = "outcomes", type = "files", path = "o.jsonl" },
+]
+"""
+FIRST = 'reference = { first = "30d" }\nfeatures = { numeric = ["x"] }'
+
+
+def reference(folder: Path, *, labelled: bool = True) -> None:
+    rng = np.random.default_rng(1)
+    score = rng.random(ROWS)
+    frame = pl.DataFrame(
+        {"x": rng.normal(size=ROWS), "sex": ["F", "M"] * (ROWS // 2), "p": score, "y": (score >= 0.5) * 1}
+    )
+    if labelled:
+        frame = frame.with_columns(l=pl.Series((rng.random(ROWS) < score) * 1))
+    frame.write_parquet(folder / "reference.parquet")
+
+
+def said(folder: Path, text: str) -> list[str]:
+    config = examine(tomllib.loads(text), folder)
+    assert isinstance(config, Config)
+    return [line.strip() for line in describe(config).splitlines()]
+
+
+def performance(lines: list[str]) -> list[str]:
+    return [line.removeprefix("performance: ") for line in lines if line.startswith("performance: ")]
+
+
+def test_the_join_is_told(tmp_path: Path) -> None:
+    reference(tmp_path)
+    lines = said(tmp_path, BASE)
+
+    assert "outcomes: joined within 20d; of two that differ the last counts" in lines
+    assert "judged: once 90% of a window's outcomes are known, or 20d after it" in lines
+
+
+def test_each_metric_is_told_with_reference_and_tolerance(tmp_path: Path) -> None:
+    reference(tmp_path)
+    frame = pl.read_parquet(tmp_path / "reference.parquet")
+    accuracy = float((frame["y"] == frame["l"]).mean())  # type: ignore[arg-type]  # of a bool column a float
+
+    lines = performance(said(tmp_path, BASE + "performance = { tolerance = 0.05 }"))
+
+    bound = f"its whole interval is below {accuracy - 0.05:.4g} (reference {accuracy:.4g} and tolerance 0.05)"
+    assert lines[:2] == [f"accuracy fires when {bound}", f"estimated_accuracy fires when {bound}"]
+    assert [line.split(" ")[0] for line in lines[2:]] == ["roc_auc", "estimated_roc_auc"]
+
+
+def test_a_threshold_of_the_user_is_told(tmp_path: Path) -> None:
+    reference(tmp_path)
+    lines = performance(said(tmp_path, BASE + '[[models.monitors]]\ndetector = "brier"\nthreshold = 0.2'))
+
+    assert len(lines) == 1
+    assert lines[0].startswith("brier fires when its whole interval is above 0.2 (threshold; reference 0.")
+
+
+def test_a_reference_without_outcomes_judges_nothing(tmp_path: Path) -> None:
+    reference(tmp_path, labelled=False)
+
+    assert [line.split(":")[0] for line in performance(said(tmp_path, BASE))] == [
+        "accuracy is NOT JUDGED",
+        "roc_auc is NOT JUDGED",
+    ]
+
+
+def test_an_estimate_that_was_asked_for_and_has_nothing_to_learn_from_is_told(tmp_path: Path) -> None:
+    reference(tmp_path, labelled=False)
+    lines = performance(said(tmp_path, BASE + '[[models.monitors]]\ndetector = "estimated_accuracy"'))
+
+    assert lines == ["estimated_accuracy is NOT JUDGED: the reference has no outcomes"]
+
+
+def test_monitors_without_a_metric_leave_performance_unjudged(tmp_path: Path) -> None:
+    reference(tmp_path)
+    lines = performance(said(tmp_path, BASE + '[[models.monitors]]\ndetector = "psi"'))
+
+    assert lines == ["measured and not judged: no [[models.monitors]] names a metric of this task"]
+
+
+def test_estimates_need_no_outcome_log(tmp_path: Path) -> None:
+    reference(tmp_path)
+    lines = performance(
+        said(tmp_path, BASE.replace('  { role = "outcomes", type = "files", path = "o.jsonl" },\n', ""))
+    )
+
+    assert [line.split(" ")[0] for line in lines] == ["estimated_accuracy", "estimated_roc_auc"]
+
+
+def test_groups_and_versions_are_told(tmp_path: Path) -> None:
+    reference(tmp_path)
+    lines = said(tmp_path, BASE + 'compare = { champion = "1", challenger = "2" }')
+
+    assert "groups sex: rates compared, on 50 rows of a group or more" in lines
+    assert "compared: 2 with 1, wrong in 5.0% at most" in lines
+
+
+@pytest.mark.parametrize(
+    ("change", "to", "why"),
+    [
+        ('  { role = "outcomes", type = "files", path = "o.jsonl" },\n', "", "no outcomes are read"),
+        ('reference = { path = "reference.parquet" }', FIRST, "the reference is no file"),
+    ],
+)
+def test_groups_that_cannot_be_compared_are_told(tmp_path: Path, change: str, to: str, why: str) -> None:
+    reference(tmp_path)
+
+    assert f"groups sex: not compared, since {why}" in said(tmp_path, BASE.replace(change, to))
+
+
+def test_groups_of_other_tasks_are_told(tmp_path: Path) -> None:
+    reference(tmp_path)
+    text = BASE.replace('"binary"', '"regression"').replace('score = "p", ', "")
+
+    assert (
+        "groups sex: metrics of each, but no rates compared: these are for binary tasks, not regression"
+        in said(tmp_path, text)
+    )
+
+
+def test_every_detector_is_listed() -> None:
+    listed = {line.split()[0] for line in detector_lines()}
+    bare = {name.split("<")[0].rstrip(":@") for name in listed}
+
+    assert detector_names() <= bare
+    assert all(len(line.split()) > 1 for line in detector_lines())
+
+
+def test_a_metric_is_listed_with_its_tasks() -> None:
+    listed = {
+        line.split()[0]: line.split(maxsplit=2)[2] for line in detector_lines() if "performance" in line
+    }
+
+    assert {name.split("<")[0].rstrip(":@") for name in listed} == METRICS
+    assert (listed["recall"], listed["recall:<class>"], listed["recall@<k>"]) == (
+        "binary",
+        "multiclass",
+        "ranking",
+    )
