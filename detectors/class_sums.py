@@ -14,8 +14,8 @@ from detectors.measure import Floats, Ints, Scored
 
 BINS = 1000
 ECE_BINS = 15
-LEAST = 1e-15
-"""A probability below this counts as this in the log loss."""
+LEAST = float(np.finfo(np.float64).eps)
+"""A probability below this counts as this in the log loss, as in scikit-learn (2.2e-16)."""
 DECISION = 0.5
 BINARY = 2
 TOTALS = 5

@@ -191,10 +191,10 @@ def baseline(path: Path, model: str | None, begin: str | None, end: str | None, 
 
 
 @main.command()
-@click.option("--calm", default=60.0, show_default=True, help="Seconds before the incident.")
+@click.option("--calm", default=60.0, show_default=True, help="Seconds before the first incident.")
 @click.option("--seconds", type=float, help="End by itself after this many seconds.")
 def demo(calm: float, seconds: float | None) -> None:
-    """Run the daemon on a simulated live model, with an incident after a minute."""
+    """Run the daemon on a simulated live model, with an incident after a minute and another one later."""
     from monitor.demo import DemoOptions, run_demo  # noqa: PLC0415 - as above
 
     stop = threading.Event()

@@ -2,7 +2,6 @@
 
 import sys
 import threading
-from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,9 +12,10 @@ from tempfile import TemporaryDirectory
 from monitor.children import Child
 from monitor.clock import Clock, SystemClock
 from monitor.errors import DriftdError
-from monitor.scrape import MonitorKey, Reading, read_metrics
-from monitor.simulate import DAY, SHIFT, SHIFTED, SHIFTED_VERSION
+from monitor.scrape import Reading, read_metrics
+from monitor.simulate import DAY
 from monitor.stage import HOST, Say, Stage, prepare
+from monitor.story import acts, lesson, news, summary
 from monitor.types import Micros
 
 SPEED = 28_800
@@ -25,15 +25,20 @@ LONGEST_STEP = 1.0
 LOOK_EVERY = 1.0
 HEARTBEAT = 10.0
 READY_WITHIN = 60.0
-MONITORS_TOLD = 6
 HTTP_OK = 200
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """calm: seconds before the incident. seconds: when to end, None for never. seed: of the simulation."""
+    """When what happens, in seconds.
+
+    calm: before the first incident. shift: how long that one lasts. rest: from its end to the second one,
+    which stays. seconds: when to end, None for never. seed: of the simulation.
+    """
 
     calm: float = 60.0
+    shift: float = 30.0
+    rest: float = 30.0
     seconds: float | None = None
     seed: int = 7
 
@@ -71,10 +76,10 @@ class Show:
         self._options = options
         self._stage = stage
         self._children: dict[str, Child] = {}
-        self._incident: float | None = None
-        self._told: frozenset[MonitorKey] = frozenset()
+        self._act, *self._acts = acts(options.calm, options.shift, options.rest)
+        self._since = self._played = self._written = 0.0
         self._event = stage.start
-        self._written = 0.0
+        self._taught = False
         self._caught_up = False
         self._reading = Reading()
 
@@ -114,25 +119,24 @@ class Show:
                 self._look(at)
             if begin + at >= beat + HEARTBEAT:
                 beat += HEARTBEAT
-                self._tell(at, self._summary())
+                self._tell(at, f"{summary(self._reading)} (event time {_date(self._event)})")
             if stop.wait(TICK):
                 return
 
     def _write(self, at: float) -> None:
-        if self._incident is None and at >= self._options.calm:
-            self._incident = at
-            self._tell(
-                at,
-                f"INCIDENT: features {' and '.join(SHIFTED)} of version {SHIFTED_VERSION} shift now, "
-                f"by {SHIFT} standard deviations (event time {_date(self._event)})",
-            )
-        self._event = self._advanced(at - self._written)
+        """Let the service write what it did since the last call, in which the next act may have begun."""
+        step = min(at - self._written, LONGEST_STEP)
         self._written = at
-        self._stage.log.write(self._event, incident=self._incident is not None)
+        self._played += step
+        if self._acts and self._played >= self._acts[0].begin:
+            self._act, self._since = self._acts.pop(0), at
+            self._tell(at, *self._act.says)
+        self._event = self._advanced(step)
+        self._stage.service.write(self._event, incident=self._act.incident, concept=self._act.concept)
 
     def _advanced(self, seconds: float) -> Micros:
-        """Move event time on, never past the clock; after a long halt it goes on where it stopped."""
-        ahead = self._event + round(min(seconds, LONGEST_STEP) * SPEED * 10**6)
+        """Move event time on, never past the clock."""
+        ahead = self._event + round(seconds * SPEED * 10**6)
         now = _micros(self._clock)
         if ahead > now and not self._caught_up:
             self._caught_up = True
@@ -145,32 +149,18 @@ class Show:
         text = self._get("/metrics")
         if text is None:
             return
-        self._reading = read_metrics(text)
-        news = self._reading.firing.keys() - self._told
-        if news:
-            self._told |= news
-            self._tell_firing(at, news)
+        before, self._reading = self._reading, read_metrics(text)
+        since = f"{at - self._since:.0f} s into the {self._act.name}"
+        for headline, lines in news(before, self._reading):
+            self._tell(at, f"{headline}, {since}", *lines)
+        learnt = [] if self._taught else lesson(self._reading)
+        if learnt:
+            self._taught = True
+            self._tell(at, *learnt)
 
-    def _tell_firing(self, at: float, news: AbstractSet[MonitorKey]) -> None:
-        since = "in the calm" if self._incident is None else f"{at - self._incident:.0f} s into the incident"
-        self._tell(at, f"FIRING: {len(news)} monitors on /metrics, {since}:")
-        for key in sorted(news, key=lambda key: (key[1] != "all", key))[:MONITORS_TOLD]:
-            version, segment, feature, detector = key
-            score, threshold = self._reading.firing[key]
-            where = f"version {version}, segment {segment}"
-            self._say(f"    {detector} on {feature}, {where}: score {score:.3f}, threshold {threshold:.3f}")
-        if len(news) > MONITORS_TOLD:
-            self._say(f"    ... and {len(news) - MONITORS_TOLD} more")
-
-    def _summary(self) -> str:
-        reading, date = self._reading, _date(self._event)
-        counts = (
-            f"{reading.closed:,} windows closed, {len(reading.firing)} firing, {reading.stored:,} rows stored"
-        )
-        return f"{counts} (event time {date})"
-
-    def _tell(self, at: float, text: str) -> None:
-        self._say(f"t+{at:.0f}s: {text}")
+    def _tell(self, at: float, text: str, *more: str) -> None:
+        for line in (f"t+{at:.0f}s: {text}", *more):
+            self._say(line)
 
     def _tell_where_to_look(self) -> None:
         root = f"http://{HOST}:{self._stage.daemon_port}"
@@ -182,7 +172,7 @@ class Show:
             f"    driftd status --config {self._stage.config}",
             f"    {self._stage.folder}/logs    what the simulated service writes",
             f"event time runs {speed} times as fast as the clock: a window, one day, takes {window:.0f} s.",
-            f"an incident comes after {calm} s of calm; Ctrl-C ends everything.",
+            f"after {calm} s of calm two incidents come, one after the other; Ctrl-C ends everything.",
         ):
             self._say(line)
 

@@ -42,9 +42,9 @@ def describe(payload: Mapping[str, Any]) -> str:
     if payload.get("type") != "driftd.retrain.requested":
         return f"type {payload.get('type')!r}"
     data = payload["data"]
-    named = [f"{m['detector']} on {m['feature']}" for m in data["monitors"]]
-    count = len(named) + data["omitted"]
-    rest = ", ..." if count > SHOWN else ""
+    named = list(dict.fromkeys(f"{m['detector']} on {m['feature']}" for m in data["monitors"]))
+    count = len(data["monitors"]) + data["omitted"]
+    rest = ", ..." if len(named) > SHOWN or data["omitted"] else ""
     versions = ", ".join(data["versions"])
     return f"model {data['model']}, version {versions}, {count} monitors: {', '.join(named[:SHOWN])}{rest}"
 

@@ -1,47 +1,65 @@
 """The daemon's own /metrics, read back: what the demo tells on the console."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-MonitorKey = tuple[str, str, str, str]
+Key = tuple[str, str, str, str]
+MonitorKey = Key
 """version, segment, feature, detector."""
+PerformanceKey = Key
+"""version, segment, metric, basis."""
 
 SAMPLE = re.compile(r"^(driftd_\w+)(?:\{(.*)\})? (\S+)", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+MONITOR = ("version", "segment", "feature", "detector")
+PERFORMANCE = ("version", "segment", "metric", "basis")
+NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What /metrics says: rows stored, windows closed, and what fires with its score and threshold."""
+    """What /metrics says: rows stored, windows closed, what fires, and how good the model is.
+
+    firing: with its score and threshold. performance: values. failing: those of them that fire, with their
+    value and their limit.
+    """
 
     stored: int = 0
     closed: int = 0
-    firing: dict[MonitorKey, tuple[float, float]] = field(default_factory=dict)
+    firing: Mapping[MonitorKey, tuple[float, float]] = field(default_factory=dict)
+    performance: Mapping[PerformanceKey, float] = field(default_factory=dict)
+    failing: Mapping[PerformanceKey, tuple[float, float]] = field(default_factory=dict)
 
 
 def read_metrics(text: str) -> Reading:
     """Pick from the text of /metrics what the demo tells."""
-    totals = {"driftd_events_stored_total": 0, "driftd_windows_closed_total": 0}
-    firing: list[MonitorKey] = []
-    values: dict[str, dict[MonitorKey, float]] = {"driftd_drift_score": {}, "driftd_drift_threshold": {}}
+    samples: dict[str, list[tuple[dict[str, str], float]]] = {}
     for name, inner, value in SAMPLE.findall(text):
-        if name in totals:
-            totals[name] += int(float(value))
-        elif name in values:
-            values[name][_key(inner)] = float(value)
-        elif name == "driftd_drift_state" and 'state="firing"' in inner and float(value) == 1.0:
-            firing.append(_key(inner))
-    score, threshold = values.values()
-    nan = float("nan")
-    stored, closed = totals.values()
-    return Reading(stored, closed, {key: (score.get(key, nan), threshold.get(key, nan)) for key in firing})
+        samples.setdefault(name, []).append((dict(LABEL.findall(inner)), float(value)))
 
+    def total(name: str) -> int:
+        return sum(int(value) for _, value in samples.get(name, []))
 
-def _key(inner: str) -> MonitorKey:
-    labels = dict(LABEL.findall(inner))
-    return (
-        labels.get("version", ""),
-        labels.get("segment", "all"),
-        labels.get("feature", ""),
-        labels.get("detector", ""),
+    def values(name: str, labels: tuple[str, ...]) -> dict[Key, float]:
+        return {_key(found, labels): value for found, value in samples.get(name, [])}
+
+    def alarms(kind: str, number: str, labels: tuple[str, ...]) -> dict[Key, tuple[float, float]]:
+        numbers = values(f"driftd_{kind}_{number}", labels)
+        limits = values(f"driftd_{kind}_threshold", labels)
+        states = samples.get(f"driftd_{kind}_state", [])
+        keys = [_key(found, labels) for found, on in states if found.get("state") == "firing" and on == 1.0]
+        return {key: (numbers.get(key, NAN), limits.get(key, NAN)) for key in keys}
+
+    return Reading(
+        total("driftd_events_stored_total"),
+        total("driftd_windows_closed_total"),
+        alarms("drift", "score", MONITOR),
+        values("driftd_performance_value", PERFORMANCE),
+        alarms("performance", "value", PERFORMANCE),
     )
+
+
+def _key(found: Mapping[str, str], labels: tuple[str, ...]) -> Key:
+    version, segment, what, how = (found.get(label, "all" if label == "segment" else "") for label in labels)
+    return version, segment, what, how

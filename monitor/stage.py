@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.errors import DriftdError
-from monitor.simulate import DAY, HOUR, LiveLog, LiveModel, write_reference
+from monitor.outcomes import LiveService
+from monitor.simulate import DAY, HOUR, LiveModel, write_reference
 from monitor.types import Micros
 
 Say = Callable[[str], None]
@@ -23,13 +24,13 @@ HISTORY_DAYS = 730
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The folder made ready: where event time starts, on which ports the programs listen, the live log."""
+    """The folder made ready: where event time starts, on which ports the programs listen, the service."""
 
     folder: Path
     start: Micros
     daemon_port: int
     receiver_port: int
-    log: LiveLog
+    service: LiveService
 
     @property
     def config(self) -> Path:
@@ -43,20 +44,20 @@ class Stage:
 
 
 def prepare(folder: Path, seed: int, now: Micros, say: Say) -> Stage:
-    """Fill the folder; the service's log already has its first hour."""
+    """Fill the folder; the service's logs already have their first hour."""
     model, start = LiveModel(seed), (now // DAY - HISTORY_DAYS) * DAY
     stage = Stage(
         folder,
         start,
         daemon_port=choose_port(DAEMON_PORT, "the daemon", say),
         receiver_port=choose_port(RECEIVER_PORT, "the receiver", say),
-        log=LiveLog(model, folder / "logs", start),
+        service=LiveService(model, folder / "logs", start),
     )
     stage.config.write_text(configuration(stage.daemon_port, stage.receiver_port), encoding="utf-8")
     _write_secret(stage.secret)
     rows = write_reference(model, folder / "reference.parquet", start - REFERENCE_DAYS * DAY, start)
     (folder / "logs").mkdir()
-    stage.log.write(start + HOUR)
+    stage.service.write(start + HOUR)
     say(f"wrote a reference of {REFERENCE_DAYS} calm days, {rows:,} rows, to {folder}")
     return stage
 

@@ -24,6 +24,8 @@ from monitor.core.plan import Plan
 from monitor.core.profiles import ALL, GroupKey
 from monitor.core.standard import GROUP, Standard, label_codes, measure_of
 
+LOOSEST = 0.05
+"""Of rare windows the budget would allow more, but an interval is also read: it holds 95 % at least."""
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -115,9 +117,10 @@ class Assessor:
         return Measured(record.rows, share, found, note)
 
     def level(self, groups: int) -> float:
-        """Return the level of each interval: the budget's share of one question of one group."""
+        """Return the level of each interval: the share of one question of one group, at most 0.05."""
         questions = max(len(self.questions), 1)
-        return level(self.plan.performance_rate, self.plan.model.window, questions * max(groups, 1))
+        spend = level(self.plan.performance_rate, self.plan.model.window, questions * max(groups, 1))
+        return min(spend, LOOSEST)
 
     def verdicts(self, standard: Standard, label: str, basis: str, measured: Measured) -> Sequence[Verdict]:
         """Judge a window's metrics against the reference's of the same label, else of all."""

@@ -88,16 +88,28 @@ def place(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(tmp_path, ignore_errors=True)
 
 
-def test_calm_then_an_incident_that_fires_and_asks_for_retraining(place: Path) -> None:
+def firing(scraped: str, kind: str) -> list[str]:
+    """Return the labels of every alarm of a kind, drift or performance, that fires."""
+    pattern = rf'^driftd_{kind}_state\{{(.*state="firing".*)\}} 1(?:\.0)?$'
+    return re.findall(pattern, scraped, re.MULTILINE)
+
+
+def test_two_incidents_that_fire_and_ask_for_retraining_each_in_its_way(place: Path) -> None:
     demo = Terminal(place, "--calm", str(CALM))
     try:
         address = demo.wait_for(r"http://(\S+)/metrics")[1]
-        demo.wait_for("INCIDENT: features debt_to_income and utilization of version v2")
+        demo.wait_for("FIRST INCIDENT: debt_to_income and utilization of version v2")
         calm = demo.text
         demo.wait_for("FIRING")
-        scraped = scrape(address)
-        demo.wait_for(r"receiver: .*verified")
-        demo.wait_for(r"windows closed, [1-9]\d* firing")
+        shifted = scrape(address)
+        demo.wait_for(r"receiver: .*verified webhook .* on debt_to_income")
+        demo.wait_for("OVER for .* still firing: none")
+        demo.wait_for("SECOND INCIDENT")
+        rested = demo.text
+        demo.wait_for("CONCEPT DRIFT")
+        concept = scrape(address)
+        demo.wait_for(r"receiver: .*verified webhook .*: accuracy on")
+        demo.wait_for(r"windows closed, [1-9]\d* firing.*accuracy v1 0\.5\d+ v2 0\.5")
         demo.process.send_signal(signal.SIGINT)
         code = demo.process.wait(30)
     finally:
@@ -106,10 +118,20 @@ def test_calm_then_an_incident_that_fires_and_asks_for_retraining(place: Path) -
     assert code == 0
     assert "FIRING" not in calm
     assert "verified" not in calm
-    firing = re.findall(r'^driftd_drift_state\{(.*state="firing".*)\} 1(?:\.0)?$', scraped, re.MULTILINE)
-    assert any('feature="debt_to_income"' in labels for labels in firing)
-    assert any('feature="utilization"' in labels for labels in firing)
-    assert all('version="v2"' in labels for labels in firing)
+    assert rested.count("verified") == 1
+    assert demo.text.count("verified") == 2
+    drift = firing(shifted, "drift")
+    assert any('feature="debt_to_income"' in labels for labels in drift)
+    assert any('feature="utilization"' in labels for labels in drift)
+    assert all('version="v2"' in labels for labels in drift)
+    assert not firing(shifted, "performance")
+    assert not firing(concept, "drift")
+    performance = firing(concept, "performance")
+    assert all('metric="accuracy"' in labels and 'basis="realized"' in labels for labels in performance)
+    assert {v for v in ("v1", "v2") if any(f'version="{v}"' in labels for labels in performance)} == {
+        "v1",
+        "v2",
+    }
     assert len(demo.family) == 2
     assert demo.left == []
 
@@ -136,5 +158,6 @@ def test_it_ends_by_itself_when_told_so(place: Path) -> None:
         demo.close()
 
     assert code == 0, demo.text
-    assert "INCIDENT" in demo.text
+    assert "FIRST INCIDENT" in demo.text
+    assert "SECOND INCIDENT" not in demo.text
     assert demo.left == []

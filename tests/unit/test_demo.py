@@ -2,42 +2,25 @@
 
 import json
 import os
+import re
 import socket
-import stat
 import sys
 import tempfile
 import threading
-import tomllib
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 
 import pytest
-from standardwebhooks import Webhook
 
 from monitor.clock import SystemClock
 from monitor.demo import DemoOptions, run_demo
-from monitor.errors import DriftdError
-from monitor.loading import load
-from monitor.scrape import read_metrics
+from monitor.outcomes import LiveService
 from monitor.simulate import DAY, HOUR
-from monitor.stage import HISTORY_DAYS, HOST, Stage, choose_port, configuration, prepare
+from monitor.stage import HISTORY_DAYS, HOST
+from monitor.types import Micros
 
 NOW = 20_000 * DAY + 5
-
-METRICS = """\
-# HELP driftd_drift_state one-hot
-# TYPE driftd_drift_state gauge
-driftd_events_stored_total{model="m",source="0"} 30000.0
-driftd_events_stored_total{model="m",source="1"} 1e+03
-driftd_windows_closed_total{model="m"} 42.0
-driftd_drift_score{model="m",version="v2",segment="all",feature="x",detector="ks"} 0.31
-driftd_drift_threshold{model="m",version="v2",segment="all",feature="x",detector="ks"} 0.07
-driftd_drift_state{model="m",version="v2",segment="all",feature="x",detector="ks",state="firing"} 1.0
-driftd_drift_state{model="m",version="v2",segment="all",feature="x",detector="ks",state="ok"} 0.0
-driftd_drift_state{model="m",version="v1",segment="all",feature="x",detector="ks",state="firing"} 0.0
-driftd_drift_state{model="m",version="v1",segment="all",feature="x",detector="ks",state="ok"} 1.0
-driftd_drift_state{model="m",version="v2",segment="a\\"}b",feature="y",detector="psi",state="firing"} 1
-"""
 
 PRETENDER = """\
 import http.server, os, signal, sys, time
@@ -49,12 +32,16 @@ import tomllib, pathlib
 config = tomllib.loads(pathlib.Path(arguments[-1]).read_text())
 if os.environ.get("PRETEND") == "die":
     sys.exit("the state folder is locked")
-firing = b'driftd_drift_state{version="v2",segment="all",feature="x",detector="ks",state="firing"} 1\\n'
+drift = b'driftd_drift_state{version="v2",segment="all",feature="x",detector="ks",state="firing"} 1\\n'
+labels = 'version="v1",segment="all",metric="accuracy",basis="realized"'
+bad = f'driftd_performance_value{{{labels}}} 0.55\\ndriftd_performance_state{{{labels},state="firing"}} 1\\n'
+scrapes = [drift, b"", bad.encode()]
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200 if os.environ.get("PRETEND") != "never ready" else 503)
         self.end_headers()
-        self.wfile.write(firing)
+        if self.path == "/metrics":
+            self.wfile.write(scrapes.pop(0) if len(scrapes) > 1 else scrapes[0])
     def log_message(self, *_):
         pass
 host, port = config["daemon"]["listen"].split(":")
@@ -100,104 +87,75 @@ class JumpingClock(SystemClock):
         return datetime.fromtimestamp(next(self._times, later) / 10**6, UTC)
 
 
-def stage(tmp_path: Path, said: list[str]) -> Stage:
-    return prepare(tmp_path, seed=1, now=NOW, say=said.append)
-
-
 def children() -> set[int]:
     """Every process that this one started and that still is, ended or not."""
     listing = Path(f"/proc/{os.getpid()}/task").glob("*/children")
     return {int(pid) for file in listing for pid in file.read_text().split()}
 
 
-def test_metrics_are_read() -> None:
-    reading = read_metrics(METRICS)
-
-    assert reading.stored == 31_000
-    assert reading.closed == 42
-    assert reading.firing["v2", "all", "x", "ks"] == (0.31, 0.07)
-    assert reading.firing.keys() == {("v2", "all", "x", "ks"), ("v2", 'a\\"}b', "y", "psi")}
-
-
-def test_no_metrics_are_read_as_nothing() -> None:
-    assert read_metrics("") == read_metrics("# nothing yet\n")
-    assert not read_metrics("").firing
-
-
-def test_the_stage_holds_what_the_configuration_names(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("pretend")
+def test_the_console_tells_the_story_and_nothing_is_left(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.demo.LOOK_EVERY", 0.6)
     said: list[str] = []
 
-    ready = stage(tmp_path, said)
+    code = run_demo(said.append, threading.Event(), DemoOptions(0.3, 0.6, 0.6, seconds=2.4))
 
-    config = tomllib.loads(ready.config.read_text())
-    assert config["daemon"]["listen"] == f"{HOST}:{ready.daemon_port}"
-    assert f":{ready.receiver_port}/" in config["webhooks"]["training"]["url"]
-    assert (tmp_path / config["models"][0]["reference"]["path"]).is_file()
-    assert list(tmp_path.glob(config["models"][0]["sources"][0]["path"]))
-    assert tmp_path / config["webhooks"]["training"]["secret_file"] == ready.secret
-    assert any("84," in line or "83," in line for line in said)
-
-
-def test_event_time_begins_at_midnight_in_the_past(tmp_path: Path) -> None:
-    ready = stage(tmp_path, [])
-
-    assert ready.start % DAY == 0
-    assert ready.start < NOW - 365 * DAY
-
-
-def test_the_secret_is_a_webhook_secret_for_the_owners_eyes(tmp_path: Path) -> None:
-    secret = stage(tmp_path, []).secret
-
-    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
-    assert Webhook(secret.read_text().strip()).sign("msg_1", datetime.now(UTC), "{}").startswith("v1,")
-
-
-def test_the_daemon_accepts_the_stages_configuration(tmp_path: Path) -> None:
-    ready = stage(tmp_path, [])
-
-    config = load(ready.config, {})
-
-    assert config.daemon.listen == f"{HOST}:{ready.daemon_port}"
-    assert config.models[0].columns.segments == ("region",)
+    assert code == 0
+    told = (
+        *(
+            "/metrics",
+            "driftd status --config",
+            "FIRST INCIDENT: debt_to_income and utilization of version v2",
+        ),
+        *("the first incident is over", "SECOND INCIDENT: from now on income and utilization", "all stopped"),
+    )
+    places = [next(i for i, line in enumerate(said) if part in line) for part in told]
+    assert places == sorted(places)
+    for part in (
+        "receiver: verified webhook msg_1",
+        "OVER for 1 monitor, still firing: none",
+        "accuracy by outcomes, version v1, segment all: 0.550",
+    ):
+        assert any(part in line for line in said)
+    assert any("ks on x, version v2, segment all" in line for line in said)
+    assert sum("CONCEPT DRIFT" in line for line in said) == 1
+    assert not list(folder.iterdir())
+    assert not children()
 
 
-def test_a_taken_port_is_replaced_and_said() -> None:
+@pytest.mark.usefixtures("pretend", "folder")
+def test_what_fires_is_dated_by_the_act(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.demo.LOOK_EVERY", 0.6)
     said: list[str] = []
-    with socket.socket() as other:
-        other.bind((HOST, 0))
-        other.listen()
-        taken = other.getsockname()[1]
 
-        chosen = choose_port(taken, "the daemon", said.append)
+    run_demo(said.append, threading.Event(), DemoOptions(0.3, 0.1, 0.1, seconds=1.7))
 
-    assert chosen != taken
-    assert str(taken) in said[0]
-    assert str(chosen) in said[0]
-
-
-def test_a_free_port_is_kept_without_a_word() -> None:
-    said: list[str] = []
-    free = free_port()
-
-    assert choose_port(free, "the daemon", said.append) == free
-    assert not said
+    assert any(line.endswith("FIRING: 1 monitor of inputs and scores, 0 s into the calm") for line in said)
+    assert any(re.search(r"monitor of performance, \d s into the second incident", line) for line in said)
 
 
 @pytest.mark.usefixtures("pretend")
-def test_the_console_tells_the_story_and_nothing_is_left(folder: Path) -> None:
-    said: list[str] = []
+def test_the_service_does_in_each_act_what_the_act_says(folder: Path) -> None:
+    calls: list[tuple[bool, bool]] = []
 
-    code = run_demo(said.append, threading.Event(), DemoOptions(calm=0.5, seconds=2.0))
+    class Service(LiveService):
+        def write(self, until: Micros, *, incident: bool = False, concept: bool = False) -> int:
+            calls.append((incident, concept))
+            return super().write(until, incident=incident, concept=concept)
 
-    text = "\n".join(said)
-    assert code == 0
-    assert "/metrics" in text
-    assert "driftd status --config" in text
-    assert "INCIDENT: features debt_to_income and utilization of version v2" in text
-    assert "ks on x, version v2, segment all" in text
-    assert "receiver: verified webhook msg_1" in text
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("monitor.stage.LiveService", Service)
+        run_demo(lambda _: None, threading.Event(), DemoOptions(0.5, 0.5, 0.5, seconds=2.2))
+
+    assert [call for call, _ in groupby(calls)] == [
+        (False, False),
+        (True, False),
+        (False, False),
+        (False, True),
+    ]
     assert not list(folder.iterdir())
-    assert not children()
 
 
 @pytest.mark.usefixtures("pretend")
@@ -266,12 +224,3 @@ def test_event_time_stops_at_the_clocks_present(folder: Path) -> None:
     assert last
     times = [datetime.fromisoformat(json.loads(line)["timestamp"]) for line in last]
     assert max(times) < clock.now()
-
-
-def test_a_template_without_the_ports_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = tmp_path / "config.toml"
-    other.write_text("[daemon]\n")
-    monkeypatch.setattr("monitor.stage.template", lambda: other)
-
-    with pytest.raises(DriftdError, match="9478"):
-        configuration(1, 2)
