@@ -151,8 +151,8 @@ class Drift:
     def _verdict(self, spec: MonitorSpec, pair: Pair | None) -> Verdict:
         if pair is None:
             return unjudged(spec, Level.ERROR, 0, "the reference has no such feature")
-        if pair.reference.rows == 0:
-            return unjudged(spec, Level.NO_REFERENCE, pair.window.n, "the reference is empty")
+        if pair.reference.n == 0:
+            return unjudged(spec, Level.NO_REFERENCE, pair.window.n, "the reference has no values of it")
         fewest = min(pair.window.n, pair.reference.n)
         if fewest < self._alarms.min_rows:
             note = f"{pair.window.n} values in the window, {pair.reference.n} in the reference"

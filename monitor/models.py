@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from detectors.calibration import Calibrator
@@ -17,11 +18,12 @@ from monitor.core.plan import Plan, joins
 from monitor.core.reference import Baseline
 from monitor.core.schema import Schema
 from monitor.core.standard import Standard
-from monitor.core.state import Changes, EntryKey, ModelState, load_model
+from monitor.core.state import Changes, EntryKey, ModelState, load_model, volume_changes
 from monitor.decoders.plain import decode, peek_time
-from monitor.errors import ReferenceUnusableError
+from monitor.errors import ConfigError, ReferenceUnusableError
 from monitor.facts import source_names
 from monitor.logs import logger
+from monitor.quantities import format_duration
 from monitor.references import baseline_of, covers, measured_of, read_frame, schema_of
 from monitor.sources.files import FilesSource
 from monitor.sources.reading import Limits
@@ -116,15 +118,38 @@ def joining_of(plan: Plan, state: ModelState, keep: Keep, finish: Finish | None 
     return Joining(Assessor(plan, Vocabulary.of(plan.model)), keep if joined else None, finish)
 
 
+def with_window(plan: Plan, state: ModelState) -> tuple[ModelState, Changes]:
+    """Take on the configured length of windows. Raises ConfigError while rows of another length are open.
+
+    How many rows a window usually has is learnt anew.
+    """
+    book, changes = replace(state.book, window=plan.window), Changes()
+    if state.book.window not in (0, plan.window):
+        was = format_duration(timedelta(microseconds=state.book.window))
+        if state.windows:
+            says = f'the state has open windows of {was}; set "{was}" again, and change it after'
+            raise ConfigError([f"models.{plan.name}.window: {says} `driftd run --once --flush`"])
+        if state.labels.records:
+            says = f"the state has windows of {was} that wait for outcomes; set that again until"
+            raise ConfigError(
+                [f"models.{plan.name}.window: {says} label_horizon is over, or use a new state"]
+            )
+        changes = volume_changes(plan.name, dict.fromkeys(state.volumes))
+        state = replace(state, volumes={})
+    return replace(state, book=book), changes
+
+
 def _open(
     config: Config, state: ModelState, model: Model, tools: Tools, desk: tuple[Calibrator, Keep]
 ) -> WatchedModel:
     plan = Plan.of(model)
+    state, changes = with_window(plan, state)
     schema, fresh = reference_for(model, state, tools)
     if fresh is not None:
-        state, changes = adopt(plan, state, fresh)
-        tools.commit(model.name, changes, (), ())
-    state, changes, finish = with_standard(model, schema, state)
+        state, adopted = adopt(plan, state, fresh)
+        changes |= adopted
+    state, measured, finish = with_standard(model, schema, state)
+    changes |= measured
     if changes:
         tools.commit(model.name, changes, (), ())
     joining = joining_of(plan, state, desk[1], finish)

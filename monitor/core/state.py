@@ -42,7 +42,8 @@ class Book:
     counts: (source, what, reason) -> rows; units: source -> the timestamp unit found; unknown: open window
     start -> column names nobody configured; last_closed: start of the newest closed window; learn_until:
     end of the log's part that becomes the reference, None when a file is the reference; columns: names nobody
-    configured that were seen in that part; versions: version -> start of its newest closed window.
+    configured that were seen in that part; versions: version -> start of its newest closed window. window:
+    the length of the windows (us), 0 before any.
     """
 
     progress: Progress = field(default_factory=Progress)
@@ -54,6 +55,7 @@ class Book:
     learn_until: int | None = None
     columns: frozenset[str] = frozenset()
     versions: Mapping[str, int] = field(default_factory=dict)
+    window: int = 0
 
     def counted(self, changes: Mapping[tuple[str, str, str], int]) -> "Book":
         """Add to the counts."""
@@ -112,6 +114,7 @@ def dump_book(book: Book) -> bytes:
         "learn_until": book.learn_until,
         "columns": sorted(book.columns),
         "versions": dict(sorted(book.versions.items())),
+        "window": book.window,
     }
     return json.dumps(document, separators=(",", ":")).encode()
 
@@ -129,6 +132,7 @@ def load_book(data: bytes) -> Book:
         document["learn_until"],
         frozenset(document["columns"]),
         document["versions"],
+        document["window"],
     )
 
 

@@ -112,6 +112,15 @@ def test_without_rows_in_the_reference_there_is_none() -> None:
     assert levels(judge(replace(window, reference=empty(window.grid)))) == {Level.NO_REFERENCE}
 
 
+def test_without_values_in_the_reference_there_is_none() -> None:
+    window = of(normal(2, 500))
+    nothing = of(np.full(500, np.nan), normal(3, 500)).window  # missing values only, on the window's grid
+    verdicts = judge(replace(window, reference=nothing))
+
+    assert levels(verdicts) == {Level.NO_REFERENCE}
+    assert {v.note for v in verdicts.values()} == {"the reference has no values of it"}
+
+
 def test_missing_and_infinite_values_are_no_part_of_the_distance() -> None:
     odd = np.array([np.nan, np.inf, -np.inf] * 100)
     plain, mixed = judge(of(normal(2, 500))), judge(of(np.append(normal(2, 500), odd)))
