@@ -3,25 +3,41 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
 
 from exporters.prometheus import render
 from monitor.clock import ManualClock
-from monitor.config import Model
+from monitor.config import Alarms, Columns, Features, Model
+from monitor.config import Source as SourceWish
 from monitor.core.closing import Judge
 from monitor.core.outbox import Note
-from monitor.core.state import Changes, EntryKey, ModelState, load_model
+from monitor.core.outcomes import Vocabulary
+from monitor.core.plan import joins
+from monitor.core.schema import Schema
+from monitor.core.state import PILES, Changes, EntryKey, ModelState, load_model
 from monitor.decoders.plain import decode
 from monitor.errors import StoreUnavailableError
 from monitor.facts import all_samples
+from monitor.models import joining_of
 from monitor.outgoing import enqueue, load_outbox
+from monitor.references import baseline_of, standard_of
+from monitor.sources.base import Source
 from monitor.store.memory import MemoryStore
+from monitor.store.segments import MemorySegments
 from monitor.types import Batch, Chunk, Decoded, Position, Reject
 from monitor.worker import Tools, Worker
-from tests.logs import SOURCE, Row, frame_of, mean_judge, plan_of, reference, schema_for
+from tests.logs import EPOCH, MINUTE, SOURCE, Row, frame_of, mean_judge, model, plan_of, reference, schema_for
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
-CUTTING = {"ids", "learning"}
+SHELF = MemorySegments()
+HOUR = 3600 * 10**6
+BEGIN = EPOCH // HOUR * HOUR
+"""A time at a whole hour, microseconds."""
+CUTTING = {"ids", "learning", *PILES}
 """Entries whose cutting follows the batches; what they hold together is compared by what becomes of it."""
 
 
@@ -52,8 +68,31 @@ class Cut:
 
 
 @dataclass
+class Sheet:
+    """A log as a source that hands out a frame's rows between the given cuts."""
+
+    frame: pl.DataFrame
+    cuts: Iterable[int] = ()
+    name: str = SOURCE
+
+    def poll(self, after: Position, _limit: int) -> Batch | None:
+        at, end = int(after.entries.get("next", "0")), self.frame.height
+        if at >= end:
+            return None
+        stop = min([cut for cut in self.cuts if at < cut < end], default=end)
+        chunk = Chunk("log", at, self.frame[at:stop])
+        return Batch(self.name, Position({"next": str(stop)}), (chunk,), more=stop < end)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass
 class Process:
-    """One life of a daemon's core on a store: it may die after a commit, or find the disk full."""
+    """One life of a daemon's core on a store: it may die after a commit, or find the disk full.
+
+    answered: a reference with outcomes.
+    """
 
     made: Model
     store: MemoryStore
@@ -61,27 +100,48 @@ class Process:
     dies_after: int | None = None
     full_at: frozenset[int] = frozenset()
     tries: int = 0
+    answered: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
         self.clock = ManualClock(NOW)
-        state = load_model(self.made.name, self.store.load())
+        schema = replace(schema_for(self.made), joined=joins(self.made))
+        state = load_model(self.made.name, self.store.load(), SHELF.reopen)
         if not state.baselines and self.made.reference.path is not None:
+            state = self._with_reference(schema, state)
+        plan = plan_of(self.made)
+        joining = joining_of(plan, state, SHELF.keep)
+        self.worker = Worker(plan, schema, self.judge, state, joining)
+
+    def _with_reference(self, schema: Schema, state: ModelState) -> ModelState:
+        changes: Changes = {}
+        if self.answered is None:
             baseline = reference(self.made)
-            state = replace(state, baselines=(baseline,))
-            self.store.commit({("baseline", self.made.name, "1"): baseline.dump()})
-        self.worker = Worker(plan_of(self.made), schema_for(self.made), self.judge, state)
+        else:
+            path = self.made.reference.path
+            baseline = replace(baseline_of(schema, self.answered, f"file {path}"), number=1)
+            standard = standard_of(self.made, schema, self.answered, baseline)
+            state = replace(state, labels=replace(state.labels, standards=(standard,)))
+            changes["standard", self.made.name, "1"] = standard.dump()
+        self.store.commit(changes | {("baseline", self.made.name, "1"): baseline.dump()})
+        return replace(state, baselines=(baseline,))
 
     def tools(self, ahead: Executor) -> Tools:
         """Return what a daemon gives to its workers."""
         return Tools(self.clock, lambda: int(NOW.timestamp() * 10**6), self.commit, map, ahead)
 
-    def run(self, source: Cut, *, flush: bool) -> None:
-        """Take in all that the source has; a full disk is tried again."""
+    def run(self, *sources: Source, flush: bool) -> None:
+        """Take in all that the sources have; a full disk is tried again."""
+        feeds = [(source, self.decode) for source in sources]
         with ThreadPoolExecutor(1) as ahead:
             tools = self.tools(ahead)
-            self._again(lambda: self.worker.drain(tools, source, self.decode, lambda: False))
+            self._again(lambda: self.worker.drain_all(tools, feeds, lambda: False))
             if flush:
                 self._again(lambda: self.worker.flush(tools))
+
+    def step(self, source: Source) -> None:
+        """Take in one batch of a source."""
+        with ThreadPoolExecutor(1) as ahead:
+            self.worker.drain(self.tools(ahead), source, self.decode, lambda: True)
 
     def _again(self, work: Callable[[], object]) -> None:
         while True:
@@ -96,6 +156,8 @@ class Process:
     def decode(self, batch: Batch) -> tuple[Decoded, ...]:
         """Decode a batch's chunks."""
         wanted = self.worker.schema.wanted
+        if batch.source.startswith("outcomes-"):
+            wanted = Vocabulary.of(self.made).wanted
         return tuple(decode(chunk, wanted, "parquet") for chunk in batch.chunks)
 
     def commit(
@@ -140,3 +202,78 @@ def lived(
     store = MemoryStore()
     Process(made, store, judge or mean_judge()).run(Cut(rows, cuts), flush=flush)
     return store
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A prediction. at: minutes after BEGIN, as of everything that has an outcome."""
+
+    id: str
+    at: float
+    score: float = 0.75
+    version: str = "v1"
+    place: str = "north"
+
+
+@dataclass(frozen=True, order=True)
+class Answer:
+    """What became known of a prediction, and when."""
+
+    id: str
+    at: float
+    label: int = 1
+
+
+def judged_model(**settings: Any) -> Model:  # noqa: ANN401 - the fields of Model
+    """Return a binary model of hourly windows; it waits 10 minutes for late rows and 3 hours for outcomes."""
+    columns = Columns(
+        prediction_id="id",
+        timestamp="at",
+        timestamp_unit="us",
+        version="version",
+        score="score",
+        label="label",
+        segments=("place",),
+        groups=("place",),
+    )
+    known: dict[str, Any] = {
+        "task": "binary",
+        "window": timedelta(hours=1),
+        "lateness": timedelta(minutes=10),
+        "label_horizon": timedelta(hours=3),
+        "columns": columns,
+        "features": Features(numeric=("x",)),
+        "sources": tuple(
+            SourceWish(role=r, type="files", path="/logs/*") for r in ("predictions", "outcomes")
+        ),
+        "alarms": Alarms(min_rows=2),
+    }
+    return model(**{**known, **settings})
+
+
+def guesses(rows: Sequence[Guess]) -> pl.DataFrame:
+    """Return predictions as a columnar file holds them."""
+    schema = {"id": pl.String, "at": pl.Int64, "score": pl.Float64, "version": pl.String, "place": pl.String}
+    found = [(r.id, minute(r.at), r.score, r.version, r.place) for r in rows]
+    return pl.DataFrame(found, schema, orient="row").with_columns(x=pl.col("score"))
+
+
+def answers(rows: Sequence[Answer]) -> pl.DataFrame:
+    """Return outcomes as a columnar file holds them."""
+    schema = {"id": pl.String, "at": pl.Int64, "label": pl.Int64}
+    return pl.DataFrame([(r.id, minute(r.at), r.label) for r in rows], schema, orient="row")
+
+
+def minute(at: float) -> int:
+    """Return a time in microseconds, from minutes after BEGIN."""
+    return BEGIN + round(at * MINUTE)
+
+
+def answered(rows: int = 400) -> pl.DataFrame:
+    """Return a reference with outcomes: a good model's, three places."""
+    rng = np.random.default_rng(0)
+    score = rng.random(rows)
+    found = guesses(
+        [Guess(str(i), 0.0, s, "v0", ("north", "south", "west")[i % 3]) for i, s in enumerate(score)]
+    )
+    return found.with_columns(label=pl.Series((rng.random(rows) < score).astype(np.int64)))
