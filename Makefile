@@ -34,6 +34,7 @@ lint: setup
 
 bench: setup
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m benchmarks.join
 
 setup: .venv/.ready
 

@@ -18,13 +18,13 @@ from monitor.core.judging import BudgetJudge
 from monitor.core.outbox import Note
 from monitor.core.outcomes import Vocabulary
 from monitor.core.plan import Plan
-from monitor.core.state import Changes, ModelState
+from monitor.core.state import ModelState
 from monitor.decoders.plain import decode
 from monitor.models import adopt, joining_of
 from monitor.references import baseline_of, schema_of, standard_of
 from monitor.shelves import Shelves
 from monitor.store.sqlite import SqliteStore
-from monitor.types import Batch, Chunk, Decoded, Position, Reject
+from monitor.types import Batch, Changes, Chunk, Decoded, Position, Reject
 from monitor.worker import Tools, Worker
 
 Ints = NDArray[np.int64]

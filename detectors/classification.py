@@ -6,7 +6,9 @@ from types import MappingProxyType
 
 import numpy as np
 
-from detectors.class_metrics import NOTHING, RATIOS, Table, area_estimate, areas, brier, ece, log_loss
+from detectors.class_curves import mean_area
+from detectors.class_metrics import NOTHING, Table, area_estimate, areas, brier, ece, log_loss
+from detectors.class_ratios import RATIOS
 from detectors.class_sums import BINARY, ClassSums, Counting, labelled_width, open_width
 from detectors.measure import Better, Estimate, Floats, Ints, Scored
 
@@ -55,7 +57,7 @@ class ClassMeasure:
     >>> found = measure.values(sums, 0.05)
     >>> accuracy, auc = found["accuracy"], found["roc_auc"]
     >>> accuracy.value, accuracy.method, auc.method
-    (0.748, 'wilson', 'delong')
+    (0.748, 'exact', 'delong')
     >>> round(auc.low, 3), round(auc.value, 3), round(auc.high, 3)
     (0.823, 0.848, 0.870)
 
@@ -159,7 +161,7 @@ def _share_names(classes: tuple[str, ...]) -> dict[str, Better]:
 
 
 def _of_scores(sums: ClassSums, level: float) -> dict[str, Estimate]:
-    found = {name: area_estimate(area, sums.scored, level) for name, area in areas(sums).items()}
+    found = {name: area_estimate(each, sums.scored, level) for name, each in areas(sums).items()}
     return found | {"log_loss": log_loss(sums, level), "brier": brier(sums, level), "ece": ece(sums, level)}
 
 
@@ -206,4 +208,5 @@ def bound_of(sums: ClassSums) -> dict[str, float | None]:
     average_precision, the farther of the best and the worst order within the bins. Of more than two
     classes, the means.
     """
-    return {name: None if area is None else area.bound for name, area in areas(sums).items()}
+    means = {name: mean_area(each) for name, each in areas(sums).items()}
+    return {name: None if area is None else area.bound for name, area in means.items()}

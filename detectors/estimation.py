@@ -7,10 +7,10 @@ The assumption: a score means in the window what it meant in the reference. When
 same score comes true less often (concept drift), the estimate does not move. See docs/estimation.md.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,8 @@ from detectors.expected import (
     balanced_accuracy,
     fraction,
     roc_auc,
-    variance,
 )
+from detectors.intervals import normal_quantile
 from detectors.measure import Estimate
 from detectors.score_calibration import Calibration, Counts, Floats, checked, known, learnt
 
@@ -53,7 +53,7 @@ def estimate(
     >>> window[0, 0, 100], window[0, 1, 800] = 300, 100
     >>> found = estimate(fit(reference), window, level=0.05)["accuracy"]
     >>> round(found.value, 3), round(found.low, 3), round(found.high, 3), found.n
-    (0.875, 0.836, 0.914, 400)
+    (0.875, 0.832, 0.914, 400)
 
     References
     ----------
@@ -68,7 +68,7 @@ def estimate(
     if len(window) > 1 and len(names) != len(window):
         raise ValueError(f"{len(names)} names for {len(window)} classes")
     views = _views(calibration, window)
-    guess = _Guess(views, round(float(window[0].sum())), -NormalDist().inv_cdf(level / 2.0))
+    guess = _Guess(views, round(float(window[0].sum())), level)
     return dict(_binary(guess) if len(views) == 1 else _multiclass(guess, names))
 
 
@@ -100,14 +100,27 @@ class _View:
         chances = [np.where(self.known, self.chance, end) for end in ends]
         return [np.stack([(1.0 - chance) * self.window, chance * self.window]) for chance in chances]
 
-    def variance_of(self, rated: Rated) -> float:
-        """Return the variance of a metric by the chance of the window's rows and of the reference's.
+    def band(self, metric: Metric, rated: Rated | None, level: float) -> tuple[float, float]:
+        """Return the ends of the band of a metric rated so; [0, 1] where it does not exist.
+
+        From the least and the largest value that the rows with unknown scores allow, it reaches as far as the
+        sampling of rows and the chance of the reference's rows do together: squares of distances add up.
+        """
+        if rated is None:
+            return 0.0, 1.0
+        values = [rated.value, *rated.others]
+        values += [one.value for one in map(metric, self.extremes()) if one is not None]
+        learnt = normal_quantile(level) * math.sqrt(self._learnt_variance(rated))
+        down, up = (math.hypot(reach, learnt) for reach in rated.distances(self.table(), level))
+        return max(min(values) - down, 0.0), min(max(values) + up, 1.0)
+
+    def _learnt_variance(self, rated: Rated) -> float:
+        """Return the variance of a metric by the chance of the reference's rows.
 
         What the reference says of scores that it does not know is no chance: the extremes stand for it.
         """
         slope = ((rated.gradient[1] - rated.gradient[0]) * self.window).sum(axis=0) * self.known
-        by_block = np.bincount(self.block, slope)
-        return variance(rated, self.table()) + float(np.square(by_block) @ self.variance)
+        return float(np.square(np.bincount(self.block, slope)) @ self.variance)
 
 
 def _views(calibration: Calibration, window: Floats) -> list[_View]:
@@ -135,29 +148,25 @@ def _predicted(views: Sequence[_View]) -> _View:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Guess:
-    """A window's views and number of rows; z: how many standard deviations the band reaches to each side."""
+    """A window's views and number of rows; the band is of confidence 1 - level."""
 
     views: Sequence[_View]
     rows: int
-    z: float
+    level: float
 
     def mean(self, metric: Metric, which: Sequence[int] = (0,)) -> Estimate:
-        """Return the mean of a metric over some views; those where it does not exist are left out."""
-        rated = [(self.views[k], metric(self.views[k].table())) for k in which]
-        found = [(view, one) for view, one in rated if one is not None]
-        if not found:
+        """Return the mean of a metric over some views; those where it does not exist are left out.
+
+        Its band is the mean of theirs, in which those may have any value.
+        """
+        rated = [metric(self.views[k].table()) for k in which]
+        values = [one.value for one in rated if one is not None]
+        if not values:
             return Estimate(None, None, None, self.rows)
-        value = float(np.mean([one.value for _, one in found]))
-        error = float(np.mean([np.sqrt(view.variance_of(one)) for view, one in found]))
-        low, high = np.mean([_ends(metric, view, one) for view, one in found], axis=0)
-        reach = self.z * error
-        return Estimate(value, max(float(low) - reach, 0.0), min(float(high) + reach, 1.0), self.rows, METHOD)
-
-
-def _ends(metric: Metric, view: _View, rated: Rated) -> tuple[float, float]:
-    """Return the least and the largest value that the rows with unknown scores allow."""
-    found = [rated.value, *(one.value for one in map(metric, view.extremes()) if one is not None)]
-    return min(found), max(found)
+        ends = [self.views[k].band(metric, one, self.level) for k, one in zip(which, rated, strict=True)]
+        low, high = np.mean(ends, axis=0).tolist()
+        value = float(np.mean(values))
+        return Estimate(value, min(low, value), max(high, value), self.rows, METHOD)
 
 
 def _binary(guess: _Guess) -> Iterator[tuple[str, Estimate]]:

@@ -1,16 +1,19 @@
-"""Metrics of a classifier from counts that need not be whole: each with its gradient, for sampling errors.
+"""Metrics of a classifier from counts that need not be whole: each with its gradient and its sampling error.
 
 A table is float64 [2 (label), 2 (predicted), B]: how many rows of each label and prediction have their score
 in each of B bins, lowest first. Every metric here is unchanged when all counts are doubled, so the sum of
 count x gradient is 0, and the sum of count x gradient^2 is the variance of the metric over samples of rows.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+
+from detectors.intervals import FEW, exact, normal_quantile, of_area
 
 Floats = NDArray[np.float64]
 Cells = tuple[tuple[int, int], tuple[int, int]]
@@ -29,12 +32,53 @@ FRACTIONS: Mapping[str, tuple[Cells, Cells]] = MappingProxyType(
 """What is counted, of what: both as weights [label][predicted]."""
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many rows of how many, both expected; twice: 2J / (1 + J) is meant of that share J."""
+
+    hits: float
+    rows: float
+    twice: bool = False
+
+    def distances(self, level: float) -> tuple[float, float]:
+        """Return how far its exact interval reaches down and up."""
+        ends = exact(np.array(self.hits), np.array(self.rows), level)
+        low, value, high = (self._made(float(x)) for x in (ends[0], self.hits / self.rows, ends[1]))
+        return max(value - low, 0.0), max(high - value, 0.0)
+
+    def _made(self, share: float) -> float:
+        return 2.0 * share / (1.0 + share) if self.twice else share
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Rated:
-    """A metric's value, and its gradient by the counts: float64 [2 (label), 2 (predicted), B]."""
+    """A metric's value, and its gradient by the counts: float64 [2 (label), 2 (predicted), B].
+
+    shares: those that it is the mean of; () of an area, which rests on `rows` rows, those of the rarer label.
+    others: values that it may also have, where a label is so rare that it may not occur.
+    """
 
     value: float
     gradient: Floats
+    shares: tuple[Share, ...] = ()
+    rows: float = 0.0
+    others: tuple[float, ...] = ()
+
+    def distances(self, table: Floats, level: float) -> tuple[float, float]:
+        """Return how far the band of samples of as many rows as the table has reaches down and up.
+
+        It holds what such a sample will have, by the normal law, and what rows without end would have, by
+        exact intervals: of few rows the one reaches further here, the other there.
+        """
+        error = math.sqrt(variance(self, table))
+        normal = normal_quantile(level) * error
+        if self.shares:
+            sides = zip(*(share.distances(level) for share in self.shares), strict=True)
+            down, up = (math.hypot(*side) / len(side) for side in sides)
+        else:
+            low, high = of_area(self.value, error * error, self.rows, level)
+            down, up = self.value - low, high - self.value
+        return max(down, normal), max(up, normal)
 
 
 Metric = Callable[[Floats], Rated | None]
@@ -55,16 +99,25 @@ def fraction(name: str, table: Floats) -> Rated | None:
     size = float((whole * confusion).sum())
     if size <= 0.0:
         return None
-    value = float((part * confusion).sum()) / size
-    return Rated(value, _by_bin((part - value * whole) / size, table))
+    hits = float((part * confusion).sum())
+    share = Share(hits / 2.0, size - hits / 2.0, twice=True) if name == "f1" else Share(hits, size)
+    value = hits / size
+    return Rated(value, _by_bin((part - value * whole) / size, table), (share,))
 
 
 def balanced_accuracy(table: Floats) -> Rated | None:
-    """Return the mean of recall and specificity; None where a class has no rows."""
+    """Return the mean of recall and specificity; None where a class has no rows.
+
+    Of rows in which one of the classes does not occur it is the other's recall alone.
+    """
     recall, specificity = fraction("recall", table), fraction("specificity", table)
     if recall is None or specificity is None:
         return None
-    return Rated((recall.value + specificity.value) / 2, (recall.gradient + specificity.gradient) / 2)
+    gradient = (recall.gradient + specificity.gradient) / 2
+    shares = (*recall.shares, *specificity.shares)
+    others = ((specificity.value, shares[0].rows), (recall.value, shares[1].rows))
+    alone = tuple(value for value, rows in others if rows < FEW)
+    return Rated((recall.value + specificity.value) / 2, gradient, shares, others=alone)
 
 
 def roc_auc(table: Floats) -> Rated | None:
@@ -92,7 +145,8 @@ def roc_auc(table: Floats) -> Rated | None:
     below = (np.cumsum(negative) - negative / 2) / size[0]
     above = (size[1] - np.cumsum(positive) + positive / 2) / size[1]
     value = float(positive @ below) / size[1]
-    return Rated(value, _by_label((above - value) / size[0], (below - value) / size[1]))
+    gradient = _by_label((above - value) / size[0], (below - value) / size[1])
+    return Rated(value, gradient, rows=min(size))
 
 
 def average_precision(table: Floats) -> Rated | None:
@@ -118,7 +172,7 @@ def average_precision(table: Floats) -> Rated | None:
     by_found = np.cumsum((positive / used)[::-1])
     by_taken = np.cumsum((positive * precision / used)[::-1])
     gain = (precision[::-1] + by_found - by_taken - value) / size
-    return Rated(value, _by_label(-by_taken / size, gain))
+    return Rated(value, _by_label(-by_taken / size, gain), rows=size)
 
 
 def variance(rated: Rated, table: Floats) -> float:

@@ -1,9 +1,11 @@
 """Whether a metric is worse than it may be: by its whole interval, and in the direction that does harm.
 
 A metric is worse when even the better end of its interval is beyond what the reference had by more than the
-tolerance. So few outcomes make a wide interval and no alarm, and an improvement never is one.
+tolerance, both known only so well: the distances to the two ends add up in squares (Zou and Donner 2008). So
+few outcomes, here or in the reference, make a wide interval and no alarm, and an improvement never is one.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -90,21 +92,20 @@ def limit(question: Question, reference: float | None, allowed: Allowed) -> floa
     return reference - margin if question.better is Better.HIGHER else reference + margin
 
 
-def judge(question: Question, seen: Estimate, reference: float | None, allowed: Allowed) -> Verdict:
-    """Judge one metric of one window.
+def judge(question: Question, seen: Estimate, reference: Estimate | None, allowed: Allowed) -> Verdict:
+    """Judge one metric of one window; both intervals are of one level.
 
-    The score is how far the better end of the interval is from the reference (or from where the user's
-    threshold would have it), in the direction of harm, 0 if not at all; the threshold is the allowance.
+    The score is how far the better end of the difference's interval is from the reference (or from where
+    the user's threshold would have it), in the direction of harm, 0 if not at all; the threshold is the
+    allowance.
 
     Examples
     --------
     >>> rule = Allowed(tolerance=0.01, relative=0.1, min_rows=100)
-    >>> accuracy = Question("accuracy", Better.HIGHER)
-    >>> judge(accuracy, Estimate(0.91, 0.90, 0.92, 5000), 0.944, rule).level.value
+    >>> accuracy, known = Question("accuracy", Better.HIGHER), Estimate(0.944, 0.941, 0.947, 50_000)
+    >>> judge(accuracy, Estimate(0.91, 0.90, 0.92, 5000), known, rule).level.value
     'breach'
-    >>> judge(accuracy, Estimate(0.98, 0.97, 0.99, 5000), 0.944, rule).level.value
-    'ok'
-    >>> judge(Question("mae", Better.LOWER), Estimate(700.0, 690.0, 710.0, 5000), 850.0, rule).level.value
+    >>> judge(accuracy, Estimate(0.98, 0.97, 0.99, 5000), known, rule).level.value
     'ok'
 
     """
@@ -112,13 +113,25 @@ def judge(question: Question, seen: Estimate, reference: float | None, allowed: 
     if seen.value is None or seen.low is None or seen.high is None or seen.n < allowed.min_rows:
         note = f"{seen.n} rows say too little"
         return Verdict(name, WHOLE, kind, Level.INSUFFICIENT_DATA, seen.n, note=note)
-    edge = limit(question, reference, allowed)
+    usual = None if reference is None else reference.value
+    edge = limit(question, usual, allowed)
     if edge is None:
         note = "the reference has no outcomes, and no threshold is configured"
         return Verdict(name, WHOLE, kind, Level.NO_REFERENCE, seen.n, note=note)
     higher = question.better is Better.HIGHER
-    margin = allowed.of(question.metric, edge if reference is None else reference)
-    score = max((edge - seen.high if higher else seen.low - edge) + margin, 0.0)
+    margin = allowed.of(question.metric, edge if usual is None else usual)
+    reach = math.hypot(
+        seen.high - seen.value if higher else seen.value - seen.low,
+        0.0 if question.threshold is not None else _reach(reference, higher=higher),
+    )
+    score = max((edge - seen.value if higher else seen.value - edge) - reach + margin, 0.0)
     effect = edge - seen.value if higher else seen.value - edge
     level = Level.BREACH if score > margin else Level.OK
     return Verdict(name, WHOLE, kind, level, seen.n, score, margin, effect=effect)
+
+
+def _reach(reference: Estimate | None, *, higher: bool) -> float:
+    """Return how much worse the reference may really be than it was measured; 0 if nothing is known."""
+    if reference is None or reference.value is None or reference.low is None or reference.high is None:
+        return 0.0
+    return reference.value - reference.low if higher else reference.high - reference.value

@@ -7,7 +7,6 @@ their labels, [K, 2 (predicted is k), BINS]; int64 or float64. SciPy is imported
 costs more than the daemon's start may.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,31 +40,6 @@ class Calibration:
     probability: Floats
     rows: Floats
     isotonic: NDArray[np.bool_]
-
-    @property
-    def filled(self) -> NDArray[np.bool_]:
-        """Which bins had no row, so that their probability is interpolated: bool [K, BINS]."""
-        return np.asarray(self.rows == 0.0)
-
-    def dump(self) -> dict[str, NDArray[np.generic]]:
-        """Return plain arrays by name, for `load`."""
-        return {"probability": self.probability, "rows": self.rows, "isotonic": self.isotonic}
-
-    @classmethod
-    def load(cls, arrays: Mapping[str, NDArray[np.generic]]) -> "Calibration":
-        """Return what was dumped; ValueError for arrays that no dump can be."""
-        if missing := {"probability", "rows", "isotonic"} - set(arrays):
-            raise ValueError(f"a calibration without {', '.join(sorted(missing))}")
-        probability = np.asarray(arrays["probability"], dtype=np.float64)
-        rows = checked(np.asarray(arrays["rows"], dtype=np.float64), 2)
-        isotonic = np.asarray(arrays["isotonic"], dtype=np.bool_)
-        if probability.shape != rows.shape or isotonic.shape != rows.shape[:1]:
-            raise ValueError("the arrays of a calibration do not fit together")
-        if not rows.any(axis=1).all():
-            raise ValueError("a calibration without rows")
-        if not ((probability >= 0.0) & (probability <= 1.0)).all():
-            raise ValueError("a probability is not in [0, 1]")
-        return cls(probability, rows, isotonic)
 
 
 def fit(reference_labelled: Counts) -> Calibration:
@@ -102,18 +76,13 @@ def fit(reference_labelled: Counts) -> Calibration:
     return Calibration(np.where(better[:, None], maps, _middles()), rows, better)
 
 
-def coverage(reference_labelled: Counts, window_open: Counts) -> float | None:
+def covered(rows: Floats, window_open: Floats) -> float | None:
     """Return the share of the window's rows with a score that the reference knows; None without rows.
 
-    A score is known when the reference has ROWS_NEEDED rows or more in its bin and those within NEAR bins. Of
-    several classes the least share counts. It looks at scores, one class at a time, and never at features.
+    rows: float64 [K, BINS], the reference's, as a Calibration holds them. A score is known when the reference
+    has ROWS_NEEDED rows or more in its bin and those within NEAR bins. Of several classes the least share
+    counts. It looks at scores, one class at a time, and never at features.
     """
-    rows = np.asarray(reference_labelled, dtype=np.float64).sum(axis=(1, 2))
-    return covered(rows, np.asarray(window_open, dtype=np.float64))
-
-
-def covered(rows: Floats, window_open: Floats) -> float | None:
-    """Return `coverage` from the reference's rows [K, BINS], as a Calibration holds them."""
     window = window_open.sum(axis=1)
     size = window.sum(axis=1)
     if not (size > 0.0).all():

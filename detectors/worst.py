@@ -26,15 +26,13 @@ class Segment:
 class Worst:
     """The worst segment. pvalue: two-sided, multiplied by the segments compared (Bonferroni), at most 1.
 
-    value: its metric. gap: segment less whole, in the metric's unit, None where the whole has no value.
-    against_rest: segment less rest with its interval at level / compared; n is the segment's. significant:
-    whether it is worse than the rest by more than chance among so many segments; it is not where it is
-    merely the last of equals. compared: how many segments had enough rows.
+    value: its metric. against_rest: segment less rest with its interval at level / compared; n is the
+    segment's. significant: whether it is worse than the rest by more than chance among so many segments; it
+    is not where it is merely the last of equals. compared: how many segments had enough rows.
     """
 
     label: str
     value: float
-    gap: float | None
     against_rest: Estimate
     pvalue: float
     significant: bool
@@ -90,9 +88,7 @@ class _Gap:
         return Estimate(self.value, low, high, self.n, "mover")
 
 
-def worst(
-    segments: Mapping[str, Segment], whole: Estimate, better: Better, search: Search | None = None
-) -> Worst | None:
+def worst(segments: Mapping[str, Segment], better: Better, search: Search | None = None) -> Worst | None:
     """Name the worst segment; None where none can be compared, or the metric has no better side.
 
     Each segment is compared with the rest at level / segments, so that naming any of them by chance has
@@ -108,9 +104,9 @@ def worst(
     >>> segments = {"north": Segment(wide(0.90, 5000), wide(0.87, 5400)),
     ...             "south": Segment(wide(0.80, 5000), wide(0.96, 5400)),
     ...             "sea": Segment(wide(0.79, 400), wide(0.88, 10_000))}
-    >>> found = worst(segments, wide(0.88, 10_400), Better.HIGHER)
-    >>> found.label, round(found.gap, 2), found.significant, found.compared
-    ('south', -0.08, True, 3)
+    >>> found = worst(segments, Better.HIGHER)
+    >>> found.label, found.value, found.significant, found.compared
+    ('south', 0.8, True, 3)
 
     References
     ----------
@@ -133,7 +129,6 @@ def worst(
     return Worst(
         label=named.label,
         value=named.own,
-        gap=None if whole.value is None else named.own - whole.value,
         against_rest=named.estimate(stretch),
         pvalue=pvalues[named.label],
         significant=bool(proven),

@@ -53,6 +53,12 @@ CATALOG: tuple[Metric, ...] = (
     Metric("driftd_performance_lower", "gauge", PERFORMANCE, "The lower end of the value's interval."),
     Metric("driftd_performance_upper", "gauge", PERFORMANCE, "The upper end of the value's interval."),
     Metric(
+        "driftd_performance_bound",
+        "gauge",
+        PERFORMANCE,
+        "How far the histogram's value can be from the rows' own; areas under curves only.",
+    ),
+    Metric(
         "driftd_performance_threshold",
         "gauge",
         PERFORMANCE,
@@ -79,6 +85,12 @@ CATALOG: tuple[Metric, ...] = (
         "seconds",
     ),
     Metric("driftd_performance_rows", "gauge", (*GROUP, "basis"), "Predictions of that window."),
+    Metric(
+        "driftd_confusion_rows",
+        "gauge",
+        ("model", "version", "true", "predicted"),
+        "Rows of a true and a predicted class, of all rows of the newest judged window.",
+    ),
     Metric(
         "driftd_label_coverage_ratio",
         "gauge",
@@ -168,7 +180,9 @@ CATALOG: tuple[Metric, ...] = (
         SOURCE,
         "Rows read: stored + rejected + duplicate + late + dropped.",
     ),
-    Metric("driftd_events_stored_total", "counter", SOURCE, "Rows counted in a window."),
+    Metric(
+        "driftd_events_stored_total", "counter", SOURCE, "Rows counted in a window, or kept for the join."
+    ),
     Metric(
         "driftd_events_rejected_total",
         "counter",
@@ -181,7 +195,12 @@ CATALOG: tuple[Metric, ...] = (
         SOURCE,
         "Rows whose prediction id was stored in a window still open.",
     ),
-    Metric("driftd_events_late_total", "counter", SOURCE, "Rows that came after their window was over."),
+    Metric(
+        "driftd_events_late_total",
+        "counter",
+        SOURCE,
+        "Rows that came after their window or horizon was over.",
+    ),
     Metric("driftd_events_dropped_total", "counter", (*SOURCE, "reason"), "Good rows given up, by reason."),
     Metric(
         "driftd_truncations_total", "counter", SOURCE, "Files found truncated (copytruncate) and read anew."

@@ -26,6 +26,7 @@ from monitor.core.schema import Schema
 from monitor.core.standard import Standard
 from monitor.facts import SERIES_PER_TRIP
 from monitor.outcome_checks import judgeable
+from monitor.performance_facts import expected_series
 from monitor.quantities import format_duration
 from monitor.references import baseline_of, read_frame, schema_of, standard_of
 
@@ -40,6 +41,7 @@ def _model(model: Model) -> Iterator[str]:
     window, lateness = format_duration(model.window), format_duration(model.lateness)
     yield f"model {model.name} ({model.task}): windows of {window}, late rows waited for {lateness}"
     path, standard = model.reference.path, Standard(0)
+    baseline: Baseline | None = None
     if path is None:
         first = format_duration(model.reference.first or model.window)
         yield f"  reference: the first {first} of the log, once they are over"
@@ -60,6 +62,8 @@ def _model(model: Model) -> Iterator[str]:
     elif not model.deduplicate:
         yield "  deduplicate = false: a row sent twice counts twice"
     yield from _performance(model, standard)
+    if baseline is not None:
+        yield from _room(model, baseline, standard)
     yield from _retraining(model)
 
 
@@ -79,9 +83,19 @@ def _reference(model: Model, schema: Schema, baseline: Baseline, columns: set[st
     count = len(specs) * groups
     yield f"  {count:,} monitors over {groups} groups (the whole model and its segment values) per version"
     yield f"  budget {model.alarms.budget}: each may breach falsely once in {1 / level:,.0f} windows"
-    if count * SERIES_PER_TRIP > model.series_limit:
-        series = f"{count * SERIES_PER_TRIP:,}"
-        yield f"  about {series} series per version: more than series_limit = {model.series_limit:,}"
+
+
+def _room(model: Model, baseline: Baseline, standard: Standard) -> Iterator[str]:
+    """Say so if the series of one version alone are beyond the limit."""
+    plan = Plan.of(model)
+    specs = BudgetJudge(plan, Calibrator()).specs(baseline.grid)
+    monitors = len(specs) * len(baseline.profiles) * SERIES_PER_TRIP
+    measured = judgeable(model) and (joins(model) or bool(standard.sums))
+    performance = expected_series(Assessor(plan, Vocabulary.of(model)), standard) if measured else 0
+    if monitors + performance > model.series_limit:
+        parts = f"{monitors:,} of drift and quality, {performance:,} of performance"
+        found = f"about {monitors + performance:,} series per version ({parts})"
+        yield f"  {found}: more than series_limit = {model.series_limit:,}"
 
 
 def _performance(model: Model, standard: Standard) -> Iterator[str]:

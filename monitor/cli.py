@@ -5,7 +5,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -15,7 +16,7 @@ from monitor.clock import SystemClock
 from monitor.config import Config
 from monitor.errors import ConfigError, DriftdError
 from monitor.loading import load
-from monitor.logs import log_to_stderr, logger
+from monitor.logs import log_problems_to_stderr, log_to_stderr, logger
 from monitor.memory import keep_freed
 
 MISTAKE = 2
@@ -188,6 +189,55 @@ def baseline(path: Path, model: str | None, begin: str | None, end: str | None, 
         raise click.UsageError("give --model, --from and --to, or --list")
     log_to_stderr()
     click.echo(make_baseline(config, model, Span.of(begin, end)))
+
+
+@main.command()
+@config_option
+@click.option(
+    "--truth", type=click.Path(path_type=Path), help="Known incidents: model,start,end,kind,feature."
+)
+@click.option("--json", "out", type=click.Path(path_type=Path), help='Write JSON there; "-": print it.')
+@click.option("--against", type=click.Path(path_type=Path), help="Another configuration: print what differs.")
+@click.option("--model", help="Only this model.")
+@click.option("--inject", multiple=True, help='Change rows: "feature=age shift=0.25sd from=2026-03-01".')
+def backtest(
+    path: Path,
+    truth: Path | None,
+    out: Path | None,
+    against: Path | None,
+    model: str | None,
+    inject: tuple[str, ...],
+) -> None:
+    """Say what would have fired, had driftd watched the whole history that the sources hold now."""
+    from monitor.backtest_command import Request, answer, as_json, refuse_nowhere, write  # noqa: PLC0415 - as above
+
+    refuse_nowhere(out)
+    keep_freed()
+    log_problems_to_stderr()
+    found = answer(Request(path, truth, against, model, inject), _load, SystemClock(), _bar)
+    if out == Path("-"):
+        click.echo(as_json(found.data))
+        return
+    if out:
+        write(out, as_json(found.data))
+    click.echo(found.text)
+
+
+@contextmanager
+def _bar(name: str, length: int | None) -> Iterator[Callable[[int, str], None]]:
+    """Show a progress bar on stderr where that is a terminal."""
+    nothing: Iterator[str] = (text for text in list[str]())  # the bar is moved by hand
+    quiet = not sys.stderr.isatty()
+    with click.progressbar(
+        nothing, length, name, hidden=quiet, item_show_func=lambda at: at or "the reference", file=sys.stderr
+    ) as bar:
+
+        def show(done: int, reached: str) -> None:
+            bar.update(done - bar.pos, reached)
+            bar.render_progress()
+
+        yield show
+        bar.update((length or bar.pos) - bar.pos, bar.current_item)
 
 
 @main.command()

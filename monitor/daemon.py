@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,6 @@ from exporters.webhook import Webhook
 from monitor.clock import Clock
 from monitor.config import Config
 from monitor.core.outbox import Note
-from monitor.core.state import Changes, EntryKey
 from monitor.core.windows import NEVER
 from monitor.errors import UNEXPECTED, StoreUnavailableError
 from monitor.facts import all_samples
@@ -39,7 +38,7 @@ from monitor.shelves import Shelves
 from monitor.status import as_text, status
 from monitor.store.base import Store
 from monitor.store.rejects import SPACE, RejectsFile
-from monitor.types import Reject
+from monitor.types import Changes, EntryKey, Reject
 from monitor.worker import Tools
 
 THREADS = 2
@@ -112,15 +111,18 @@ class Daemon:
             raise StoreUnavailableError(
                 f"rejects of {model}: nothing was recorded: {error.strerror}"
             ) from error
-        self._write({**changes, **kept, **enqueue(notes, self.now_us())})
-        self._shelves.after(model, changes)
+        written = {**changes, **kept, **enqueue(notes, self.now_us())}
+        self._write(written, self._shelves.committing(model, changes))
         self._rejects.update({key[1]: value for key, value in kept.items() if value is not None})
 
-    def _write(self, changes: Mapping[EntryKey, bytes | None]) -> None:
+    def _write(
+        self, changes: Mapping[EntryKey, bytes | None], around: AbstractContextManager[None] | None = None
+    ) -> None:
         if not changes:
             return
         began = self._clock.monotonic()
-        self._store.commit(changes)
+        with around or nullcontext():
+            self._store.commit(changes)
         with self._guard:
             self._commits = self._commits.observed(self._clock.monotonic() - began)
             self.outbox = with_changes(self.outbox, changes)
@@ -143,6 +145,8 @@ class Daemon:
                 except UNEXPECTED as error:  # a fault of ours in one model must not silence the others
                     # only the type is told: a message may quote a row
                     problems.append(f"{model.worker.plan.name}: stopped by {type(error).__name__}")
+                finally:
+                    self._shelves.tidy(model.worker.plan.name)  # nothing that was not committed is in use
         self._note("; ".join(problems))
         return total
 

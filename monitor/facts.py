@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from detectors.base import Verdict
 from exporters.catalog import Sample
+from monitor.core.labels import REALIZED
 from monitor.core.outbox import NoteState
 from monitor.core.plan import Plan
 from monitor.core.policy import Shown, Trip, TripKey
@@ -121,10 +122,7 @@ def _groups(plan: Plan, state: ModelState) -> Iterator[list[Sample]]:
     sizes = baseline.profiles if baseline else {}
     for segment in sorted(sizes, key=lambda s: (s != ALL, s)):
         yield [Sample("driftd_reference_rows", (name, segment), sizes[segment].rows)]
-    ends: dict[tuple[str, str], int] = {}
-    for key, trip in state.trips.items():
-        place = (key.version, key.segment)
-        ends[place] = max(ends.get(place, trip.window), trip.window)
+    ends = _newest(state)
     for version_, segment in sorted(state.volumes, key=lambda place: (place[1] != ALL, place)):
         labels = (name, version_, segment)
         found = [Sample("driftd_window_rows", labels, state.volumes[version_, segment][-1])]
@@ -132,6 +130,24 @@ def _groups(plan: Plan, state: ModelState) -> Iterator[list[Sample]]:
             end = (ends[version_, segment] + plan.window) / SECOND
             found.append(Sample("driftd_last_evaluation_timestamp_seconds", labels, end))
         yield found
+
+
+def _newest(state: ModelState) -> dict[tuple[str, str], int]:
+    """Return the start of the newest closed window of each version and segment.
+
+    Trips of realised performance are as old as their outcomes; where there are no others, a segment's
+    newest window is its version's.
+    """
+    found: dict[tuple[str, str], int] = {}
+    for key, trip in state.trips.items():
+        place = (key.version, key.segment)
+        if BASES.get(trip.kind) != REALIZED:
+            found[place] = max(found.get(place, trip.window), trip.window)
+    for version_, segment in state.volumes:
+        closed = state.book.versions.get(version_)
+        if closed is not None and (segment == ALL or (version_, segment) not in found):
+            found[version_, segment] = closed
+    return found
 
 
 def _whole(plan: Plan, state: ModelState) -> Iterator[Sample]:

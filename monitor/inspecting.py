@@ -7,7 +7,7 @@ from exporters.prometheus import render
 from monitor.clock import Clock
 from monitor.config import Config
 from monitor.core.plan import Plan
-from monitor.core.state import EntryKey, load_model
+from monitor.core.state import load_model
 from monitor.errors import DriftdError
 from monitor.facts import all_samples
 from monitor.outgoing import load_outbox
@@ -15,6 +15,7 @@ from monitor.performance_history import performance_history
 from monitor.status import status
 from monitor.store.rejects import SPACE
 from monitor.store.sqlite import SqliteStore
+from monitor.types import EntryKey
 
 
 def _entries(config: Config) -> dict[EntryKey, bytes]:

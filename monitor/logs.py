@@ -20,6 +20,12 @@ def log_to_stderr() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.ERROR)
 
 
+def log_problems_to_stderr() -> None:
+    """Send errors alone to stderr, our own and the libraries': for commands that print a report."""
+    log_to_stderr()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+
+
 def logger(name: str, **fields: object) -> Any:  # noqa: ANN401 - structlog makes the type when first used
     """Return a logger of events with fields."""
     return structlog.get_logger(f"driftd.{name}", **fields)

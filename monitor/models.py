@@ -16,9 +16,10 @@ from monitor.core.outcomes import Vocabulary
 from monitor.core.pile import Keep
 from monitor.core.plan import Plan, joins
 from monitor.core.reference import Baseline
+from monitor.core.remeasuring import remeasured
 from monitor.core.schema import Schema
-from monitor.core.standard import Standard
-from monitor.core.state import Changes, EntryKey, ModelState, load_model, volume_changes
+from monitor.core.standard import Standard, layout, same_codes
+from monitor.core.state import ModelState, load_model, volume_changes
 from monitor.decoders.plain import decode, peek_time
 from monitor.errors import ConfigError, ReferenceUnusableError
 from monitor.facts import source_names
@@ -28,8 +29,8 @@ from monitor.references import baseline_of, covers, measured_of, read_frame, sch
 from monitor.sources.files import FilesSource
 from monitor.sources.reading import Limits
 from monitor.store.segments import Shelf
-from monitor.types import Chunk
-from monitor.worker import Decode, Tools, Worker
+from monitor.types import Changes, Chunk, EntryKey
+from monitor.worker import Decode, Feed, Tools, Worker
 
 Finish = Callable[[], Standard]
 
@@ -43,8 +44,11 @@ class WatchedModel:
 
     def drain(self, tools: Tools, stop: Callable[[], bool]) -> int:
         """Take in all that every source has; returns how many batches."""
-        feeds = [(source, self._decoder(config)) for source, config in self.sources]
-        return self.worker.drain_all(tools, feeds, stop)
+        return self.worker.drain_all(tools, self.feeds(), stop)
+
+    def feeds(self) -> list[Feed]:
+        """Return each source, and how its batches are decoded."""
+        return [(source, self._decoder(config)) for source, config in self.sources]
 
     def _decoder(self, source: Source) -> Decode:
         form, wanted = source.format, self.worker.schema.wanted
@@ -88,7 +92,8 @@ def with_standard(
     What takes long of it goes on in the background; the last thing returned waits for it.
     """
     baseline, path = state.newest_baseline, model.reference.path
-    done = {standard.number for standard in state.labels.standards if not standard.pending}
+    now = layout(model)
+    done = {s.number for s in state.labels.standards if not s.pending and s.layout == now}
     if baseline is None or path is None or baseline.origin != f"file {path}" or baseline.number in done:
         return state, {}, None
     if model.task == "none" or not model.columns.label:
@@ -139,20 +144,39 @@ def with_window(plan: Plan, state: ModelState) -> tuple[ModelState, Changes]:
     return replace(state, book=book), changes
 
 
+def with_layout(plan: Plan, state: ModelState) -> tuple[ModelState, bool]:
+    """Take on what the configuration says of measuring; returns also whether waiting sums must be made anew.
+
+    Raises ConfigError where rows that wait for outcomes cannot be read any more.
+    """
+    before, now, labels = state.labels.layout, layout(plan.model), state.labels
+    again = before not in ("", now) and bool(labels.records)
+    if again and not same_codes(plan.model, before):
+        says = "task, classes or query have changed while windows wait for outcomes; undo that until"
+        raise ConfigError([f"models.{plan.name}: {says} label_horizon is over, or use a new state folder"])
+    # a standard of another layout is no measure any more; the newest one is measured anew
+    known = tuple(s if s.layout == now else replace(s, sums={}, loss=b"") for s in labels.standards)
+    return replace(state, labels=replace(labels, layout=now, standards=known)), again
+
+
 def _open(
     config: Config, state: ModelState, model: Model, tools: Tools, desk: tuple[Calibrator, Keep]
 ) -> WatchedModel:
     plan = Plan.of(model)
     state, changes = with_window(plan, state)
+    state, again = with_layout(plan, state)
     schema, fresh = reference_for(model, state, tools)
     if fresh is not None:
         state, adopted = adopt(plan, state, fresh)
         changes |= adopted
     state, measured, finish = with_standard(model, schema, state)
     changes |= measured
+    joining = joining_of(plan, state, desk[1], finish)
+    if joining is not None and again:
+        kept = remeasured(joining.assessor, state.labels, state.standard_at)
+        state, changes = replace(state, labels=kept.labels), changes | kept.changes
     if changes:
         tools.commit(model.name, changes, (), ())
-    joining = joining_of(plan, state, desk[1], finish)
     worker = Worker(plan, schema, BudgetJudge(plan, desk[0]), state, joining)
     sources = tuple(
         (open_source(config, schema, name, source), source)

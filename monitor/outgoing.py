@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from exporters.base import Delivered, Delivery, Notification, Notifier, Refused
 from monitor.clock import Clock
 from monitor.core.outbox import Endpoint, Note, NoteState, after, configured, due, heard, settle
-from monitor.core.state import Changes, EntryKey
 from monitor.logs import logger
+from monitor.types import Changes, EntryKey
 
 KEPT_SETTLED = 1000
 """Settled notes kept for people to look at."""

@@ -1,18 +1,24 @@
 """Performance, outcomes, groups and versions side by side as exported samples."""
 
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
+from typing import Any
 
+from detectors.fairness import DISPARITIES, RATES
 from detectors.measure import Estimate
 from exporters.catalog import Histogram, Sample
+from monitor.core.assessing import Assessor
 from monitor.core.labels import LAG_BOUNDS, REALIZED, SeriesKey
 from monitor.core.plan import Plan, joins
 from monitor.core.policy import Shown
 from monitor.core.profiles import ALL
-from monitor.core.standard import GROUP
+from monitor.core.standard import GROUP, Standard
 from monitor.core.state import ModelState
+from monitor.outcome_checks import estimable
 from monitor.performing import (
+    COUNTED,
     Judged,
     Place,
     Window,
@@ -27,11 +33,12 @@ from monitor.performing import (
 from monitor.room import Block
 
 SECOND = 10**6
-LABELS = ("joined", "repeated", "conflicting", "orphaned", "expired")
 SERIES_OF_JUDGED = len(Shown) + 3
 SERIES_OF_WINDOW = 3
 SERIES_OF_VALUE = 3
-TRIPS, WINDOWS, VALUES, GROUPS, WORST, OTHERS = range(6)
+CLASSES_SHOWN = 10
+"""With more classes the table of true and predicted ones has too many series to be worth it."""
+TRIPS, WINDOWS, VALUES, GROUPS, WORST, OTHERS, DETAILS = range(7)
 """What is left out last comes first; everything of the whole model is before anything of a segment."""
 Ranked = tuple[tuple[bool, int, int], Block]
 
@@ -40,7 +47,7 @@ def outcome_samples(plan: Plan, state: ModelState) -> Iterator[Sample]:
     """Yield what is counted of outcomes, and champion against challenger: a fixed number of series."""
     name, labels = plan.name, state.labels
     if joins(plan.model):
-        for what in LABELS:
+        for what in COUNTED:
             yield Sample(f"driftd_labels_{what}_total", (name,), labels.counts.get(what, 0))
         yield Sample("driftd_labels_pending", (name,), pending(state))
         lags = tuple(accumulate(labels.lags))
@@ -62,8 +69,27 @@ def performance_blocks(plan: Plan, state: ModelState) -> list[Block]:
         *_values(plan, known, windows),
         *_fairness(plan, state),
         *_worst(plan, state),
+        *_details(plan, windows),
     ]
     return [block for _, block in sorted(ranked, key=lambda item: item[0])]  # a stable sort
+
+
+def expected_series(assessor: Assessor, standard: Standard) -> int:
+    """Return about how many series of performance one version has, by what the reference gives."""
+    model, bench = assessor.plan.model, assessor.bench(standard)
+    realised, estimated = joins(model), bench.calibration is not None or bench.loss is not None
+    names = tuple(bench.measure.better)
+    values = len(names) * realised + len(estimable(model, names)) * estimated
+    asked = sum(estimated if q.estimated else realised for q in assessor.questions)
+    each = SERIES_OF_VALUE * values + SERIES_OF_WINDOW * (realised + estimated) + SERIES_OF_JUDGED * asked
+    segments, rates, size = 1, 0, len(assessor.vocabulary.classes)
+    for scheme, known in standard.values.items():
+        if not scheme.startswith(GROUP):
+            segments += len(known) + 1
+        elif model.task == "binary":
+            rates += len(DISPARITIES) + len(RATES) * (len(known) + 1)
+    table = size * (size + 1) if size <= CLASSES_SHOWN else 0
+    return each * segments + (SERIES_OF_VALUE * rates + table) * realised
 
 
 def _judged(plan: Plan, known: dict[Place, Judged]) -> Iterator[Ranked]:
@@ -130,6 +156,34 @@ def _worst(plan: Plan, state: ModelState) -> Iterator[Ranked]:
             if gap.value is not None:
                 labels = (plan.name, key.version, metric, window.measured.note)
                 yield (False, WORST, 0), Block(1, [Sample("driftd_worst_segment_gap", labels, gap.value)])
+
+
+def _details(plan: Plan, windows: dict[SeriesKey, Window]) -> Iterator[Ranked]:
+    for key, window in windows.items():
+        detail = window.measured.detail
+        if "bounds" in detail:
+            bounds = detail["bounds"].items()
+            place = (plan.name, key.version, key.label)
+            samples = [
+                Sample("driftd_performance_bound", (*place, metric, key.basis), bound)
+                for metric, bound in bounds
+                if bound is not None
+            ]
+            yield (key.label != ALL, DETAILS, 0), Block(len(bounds), samples)
+        if "confusion" in detail and len(detail["confusion"]["classes"]) <= CLASSES_SHOWN + 1:
+            samples = list(_confusion((plan.name, key.version), detail["confusion"]))
+            yield (key.label != ALL, DETAILS, 1), Block(len(samples), samples)
+
+
+def _confusion(place: tuple[str, str], table: Mapping[str, Any]) -> Iterator[Sample]:
+    """Yield the rows of each true class, which is always a known one, by what they were predicted as."""
+    names: list[str] = table["classes"]
+    counts = Counter[tuple[str, str]]()  # the word for any other class may be a class of the user's as well
+    for true, row in zip(names[:-1], table["rows"][:-1], strict=True):
+        for predicted, n in zip(names, row, strict=True):
+            counts[true, predicted] += n
+    for pair, n in counts.items():
+        yield Sample("driftd_confusion_rows", (*place, *pair), n)
 
 
 def _interval(prefix: str, name: str, labels: tuple[str, ...], estimate: Estimate) -> Iterator[Sample]:

@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from monitor.core.comparing import FAIRNESS, WORST
 from monitor.core.labels import ESTIMATED, REALIZED, Measured, SeriesKey
 from monitor.core.plan import Plan
 from monitor.core.profiles import ALL, GroupKey
 from monitor.core.standard import GROUP
 from monitor.core.state import ModelState
-from monitor.performance_status import estimate_item, time_text
-from monitor.performance_text import number
-from monitor.performing import questions
+from monitor.performance_status import estimate_item, fairness_item, time_text, worst_item
+from monitor.performance_text import number, plain
+from monitor.performing import Window, questions
 
 NUMBER, SHARE = 10, 8
 Item = Mapping[str, Any]
@@ -21,7 +22,8 @@ def performance_history(
 ) -> dict[str, Any]:
     """Return the windows of each model, the oldest first, with every metric; ready for JSON.
 
-    segments: those of each segment too, not only those of all rows.
+    segments: those of each segment too, not only those of all rows. fairness: of each window and group
+    column the differences, of each group its rates; worst: the windows that prove a segment the worst.
     """
     return {"models": [_model(plan, states[plan.name], segments=segments) for plan in plans]}
 
@@ -34,7 +36,34 @@ def _model(plan: Plan, state: ModelState, *, segments: bool) -> dict[str, Any]:
         "model": plan.name,
         "judged": list(asked),
         "windows": [_window(plan, state, key) for key in order],
+        "fairness": [_fairness(plan, *item) for item in _remembered(state, FAIRNESS)],
+        "worst": [_worst(plan, *item) for item in _remembered(state, WORST) if item[1].measured.note],
     }
+
+
+def _remembered(state: ModelState, basis: str) -> list[tuple[SeriesKey, Window]]:
+    """Return every window of a basis, the oldest first."""
+    found = [
+        (series, Window(start, measured))
+        for series, windows in state.labels.history.items()
+        if series.basis == basis
+        for start, measured in windows.items()
+    ]
+    return sorted(found, key=lambda item: (item[1].start, item[0]))
+
+
+def _fairness(plan: Plan, key: SeriesKey, window: Window) -> dict[str, Any]:
+    more = {"coverage": window.measured.coverage}
+    return _place(plan, key, window) | fairness_item(key, window) | more
+
+
+def _worst(plan: Plan, key: SeriesKey, window: Window) -> dict[str, Any]:
+    return _place(plan, key, window) | {"column": key.label.removeprefix("segment:")} | worst_item(window)
+
+
+def _place(plan: Plan, key: SeriesKey, window: Window) -> dict[str, Any]:
+    end = time_text(window.start + plan.window)
+    return {"start": time_text(window.start), "end": end, "version": key.version}
 
 
 def _keys(state: ModelState) -> set[GroupKey]:
@@ -64,6 +93,7 @@ def _window(plan: Plan, state: ModelState, key: GroupKey) -> dict[str, Any]:
         ESTIMATED: _metrics(estimated),
         "estimation_coverage": estimated.coverage if estimated else None,
         "note": estimated.note if estimated else "",
+        "detail": dict(realized.detail) if realized else {},
     }
 
 
@@ -113,9 +143,9 @@ def _named(windows: Sequence[Item]) -> list[str]:
     """Return the head and what names each window, aligned, without columns that say nothing."""
     columns = [["window", *(w["start"] for w in windows)]]
     if any(w["version"] for w in windows):
-        columns.append(["version", *(w["version"] for w in windows)])
+        columns.append(["version", *(plain(w["version"]) for w in windows)])
     if any(w["segment"] != ALL for w in windows):
-        columns.append(["segment", *(w["segment"] for w in windows)])
+        columns.append(["segment", *(plain(w["segment"]) for w in windows)])
     widths = [max(map(len, column)) for column in columns]
     return [
         "  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)) for row in zip(*columns, strict=True)

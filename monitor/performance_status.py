@@ -12,6 +12,7 @@ from monitor.core.standard import GROUP
 from monitor.core.state import ModelState
 from monitor.core.windows import NEVER
 from monitor.performing import (
+    COUNTED,
     Judged,
     Place,
     Window,
@@ -25,7 +26,6 @@ from monitor.performing import (
 )
 
 EPOCH = datetime.fromtimestamp(0, UTC)
-LABELS = ("repeated", "conflicting", "orphaned", "expired")
 
 
 def time_text(micros: int | None) -> str | None:
@@ -48,8 +48,10 @@ def performance_status(plan: Plan, state: ModelState) -> dict[str, Any]:
             window = windows.get(SeriesKey(version, ALL, basis))
             one[basis] = _window(plan, window, _known(known, version, basis)) if window else None
         one["waiting"] = _waiting(plan, state, version)
-        one["worst"] = [_worst(window) for key, window in worst.items() if key.version == version]
-        one["fairness"] = [_fairness(key, window) for key, window in fair.items() if key.version == version]
+        one["worst"] = [worst_item(window) for key, window in worst.items() if key.version == version]
+        one["fairness"] = [
+            fairness_item(key, window) for key, window in fair.items() if key.version == version
+        ]
         said.append(one)
     return {"versions": said, "compare": _compare(plan, state), "labels": _labels(plan, state)}
 
@@ -75,6 +77,7 @@ def _window(plan: Plan, window: Window, known: Mapping[str, Judged]) -> dict[str
         "coverage": measured.coverage,
         "note": measured.note,
         "metrics": metrics,
+        "detail": dict(measured.detail),
     }
 
 
@@ -102,12 +105,14 @@ def _waiting(plan: Plan, state: ModelState, version: str) -> dict[str, Any] | No
     return {"windows": windows, **oldest, "rows": record.rows, "coverage": record.coverage}
 
 
-def _worst(window: Window) -> dict[str, Any]:
+def worst_item(window: Window) -> dict[str, Any]:
+    """Return the segment that a window proves the worst, and its gaps, as plain data."""
     gaps = {name: estimate_item(gap) for name, gap in window.measured.metrics.items()}
     return {"segment": window.measured.note, "start": time_text(window.start), "gaps": gaps}
 
 
-def _fairness(key: SeriesKey, window: Window) -> dict[str, Any]:
+def fairness_item(key: SeriesKey, window: Window) -> dict[str, Any]:
+    """Return the rates of a group, or the differences between the groups of a column, as plain data."""
     metrics = {name: estimate_item(estimate) for name, estimate in window.measured.metrics.items()}
     return {
         "group": key.label.removeprefix(GROUP),
@@ -134,7 +139,5 @@ def _compare(plan: Plan, state: ModelState) -> dict[str, Any] | None:
 def _labels(plan: Plan, state: ModelState) -> dict[str, int] | None:
     if not joins(plan.model):
         return None
-    counts = state.labels.counts
-    return {"joined": counts.get("joined", 0), "pending": pending(state)} | {
-        what: counts.get(what, 0) for what in LABELS
-    }
+    joined, *others = ((what, state.labels.counts.get(what, 0)) for what in COUNTED)
+    return dict([joined, ("pending", pending(state)), *others])

@@ -30,7 +30,7 @@ def performance_lines(performance: Item) -> list[str]:
 
 def _version(one: Item) -> Iterator[str]:
     realized, estimated = one["realized"], one["estimated"]
-    title = f"performance {one['version']}"
+    title = f"performance {plain(one['version'])}"
     yield f"  {title:<{NAME + 2}}{'realized':<{CELL}}{'estimated':<{CELL}}limit"
     ends = [f"until {w['end']}" if w else "" for w in (realized, estimated)]
     yield _row("window", ends[0] or "none judged yet", ends[1] or "none")
@@ -46,14 +46,14 @@ def _version(one: Item) -> Iterator[str]:
         yield _row("waiting", _waiting(one["waiting"]))
     for worst in one["worst"]:
         gaps = ", ".join(f"{name} {number(gap['value'])}" for name, gap in worst["gaps"].items())
-        yield _row("worst segment", f"{worst['segment']}: {gaps} against the rest")
+        yield _row("worst segment", f"{plain(worst['segment'])}: {gaps} against the rest")
     for group in one["fairness"]:
         told = [
             (FAIRNESS[name], metric["value"]) for name, metric in group["metrics"].items() if name in FAIRNESS
         ]
         if told:
             numbers = ", ".join(f"{name} {'too few' if v is None else f'{v:.3f}'}" for name, v in told)
-            yield _row("fairness", f"{group['group']}: {numbers}")
+            yield _row("fairness", f"{plain(group['group'])}: {numbers}")
 
 
 def _row(name: str, *cells: str) -> str:
@@ -92,7 +92,7 @@ def _waiting(waiting: Item) -> str:
 
 
 def _compare(compare: Item) -> str:
-    arms = f"{compare['challenger']} against {compare['champion']}"
+    arms = plain(f"{compare['challenger']} against {compare['champion']}")
     difference = compare["difference"]
     if difference["low"] is None:
         return f"{arms}: too few rows of both yet"
@@ -107,6 +107,15 @@ def interval(metric: Item) -> str:
     if metric["low"] is None or metric["high"] is None:
         return number(metric["value"])
     return f"{number(metric['value'])} [{number(metric['low'])}, {number(metric['high'])}]"
+
+
+def plain(text: str) -> str:
+    r"""Write a text of the user's data on one line: what cannot be printed as its escape.
+
+    >>> print(plain("v1\nv2\x1b[31m"), plain("40K - 60K €"))
+    v1\nv2\x1b[31m 40K - 60K €
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def number(value: float | None) -> str:

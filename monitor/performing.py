@@ -21,6 +21,8 @@ from monitor.core.state import ModelState
 
 BASES = {"performance": REALIZED, "estimated_performance": ESTIMATED}
 """Kinds of trips that judge performance, and by which numbers."""
+COUNTED = ("joined", "repeated", "conflicting", "orphaned", "expired")
+"""What is counted of outcomes and predictions, in the order in which it is shown."""
 STANDARDS_KEPT = 64
 """References whose own performance is remembered, so that not every scrape measures them anew."""
 Values = Mapping[str, Mapping[str, float | None]]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.errors import DriftdError
-from monitor.outcomes import LiveService
+from monitor.service import LiveService
 from monitor.simulate import DAY, HOUR, LiveModel, write_reference
 from monitor.types import Micros
 

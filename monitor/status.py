@@ -10,7 +10,7 @@ from monitor.core.policy import Shown, Trip, TripKey
 from monitor.core.state import ModelState
 from monitor.outgoing import Outbox
 from monitor.performance_status import performance_status, time_text
-from monitor.performance_text import performance_lines
+from monitor.performance_text import performance_lines, plain
 from monitor.performing import BASES, shown_state
 
 LOSS = ("received", "stored", "rejected", "duplicate", "late", "dropped")
@@ -114,7 +114,7 @@ def _line(firing: Mapping[str, Any]) -> str:
     version = f" {firing['version']}" if firing["version"] else ""
     numbers = _numbers(firing["score"], firing["threshold"])
     what = "performance" if firing["kind"] in BASES else firing["feature"]
-    where = f"{what} {firing['detector']} [{firing['segment']}{version}]"
+    where = plain(f"{what} {firing['detector']} [{firing['segment']}{version}]")
     return f"{where} {numbers} since {firing['since']} ({firing['episode']})"
 
 

@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 Micros = int
 """A point in event time: microseconds since 1970-01-01T00:00:00Z."""
 
+EntryKey = tuple[str, str, str]
+"""Space, model and key: under which the store holds bytes."""
+Changes = dict[EntryKey, bytes | None]
+"""What one commit puts (bytes) or deletes (None)."""
+
 REJECT_TEXT = 1024
 """How much of a rejected row is kept, in bytes."""
 

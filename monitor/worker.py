@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
+from functools import partial
 
 from exporters.catalog import Histogram
 from monitor.clock import Clock
@@ -12,16 +13,16 @@ from monitor.core.learning import learned
 from monitor.core.outbox import Note
 from monitor.core.pipeline import Context, Taken, take_in, take_outcomes
 from monitor.core.plan import Plan, known_columns
-from monitor.core.policy import Phase, Transition
+from monitor.core.policy import Phase, Transition, Trip, TripKey
 from monitor.core.profiles import Run
 from monitor.core.schema import Schema
-from monitor.core.state import Changes, ModelState
+from monitor.core.state import ModelState
 from monitor.core.timestamps import read_times
 from monitor.core.windows import NEVER
 from monitor.logs import logger
 from monitor.references import watched
 from monitor.sources.base import Source
-from monitor.types import Batch, Decoded, Position, Reject
+from monitor.types import Batch, Changes, Decoded, Position, Reject
 
 ROWS = 250_000
 FUTURE = 10 * 60 * 10**6
@@ -39,6 +40,7 @@ class Tools:
     """What the workers of a daemon share. commit raises StoreUnavailableError and has then done nothing.
 
     now_us: wall clock in microseconds. run: maps independent column jobs. ahead: reads the next batch.
+    watch: is told of each verdict before it is committed: model, and as core.closing.Watch.
     """
 
     clock: Clock
@@ -46,6 +48,7 @@ class Tools:
     commit: Commit
     run: Run
     ahead: Executor
+    watch: Callable[[str, int, TripKey, Trip], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +109,18 @@ class Worker:
         polled = [_poll(source, decode, self._position(source)) for source, decode in feeds]
         while any(polled) and not (batches and stop()):
             nexts = {i: self._next_time(read) for i, read in enumerate(polled) if read is not None}
-            first = min(nexts, key=lambda i: (nexts[i] is not None, nexts[i] or 0, i))
+            first = min(nexts, key=lambda i: (_rank(feeds[i][0], nexts[i]), nexts[i] or 0, i))
             read, hold = polled[first], _earliest(time for i, time in nexts.items() if i != first)
             try:
                 if read is not None:
                     self._take(tools, read if len(nexts) == 1 else _held(read, hold))
             finally:
-                self._heard = tools.clock.monotonic()
+                if not _of_outcomes(feeds[first][0].name):
+                    self._heard = tools.clock.monotonic()
             batches += 1
-            source, decode = feeds[first]
-            polled[first] = _poll(source, decode, self._position(source))
+            for i, (source, decode) in enumerate(feeds):  # one that had nothing may have got rows meanwhile
+                if i == first or polled[i] is None:
+                    polled[i] = _poll(source, decode, self._position(source))
         return batches
 
     def _next_time(self, read: _Read) -> int | None:
@@ -137,21 +142,35 @@ class Worker:
             return self._settle(tools, state, watermark)
 
         context = Context(self.plan, self.schema, tools.now_us() + FUTURE, tools.run, settle, self.joining)
-        take = take_outcomes if read.batch.source.startswith("outcomes-") else take_in
+        take = take_outcomes if _of_outcomes(read.batch.source) else take_in
         taken = take(context, self.state, read.batch, read.decoded)
         watermark = taken.state.book.progress.watermark(self.plan.lateness)
         self._close(tools, taken.state, watermark, taken)
 
     def close_idle(self, tools: Tools) -> bool:
-        """Close the last window of a silent log: after `lateness` without rows, once its time is over."""
+        """Close the last window of a silent log: after `lateness` without rows, once its time is over.
+
+        With every window closed, outcomes go on to count: then the newest of them says how late it is. The
+        frontier stays, so that no prediction is late for it.
+        """
         now = tools.clock.monotonic()
         if self._heard is None:
             self._heard = now  # silence counts from the start, not from the machine's
-        if now - self._heard < self.plan.lateness / SECOND or not self.state.windows:
+        if now - self._heard < self.plan.lateness / SECOND:
             return False
         over = tools.now_us() - self.plan.lateness
+        if not self.state.windows:
+            return self._settle_idle(tools, over)
         ends = [k.start + self.plan.window for k in self.state.windows]
         return self.close_through(tools, max((e for e in ends if e <= over), default=NEVER))
+
+    def _settle_idle(self, tools: Tools, over: int) -> bool:
+        labels, window = self.state.labels, self.plan.window
+        upto = min(labels.heard, over) // window * window
+        if self.joining is None or upto <= labels.applied or not labels.outcomes.rows:
+            return False
+        self._close(tools, self.state, upto, Taken(self.state, {}))
+        return True
 
     def flush(self, tools: Tools) -> bool:
         """Close every open window, whatever the watermark."""
@@ -190,7 +209,10 @@ class Worker:
             learnt |= losses
         began = tools.clock.monotonic()
         assessor = self.joining.assessor if self.joining else None
-        closed = close_until(self.plan, self._judge, state, watermark, cut=cut, assessor=assessor)
+        watch = partial(tools.watch, self.plan.name) if tools.watch is not None else None
+        closed = close_until(
+            self.plan, self._judge, state, watermark, cut=cut, assessor=assessor, watch=watch
+        )
         if closed.state is not state:
             self.evaluation = self.evaluation.observed(tools.clock.monotonic() - began)
         return replace(closed, changes={**learnt, **closed.changes})
@@ -208,6 +230,17 @@ class Worker:
             score=change.verdict.score,
             threshold=change.verdict.threshold,
         )
+
+
+def _of_outcomes(source: str) -> bool:
+    return source.startswith("outcomes-")
+
+
+def _rank(source: Source, time: int | None) -> int:
+    """Return when a source's turn is: rows without a time first, outcomes without one after all others."""
+    if time is not None:
+        return 1
+    return 2 if _of_outcomes(source.name) else 0
 
 
 def _earliest(times: Iterable[int | None]) -> int | None:

@@ -18,7 +18,7 @@ from monitor.core.outbox import Note
 from monitor.core.outcomes import Vocabulary
 from monitor.core.plan import joins
 from monitor.core.schema import Schema
-from monitor.core.state import PILES, Changes, EntryKey, ModelState, load_model
+from monitor.core.state import PILES, ModelState, load_model
 from monitor.decoders.plain import decode
 from monitor.errors import StoreUnavailableError
 from monitor.facts import all_samples
@@ -28,7 +28,7 @@ from monitor.references import baseline_of, standard_of
 from monitor.sources.base import Source
 from monitor.store.memory import MemoryStore
 from monitor.store.segments import MemorySegments
-from monitor.types import Batch, Chunk, Decoded, Position, Reject
+from monitor.types import Batch, Changes, Chunk, Decoded, EntryKey, Position, Reject
 from monitor.worker import Tools, Worker
 from tests.logs import EPOCH, MINUTE, SOURCE, Row, frame_of, mean_judge, model, plan_of, reference, schema_for
 

@@ -81,7 +81,7 @@ def standard(made: Model, rows: int = 1000) -> Standard:
 
 def record(rows: int, labelled: int, *, judged: bool = False) -> Record:
     """Return a window's rows as they wait."""
-    return Record(rows, labelled, np.zeros(1), np.zeros(1), judged)
+    return Record.of(rows, labelled, np.zeros(1), np.zeros(1), judged=judged)
 
 
 def key(detector: str, version: str = "v1", segment: str = "all") -> TripKey:

@@ -35,6 +35,8 @@ NAMED_IN = {
     "scipy": {  # distribution functions, lazily
         "detectors/allowance.py",
         "detectors/intervals.py",
+        "detectors/mean_bound.py",
+        "detectors/probability.py",
         "detectors/pvalues.py",
         "detectors/score_calibration.py",
     },

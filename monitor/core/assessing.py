@@ -1,7 +1,7 @@
 """One model's performance: rows to sums, sums to metrics, metrics to verdicts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -13,10 +13,12 @@ from detectors.budget import level
 from detectors.class_sums import ClassSums, OpenSums
 from detectors.classification import ClassMeasure
 from detectors.direct_loss import LossModel, estimate_regression
+from detectors.intervals import normal_quantile
 from detectors.measure import Better, Estimate, Measure
 from detectors.performance import DEFAULTS, ESTIMATED, Allowed, Question, judge
 from detectors.profile import Grid, Sample
 from detectors.score_calibration import LEAST_COVERAGE, Calibration, coverage_note, covered, fit
+from monitor.core.details import details_of
 from monitor.core.labels import ESTIMATED as BASIS
 from monitor.core.labels import Measured, Record
 from monitor.core.outcomes import Vocabulary
@@ -24,6 +26,7 @@ from monitor.core.plan import Plan
 from monitor.core.profiles import ALL, GroupKey
 from monitor.core.standard import GROUP, Standard, label_codes, measure_of
 
+REFERENCE_LEVEL = 0.05
 LOOSEST = 0.05
 """Of rare windows the budget would allow more, but an interval is also read: it holds 95 % at least."""
 Floats = NDArray[np.float64]
@@ -65,7 +68,7 @@ class Assessor:
             labelled = ClassSums.of(whole, len(measure.classes)).labelled
             if (labelled.sum(axis=(1, 2, 3)) > 0).all():
                 calibration = fit(labelled)
-        reference = {label: measure.values(s, 0.05) for label, s in standard.sums.items()}
+        reference = {label: measure.values(s, REFERENCE_LEVEL) for label, s in standard.sums.items()}
         return Bench(standard, measure, calibration, standard.loss_model(), reference)
 
     def grouped(
@@ -83,10 +86,14 @@ class Assessor:
             names = [GroupKey(first + s, versions[v], labels[place]) for s, v, place in parts]
             yield names, places.astype(np.int64)
 
-    def realised(self, standard: Standard, record: Record, groups: int) -> Measured:
+    def realised(
+        self, standard: Standard, record: Record, groups: int, *, detailed: bool = False
+    ) -> Measured:
         """Return the metrics of the rows whose outcome is known, with intervals at the budget's level."""
-        metrics = self.bench(standard).measure.values(record.sums, self.level(groups))
-        return Measured(record.rows, record.coverage, metrics)
+        measure, sums = self.bench(standard).measure, record.sums
+        metrics = measure.values(sums, self.level(groups))
+        detail = details_of(measure, sums) if detailed else {}
+        return Measured(record.rows, record.coverage, metrics, detail=detail)
 
     def estimated(
         self, standard: Standard, record: Record, grid: Grid, sample: Sample | None, groups: int
@@ -122,21 +129,33 @@ class Assessor:
         spend = level(self.plan.performance_rate, self.plan.model.window, questions * max(groups, 1))
         return min(spend, LOOSEST)
 
-    def verdicts(self, standard: Standard, label: str, basis: str, measured: Measured) -> Sequence[Verdict]:
-        """Judge a window's metrics against the reference's of the same label, else of all."""
+    def verdicts(
+        self, standard: Standard, series: tuple[str, str], measured: Measured, groups: int = 1
+    ) -> Sequence[Verdict]:
+        """Judge the metrics of a series (label, basis) against the reference's of that label, else of all."""
+        label, basis = series
         if label.startswith(GROUP):
             return []
         alarms, wishes = self.plan.model.alarms, self.plan.model.performance
         allowed = Allowed(wishes.tolerance, wishes.relative_tolerance, alarms.min_rows)
         reference = self.bench(standard).reference
         known = reference.get(label, reference.get(ALL, {}))
+        stretch = normal_quantile(self.level(groups)) / normal_quantile(REFERENCE_LEVEL)
         found = []
         for question in self.questions:
             if question.estimated is not (basis == BASIS) or question.metric not in measured.metrics:
                 continue
-            at = known[question.metric].value if question.metric in known else None
-            found.append(judge(question, measured.metrics[question.metric], at, allowed))
+            usual = _stretched(known.get(question.metric), stretch)
+            found.append(judge(question, measured.metrics[question.metric], usual, allowed))
         return found
+
+
+def _stretched(known: Estimate | None, stretch: float) -> Estimate | None:
+    """Return an interval at another level, as a normal's would be."""
+    if known is None or known.value is None or known.low is None or known.high is None:
+        return known
+    low, high = (known.value + (end - known.value) * stretch for end in (known.low, known.high))
+    return replace(known, low=low, high=high)
 
 
 def _questions(plan: Plan, measure: Measure) -> tuple[Question, ...]:

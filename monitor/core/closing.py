@@ -1,6 +1,6 @@
 """Closing windows: verdicts, trips, transitions, retraining requests; in event-time order, once each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
@@ -17,10 +17,8 @@ from monitor.core.profiles import ALL, GroupKey
 from monitor.core.reference import Baseline
 from monitor.core.retrain import ClosedWindow, Firing, Outcome, RetrainState, request
 from monitor.core.retrain import Rule as RetrainRule
-from monitor.core.standard import Standard
 from monitor.core.state import (
     HISTORY,
-    Changes,
     ModelState,
     dump_book,
     run_changes,
@@ -28,6 +26,7 @@ from monitor.core.state import (
     volume_changes,
     window_changes,
 )
+from monitor.types import Changes
 
 VERSIONS_KEPT = 40
 """Versions whose trips and row counts are kept: those with rows in the newest windows."""
@@ -39,6 +38,10 @@ Value = TypeVar("Value")
 
 NOT_YET = ("_all", "reference")
 """Feature and detector of the one monitor that stands for all while there is no reference."""
+
+
+Watch = Callable[[int, TripKey, Trip], None]
+"""Is told of each verdict: at which tick it came (event time), whose it is, and the trip after it."""
 
 
 class Judge(Protocol):
@@ -70,9 +73,11 @@ class _Tally:
     transitions: list[Transition] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     maturing: Maturing | None = None
+    watch: Watch | None = None
+    tick: int = 0
 
 
-def close_until(
+def close_until(  # noqa: PLR0913 - what closes, and who looks on
     plan: Plan,
     judge: Judge,
     state: ModelState,
@@ -80,11 +85,13 @@ def close_until(
     *,
     cut: bool = False,
     assessor: Assessor | None = None,
+    watch: Watch | None = None,
 ) -> Closed:
     """Close every open window that ends at or before the watermark, the oldest first.
 
     cut: the log was cut short by hand, so a window that ends after the newest row is not complete, and
-    outcomes count whenever they became known. assessor: of a model whose outcomes are joined.
+    outcomes count whenever they became known. assessor: of a model whose outcomes are joined. watch: looks
+    on, as a backtest does; it changes nothing.
     """
     over = sorted({k.start for k in state.windows if k.start + plan.window <= watermark})
     stale_ids = [s for s in state.ids.runs if s + plan.window <= watermark]
@@ -92,14 +99,14 @@ def close_until(
     if not over and not stale_ids and maturing is None:
         return Closed(state, {})
     tally = _Tally(state, dict(state.trips), dict(state.volumes), dict(state.book.versions))
-    tally.maturing = maturing
+    tally.maturing, tally.watch = maturing, watch
     groups: dict[int, list[GroupKey]] = {start: [] for start in over}
     for key in sorted(state.windows, key=lambda k: (k.version, k.segment)):
         if key.start in groups:
             groups[key.start].append(key)
     ticks = {start + plan.window for start in over} | (maturing.ledger.ticks if maturing else set())
     for tick in sorted(ticks):
-        start = tick - plan.window
+        start, tally.tick = tick - plan.window, tick
         if start in groups:
             complete = not cut or tick <= state.book.progress.newest
             _close_window(plan, judge, tally, groups[start], complete=complete)
@@ -119,11 +126,7 @@ def _maturing(
     if upto <= state.labels.applied and not cut:
         return None
 
-    def standard_at(start: int) -> Standard:
-        baseline = state.baseline_at(start)
-        return state.labels.standard_at(baseline.number if baseline else 0)
-
-    return Maturing(assessor, Ledger(assessor, state.labels, upto, cut=cut), standard_at, upto)
+    return Maturing(assessor, Ledger(assessor, state.labels, upto, cut=cut), state.standard_at, upto)
 
 
 def _finished(tally: _Tally, over: Sequence[int], stale: frozenset[int]) -> Closed:
@@ -221,14 +224,16 @@ def _step(plan: Plan, tally: _Tally, group: GroupKey, verdict: Verdict) -> None:
     key = TripKey(group.version, group.segment, verdict.feature, verdict.detector)
     span = (group.start, group.start + plan.window)
     old = tally.trips.get(key) or Trip(verdict.kind)
-    if old.window > group.start:  # outcomes of an older window came after those of a newer one
-        return
     trip, before, reason = step(plan.rule, old, verdict, span)
+    if trip is old:
+        return
     episode = old.episode
     if reason is Reason.ENTERED:
         episode = episode_id(plan.name, key, group.start)
         trip = replace(trip, episode=episode)
     tally.trips[key] = trip
+    if tally.watch is not None:
+        tally.watch(tally.tick, key, trip)
     if reason is None:
         return
     change = Transition(plan.name, key, verdict.kind, before, trip.phase, reason, episode, *span, verdict)

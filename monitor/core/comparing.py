@@ -79,7 +79,6 @@ def _worst(
     level = assessor.level(columns)
     search = Search(level, level / len(parts), assessor.plan.model.performance.min_group)
     measure = assessor.bench(standard).measure
-    total = measure.values(whole.sums, search.made_at)
     pairs = {
         label: (measure.values(r.sums, search.made_at), measure.values(whole.sums - r.sums, search.made_at))
         for label, r in parts.items()
@@ -87,7 +86,7 @@ def _worst(
     found: dict[str, Worst] = {}
     for name in dict.fromkeys(q.metric for q in assessor.questions if not q.estimated):
         segments = {label: Segment(own[name], rest[name]) for label, (own, rest) in pairs.items()}
-        named = worst(segments, total[name], measure.better[name], search)
+        named = worst(segments, measure.better[name], search)
         if named is not None:
             found[name] = named
     proven = next((w.label for w in found.values() if w.significant), "")

@@ -1,9 +1,10 @@
 """Outcomes meet their predictions by id, in event time: the same pairs whatever the order in which they came.
 
 A prediction counts from the end of its window, an outcome from the end of the window in which it became
-known; these ends are the ticks. What is joined at a tick depends only on the rows before it. Several outcomes
-of one prediction contend: by policy the last or the first wins, by its time and, at equal times, its label.
-Only changes come out: a new pair, or another winner, with what it replaces.
+known; these ends are the ticks (a prediction's `turn` is the number of its tick). What comes when its tick
+was applied already counts from the next one. What is joined at a tick depends only on the rows before it.
+Several outcomes of one prediction contend: by policy the last or the first wins, by its time and, at equal
+times, its label. Only changes come out: a new pair, or another winner, with what it replaces.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -58,24 +59,31 @@ def tick_of(column: str, window: int) -> pl.Expr:
     return pl.col(column) // window * window + window
 
 
+def turn_of(applied: int, window: int) -> pl.Expr:
+    """Return the number of the tick from which predictions count that come after the tick `applied`."""
+    turn = pl.col("time") // window + 1
+    return pl.max_horizontal(turn, pl.lit(max(applied // window + 1, 0))).cast(pl.UInt32).alias("turn")
+
+
 def join(
     old: Sequence[pl.DataFrame], new: Sequence[pl.DataFrame], outcomes: Sequence[pl.DataFrame], span: Span
 ) -> Joined:
     """Join what the span brings.
 
-    old, new: predictions (key, check, time and more) whose tick is up to `applied`, and within the span;
-    others may be among them, and those whose horizon is over at `applied` meet nothing more. outcomes: key,
-    check, time, tick and label, all that are held.
+    old, new: predictions (key, check, time, turn and more) whose tick is up to `applied`, and within the
+    span; others may be among them, and those whose horizon is over at `applied` meet nothing more. outcomes:
+    key, check, time, tick and label, all that are held.
     """
+    mine = pl.col("turn").cast(pl.Int64) * span.window
     held = _within(outcomes, pl.col("tick") <= span.upto)
     fresh = held.filter(pl.col("tick") > span.applied)
-    mine = tick_of("time", span.window)
     came = (frame.filter((mine > span.applied) & (mine <= span.upto)) for frame in new)
+    alive = tick_of("time", span.window) > span.applied - span.horizon
     met = _having(came, held["key"], new=True)
     found = _having(old, fresh["key"], new=False)
-    met += [frame.filter((mine <= span.applied) & (mine > span.applied - span.horizon)) for frame in found]
+    met += [frame.filter((mine <= span.applied) & alive) for frame in found]
     none = next(iter((*new, *old)), pl.DataFrame(_EMPTY)).clear().with_columns(new=pl.lit(value=True))
-    predictions = pl.concat(met or [none]).with_row_index("row")
+    predictions = pl.concat(met or [none], how="diagonal_relaxed").with_row_index("row")
     return _changes(_events(predictions, held, span), predictions, span)
 
 
@@ -87,6 +95,7 @@ _EMPTY = {
     "key": pl.Series([], dtype=pl.UInt64),
     "check": pl.Series([], dtype=pl.UInt64),
     "time": pl.Series([], dtype=pl.Int64),
+    "turn": pl.Series([], dtype=pl.UInt32),
     "tick": pl.Series([], dtype=pl.Int64),
     "label": pl.Series([], dtype=pl.Float64),
 }
@@ -122,11 +131,11 @@ def _events(predictions: pl.DataFrame, held: pl.DataFrame, span: Span) -> pl.Dat
     at: the tick of the effect; an outcome that was applied to an old prediction before has `applied`.
     rank: the order in which outcomes contend.
     """
-    sides = predictions.select("row", "key", "check", "new", made="time")
+    sides = predictions.select("row", "key", "check", "new", "turn", made="time")
     pairs = held.rename({"time": "known"}).join(sides, on="key", how="inner", suffix="_made")
     lag = pl.col("known") - pl.col("made")
     pairs = pairs.filter((pl.col("check") == pl.col("check_made")) & (lag.abs() <= span.horizon))
-    made = pl.when("new").then(tick_of("made", span.window)).otherwise(span.applied)
+    made = pl.when("new").then(pl.col("turn").cast(pl.Int64) * span.window).otherwise(span.applied)
     pairs = pairs.with_columns(at=pl.max_horizontal("tick", made)).sort("known", "label")
     return pairs.with_row_index("rank").sort("row", "at", "rank")
 
@@ -178,7 +187,7 @@ def _pairs(changed: pl.DataFrame, predictions: pl.DataFrame, events: pl.DataFram
     now = outcome[changed["now"]]
     found = (
         predictions[changed["row"]]
-        .drop("row", "new")
+        .drop("row", "new", "turn")
         .with_columns(
             changed["tick"],
             now["label"],

@@ -10,8 +10,8 @@ from monitor.core.ledger import hear, remember
 from monitor.core.outcomes import own_outcomes, waiting
 from monitor.core.pile import Keep
 from monitor.core.standard import Standard
-from monitor.core.state import Changes, ModelState
-from monitor.types import TypedRows
+from monitor.core.state import ModelState
+from monitor.types import Changes, TypedRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,14 @@ def await_outcomes(joining: Joining, state: ModelState, rows: TypedRows) -> tupl
         kept = remember(assessor, labels, standard, part, joining.keep)
         labels = kept.labels
         changes |= kept.changes
-    if joining.keep is not None and "label" in rows.frame.columns:
-        own = own_outcomes(assessor.vocabulary, rows)
-        kept, _ = hear(assessor.plan, labels, own, joining.keep)
-        labels = kept.labels
-        changes |= kept.changes
-    return replace(state, labels=labels), changes
+    state, heard = hear_own(joining, replace(state, labels=labels), rows)
+    return state, changes | heard
+
+
+def hear_own(joining: Joining, state: ModelState, rows: TypedRows) -> tuple[ModelState, Changes]:
+    """Take the outcomes that rows of predictions hold themselves."""
+    if joining.keep is None or "label" not in rows.frame.columns:
+        return state, {}
+    own = own_outcomes(joining.assessor.vocabulary, rows)
+    kept, _ = hear(joining.assessor.plan, state.labels, own, joining.keep)
+    return replace(state, labels=kept.labels), kept.changes

@@ -13,13 +13,16 @@ from detectors.measure import Estimate
 from monitor.core.codec import pack, unpack
 from monitor.core.pile import Pile, Reopen, load_pile
 from monitor.core.profiles import GroupKey
+from monitor.core.sparse import Sparse
 from monitor.core.standard import Standard
 from monitor.core.windows import NEVER
+from monitor.types import Changes
 
 Floats = NDArray[np.float64]
-Changes = dict[tuple[str, str, str], bytes | None]
 HISTORY = 168
 """Windows of which the performance is remembered, per version and label."""
+DETAILED = 24
+"""Of these, the newest ones whose detail is kept too: it is many times larger than the metrics."""
 LAG_BOUNDS = (60.0, 600.0, 3600.0, 6 * 3600.0, 86400.0, 3 * 86400.0, 7 * 86400.0, 14 * 86400.0, 30 * 86400.0)
 """Upper bounds of the lag histogram's cells, seconds."""
 REALIZED, ESTIMATED = "realized", "estimated"
@@ -29,15 +32,30 @@ REALIZED, ESTIMATED = "realized", "estimated"
 class Record:
     """One window's rows of one version and label, as far as they are known.
 
-    rows: predictions; labelled: those with an outcome; sums, open: as Measure makes them; judged: whether
-    its realised performance was judged.
+    rows: predictions; labelled: those with an outcome; judged: whether its realised performance was judged.
+    There may be thousands, so their sums are held sparse.
     """
 
     rows: int
     labelled: int
-    sums: Floats
-    open: Floats
+    known: Sparse
+    seen: Sparse
     judged: bool = False
+
+    @classmethod
+    def of(cls, rows: int, labelled: int, sums: Floats, opened: Floats, *, judged: bool = False) -> "Record":
+        """Make one of sums of labelled rows and of all predictions, as Measure makes them."""
+        return cls(rows, labelled, Sparse.of(sums), Sparse.of(opened), judged)
+
+    @property
+    def sums(self) -> Floats:
+        """The sums of the rows with an outcome."""
+        return self.known.dense()
+
+    @property
+    def open(self) -> Floats:
+        """The sums of all predictions."""
+        return self.seen.dense()
 
     @property
     def coverage(self) -> float:
@@ -45,38 +63,49 @@ class Record:
         return self.labelled / self.rows if self.rows else 0.0
 
     def dump(self) -> bytes:
-        """Write it; most of the sums are 0."""
-        head = {"rows": self.rows, "labelled": self.labelled, "judged": self.judged}
-        return zlib.compress(pack(head, {"sums": self.sums, "open": self.open}), 1)
+        """Write it."""
+        head = {
+            "rows": self.rows,
+            "labelled": self.labelled,
+            "judged": self.judged,
+            "sizes": [self.known.size, self.seen.size],
+        }
+        return zlib.compress(pack(head, self.known.arrays("known/") | self.seen.arrays("seen/")), 1)
 
     @classmethod
     def load(cls, data: bytes) -> "Record":
         """Read what `dump` wrote."""
         head, arrays = unpack(zlib.decompress(data))
-        return cls(head["rows"], head["labelled"], arrays["sums"], arrays["open"], head["judged"])
+        known, seen = head["sizes"]
+        parts = Sparse.load(known, arrays, "known/"), Sparse.load(seen, arrays, "seen/")
+        return cls(head["rows"], head["labelled"], *parts, head["judged"])
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The metrics of one window, version and label. rows, coverage: what they rest on. note: a limit."""
+    """The metrics of one window, version and label. rows, coverage: what they rest on. note: a limit.
+
+    detail: what `details.details_of` says of all rows of a judged window, {} of any other.
+    """
 
     rows: int
     coverage: float
     metrics: Mapping[str, Estimate]
     note: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
     def dump(self) -> bytes:
         """Write it as JSON."""
         metrics = {n: [e.value, e.low, e.high, e.n, e.method] for n, e in self.metrics.items()}
         item = {"rows": self.rows, "coverage": self.coverage, "metrics": metrics, "note": self.note}
-        return json.dumps(item, separators=(",", ":")).encode()
+        return json.dumps(item | {"detail": self.detail}, separators=(",", ":")).encode()
 
     @classmethod
     def load(cls, data: bytes) -> "Measured":
         """Read what `dump` wrote."""
         item = json.loads(data)
         metrics = {name: Estimate(*numbers) for name, numbers in item["metrics"].items()}
-        return cls(item["rows"], item["coverage"], metrics, item["note"])
+        return cls(item["rows"], item["coverage"], metrics, item["note"], item.get("detail", {}))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -96,7 +125,8 @@ class Labels:
     window start -> its performance. matched: bucket of outcomes -> how many met a prediction. applied: the
     tick up to which outcomes are joined. lags: rows per cell of LAG_BOUNDS and beyond; lag: their sum (s).
     counts: what -> rows (joined, repeated, conflicting, orphaned, expired).
-    contest: the champion's and the challenger's standing, as the detector dumps it.
+    contest: the champion's and the challenger's standing, as the detector dumps it. heard: the newest time at
+    which an outcome became known. layout: what of the configuration the sums were made by.
     """
 
     predictions: Pile = field(default_factory=lambda: Pile("pending"))
@@ -110,6 +140,8 @@ class Labels:
     lag: float = 0.0
     counts: Mapping[str, int] = field(default_factory=dict)
     contest: str = ""
+    heard: int = NEVER
+    layout: str = ""
 
     def standard_at(self, number: int) -> Standard:
         """Return the performance of a reference; one without any if it was made before outcomes were read."""
@@ -136,6 +168,8 @@ class Labels:
             "lag": self.lag,
             "counts": dict(sorted(self.counts.items())),
             "contest": self.contest,
+            "heard": self.heard,
+            "layout": self.layout,
         }
         return json.dumps(item, separators=(",", ":")).encode()
 
@@ -189,6 +223,8 @@ def load_labels(spaces: Mapping[str, Mapping[str, bytes]], reopen: Reopen) -> La
         lag=item["lag"],
         counts=item["counts"],
         contest=item["contest"],
+        heard=item["heard"],
+        layout=item["layout"],
     )
 
 

@@ -15,7 +15,8 @@ from detectors.profile import Profile, empty, merge
 from monitor.core.profiles import ALL, GroupKey, Rows, Run, profile_rows
 from monitor.core.reference import Watched, build
 from monitor.core.segments import dump_rows, joined, lowest
-from monitor.core.state import Changes, ModelState, dump_book, key_of, window_changes
+from monitor.core.state import ModelState, dump_book, key_of, window_changes
+from monitor.types import Changes
 
 MOST_ROWS = 300_000
 MOST_VALUES = 10_000_000

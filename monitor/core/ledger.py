@@ -1,25 +1,32 @@
 """The labels at work: predictions and outcomes remembered, joined tick by tick, and windows that mature."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from detectors.measure import Scored
 from monitor.core.assessing import Assessor
-from monitor.core.join import Joined, Span, join, tick_of
-from monitor.core.labels import LAG_BOUNDS, Changes, Labels, Record, label_changes
+from monitor.core.join import Joined, Span, join, tick_of, turn_of
+from monitor.core.labels import LAG_BOUNDS, Labels, Record, label_changes
 from monitor.core.pile import Keep, added, dropped
 from monitor.core.plan import Plan
 from monitor.core.profiles import ALL, GroupKey
 from monitor.core.queries import labelled_until
+from monitor.core.sparse import Sparse
 from monitor.core.standard import Standard
 from monitor.core.windows import NEVER
+from monitor.types import Changes
 
 HOUR = 3600 * 10**6
 SECOND = 10**6
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+SLAB = 256
+"""Groups summed up at once."""
 
 
 def bucket_of(plan: Plan) -> int:
@@ -51,17 +58,42 @@ def remember(
     size = bucket_of(plan)
     pile, changes = labels.predictions, Changes()
     if keep is not None:
-        pile, changes = added(pile, plan.name, time // size * size, frame, keep)
-    measure = assessor.bench(standard).measure
-    scored, records = assessor.vocabulary.scored(frame), dict(labels.records)
-    for keys, codes in assessor.grouped(standard, frame, time // plan.window * plan.window):
-        opened = measure.open_sums(scored, codes, len(keys))
-        rows = np.bincount(codes, minlength=len(keys)).tolist()
-        for key, sums, n in zip(keys, opened, rows, strict=True):
-            known = records.get(key) or Record(0, 0, np.zeros(measure.width), np.zeros(measure.open_width))
-            records[key] = replace(known, rows=known.rows + n, open=known.open + sums)
+        kept = frame.with_columns(turn_of(labels.applied, plan.window))
+        pile, changes = added(pile, plan.name, time // size * size, kept, keep)
+    records = dict(labels.records)
+    open_records(assessor, standard, records, frame)
     after = replace(labels, predictions=pile, records=records)
     return Kept(after, changes | label_changes(plan.name, labels, after))
+
+
+def open_records(
+    assessor: Assessor, standard: Standard, records: dict[GroupKey, Record], frame: pl.DataFrame
+) -> None:
+    """Add predictions to the records of their windows, whatever their outcomes."""
+    window, measure = assessor.plan.window, assessor.bench(standard).measure
+    scored, starts = assessor.vocabulary.scored(frame), frame["time"].to_numpy() // window * window
+    none = Record.of(0, 0, np.zeros(measure.width), np.zeros(measure.open_width))
+    for keys, codes in assessor.grouped(standard, frame, starts):
+        rows = np.bincount(codes, minlength=len(keys)).tolist()
+        for place, sums in summed(measure.open_sums, scored, codes, len(keys)):
+            known = records.get(keys[place], none)
+            seen = Sparse.of(known.open + sums)
+            records[keys[place]] = replace(known, rows=known.rows + rows[place], seen=seen)
+
+
+def summed(
+    sums: Callable[[Scored, Ints, int], Floats], rows: Scored, codes: Ints, count: int
+) -> Iterator[tuple[int, Floats]]:
+    """Yield the sums of each of `count` groups, some groups at a time: the sums of all may be gigabytes."""
+    if count <= SLAB or rows.query is not None:  # a query's rows may be of several groups
+        yield from enumerate(sums(rows, codes, count))
+        return
+    order = np.argsort(codes, kind="stable")
+    bounds = np.searchsorted(codes[order], np.arange(0, count + SLAB, SLAB))
+    for slab, (first, last) in enumerate(pairwise(bounds.tolist())):
+        chosen, begin = order[first:last], slab * SLAB
+        found = sums(rows.take(chosen), codes[chosen] - begin, min(SLAB, count - begin))
+        yield from enumerate(found, begin)
 
 
 def hear(plan: Plan, labels: Labels, outcomes: pl.DataFrame, keep: Keep) -> tuple[Kept, int]:
@@ -78,7 +110,9 @@ def hear(plan: Plan, labels: Labels, outcomes: pl.DataFrame, keep: Keep) -> tupl
     if not frame.height:
         return Kept(labels, {}), late
     pile, changes = added(labels.outcomes, plan.name, frame["time"].to_numpy() // size * size, frame, keep)
-    return Kept(replace(labels, outcomes=pile), changes), late
+    heard = max(labels.heard, int(frame["time"].max() or NEVER))  # type: ignore[arg-type]  # a column of integers
+    after = replace(labels, outcomes=pile, heard=heard)
+    return Kept(after, changes | {("labels", plan.name, ""): after.dump()}), late
 
 
 def span_of(plan: Plan, applied: int, upto: int) -> Span:
@@ -89,11 +123,11 @@ def span_of(plan: Plan, applied: int, upto: int) -> Span:
 
 def due(plan: Plan, labels: Labels, upto: int) -> Joined:
     """Join what is known of the ticks up to `upto`."""
-    size = bucket_of(plan)
-    span = span_of(plan, labels.applied, upto)
-    first = None if labels.applied == NEVER else labels.applied - size - plan.window
-    old = [] if labels.applied == NEVER else labels.predictions.frames(last=labels.applied)
-    return join(old, labels.predictions.frames(first, upto), labels.outcomes.frames(), span)
+    span, held = span_of(plan, labels.applied, upto), labels.predictions.frames()
+    turns = [(frame["turn"].to_numpy(), frame) for frame in held]
+    new = [frame for turn, frame in turns if int(turn.max()) * plan.window > labels.applied]
+    old = [frame for turn, frame in turns if int(turn.min()) * plan.window <= labels.applied]
+    return join(old, new, labels.outcomes.frames(), span)
 
 
 class Ledger:
@@ -109,6 +143,9 @@ class Ledger:
         last = NO_END if cut else upto
         self._joined = due(self.plan, labels, last) if pending else None
         self._ticks = self._joined.pairs["tick"] if self._joined else pl.Series([], dtype=pl.Int64)
+        self.windows: dict[tuple[int, str], list[GroupKey]] = {}
+        for key in sorted(labels.records, key=lambda k: (k.start, k.version, k.segment)):
+            self.windows.setdefault((key.start, key.version), []).append(key)
 
     @property
     def ticks(self) -> frozenset[int]:
@@ -131,8 +168,9 @@ class Ledger:
         for standard in {s.number: s for s in standards}.values():
             chosen = np.flatnonzero(numbers == standard.number)
             self._count(standard, pairs[chosen], starts[chosen])
-            if self.plan.model.columns.query:
-                self._recount(standard, frozenset(starts[chosen].tolist()), tick)
+            again = _recounted(self.plan, pairs[chosen], starts[chosen])
+            if again:
+                self._recount(standard, again, tick)
         self._lags(pairs)
 
     def _count(self, standard: Standard, pairs: pl.DataFrame, starts: Ints) -> None:
@@ -143,27 +181,31 @@ class Ledger:
         was = vocabulary.scored(pairs[replaced], old[replaced])
         for keys, codes in self._assessor.grouped(standard, pairs, starts):
             size = len(keys)
-            sums = measure.sums(scored, codes, size) - measure.sums(was, codes[replaced], size)
             news = np.bincount(codes, minlength=size) - np.bincount(codes[replaced], minlength=size)
-            for key, change, n in zip(keys, sums, news.tolist(), strict=True):
-                known = records.get(key)
+            less = dict(summed(measure.sums, was, codes[replaced], size)) if len(replaced) else {}
+            for place, sums in summed(measure.sums, scored, codes, size):
+                known = records.get(keys[place])
                 if known is not None:
-                    more = known.labelled + n
-                    records[key] = replace(known, labelled=more, sums=known.sums + change)
-                    self.changed.add(key)
+                    change = known.sums + sums - less.get(place, 0.0)
+                    more = known.labelled + int(news[place])
+                    records[keys[place]] = replace(known, labelled=more, known=Sparse.of(change))
+                    self.changed.add(keys[place])
         self.labels = replace(self.labels, records=records)
 
     def _recount(self, standard: Standard, starts: frozenset[int], tick: int) -> None:
-        """Sum up windows anew: outcomes of one query that come at several ticks belong together."""
+        """Sum up windows anew."""
         measure, records = self._assessor.bench(standard).measure, dict(self.labels.records)
         span = span_of(self.plan, self.labels.applied, tick)
         pairs = labelled_until(self.labels, span, starts, tick)
         scored = self._assessor.vocabulary.scored(pairs, pairs["label"].to_numpy())
         places = pairs["time"].to_numpy() // self.plan.window * self.plan.window
         for keys, codes in self._assessor.grouped(standard, pairs, places):
-            sums = measure.sums(scored, codes, len(keys))
-            found = zip(keys, sums, strict=True)
-            records |= {key: replace(records[key], sums=s) for key, s in found if key in records}
+            found = summed(measure.sums, scored, codes, len(keys))
+            records |= {
+                keys[place]: replace(records[keys[place]], known=Sparse.of(sums))
+                for place, sums in found
+                if keys[place] in records
+            }
         self.labels = replace(self.labels, records=records)
 
     def _lags(self, pairs: pl.DataFrame) -> None:
@@ -177,22 +219,18 @@ class Ledger:
     def matured(self, tick: int) -> list[tuple[int, str]]:
         """Return the windows (start, version) that are to be judged at a tick, the oldest first."""
         share, over = self.plan.model.performance.matured, tick - self.plan.horizon
-        found = [
-            (key.start, key.version)
-            for key, record in self.labels.records.items()
-            if key.segment == ALL
-            and not record.judged
-            and key.start + self.plan.window <= tick
-            and (record.coverage >= share or key.start + self.plan.window <= over)
-        ]
-        return sorted(found)
+        found = []
+        for start, version in self.windows:
+            record, end = self.labels.records[GroupKey(start, version, ALL)], start + self.plan.window
+            if not record.judged and end <= tick and (record.coverage >= share or end <= over):
+                found.append((start, version))
+        return found
 
     def mark(self, start: int, version: str) -> None:
         """Note that a window was judged."""
         records = dict(self.labels.records)
-        for key, record in self.labels.records.items():
-            if (key.start, key.version) == (start, version):
-                records[key] = replace(record, judged=True)
+        for key in self.windows[start, version]:
+            records[key] = replace(records[key], judged=True)
         self.labels = replace(self.labels, records=records)
 
     def finish(self, upto: int) -> Changes:
@@ -209,15 +247,31 @@ class Ledger:
         return changes | label_changes(self.plan.name, self._before, self.labels)
 
 
+def _recounted(plan: Plan, pairs: pl.DataFrame, starts: Ints) -> frozenset[int]:
+    """Return the windows that have to be summed up anew.
+
+    Of rankings all, since the outcomes of one query that come at several ticks belong together; of
+    regressions those with a corrected outcome: a large number does not subtract without a trace.
+    """
+    if plan.model.columns.query:
+        return frozenset(starts.tolist())
+    if plan.model.task == "regression":
+        return frozenset(starts[pairs["old_label"].is_not_null().to_numpy()].tolist())
+    return frozenset()
+
+
 NO_END = int(np.iinfo(np.int64).max) // 2
 
 
 def _forgotten(plan: Plan, labels: Labels) -> tuple[Labels, Changes]:
-    """Drop predictions, outcomes and records whose horizon is over, and count what never met."""
+    """Drop predictions, outcomes and records whose horizon is over, and count what never met.
+
+    An outcome may come before its prediction, and that one get another: outcomes stay for two horizons.
+    """
     over, size = labels.applied - plan.horizon, bucket_of(plan)
-    predictions, gone, _ = dropped(labels.predictions, plan.name, over - size)
+    predictions, gone = dropped(labels.predictions, plan.name, over - size)
     rows = {b: sum(r.frame.height for r in runs) for b, runs in labels.outcomes.runs.items()}
-    outcomes, more, _ = dropped(labels.outcomes, plan.name, over - size)
+    outcomes, more = dropped(labels.outcomes, plan.name, over - plan.horizon - size)
     lost = rows.keys() - outcomes.runs.keys()
     orphaned = sum(max(rows[b] - labels.matched.get(b, 0), 0) for b in lost)
     ended = {k: r for k, r in labels.records.items() if k.start + plan.window <= over and r.judged}

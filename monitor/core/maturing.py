@@ -8,9 +8,9 @@ from detectors.base import Verdict
 from detectors.profile import Profile
 from monitor.core.assessing import Assessor
 from monitor.core.comparing import compared, contested
-from monitor.core.labels import ESTIMATED, HISTORY, REALIZED, Labels, Measured, SeriesKey
+from monitor.core.labels import DETAILED, ESTIMATED, HISTORY, REALIZED, Labels, Measured, SeriesKey
 from monitor.core.ledger import Ledger
-from monitor.core.profiles import GroupKey
+from monitor.core.profiles import ALL, GroupKey
 from monitor.core.reference import Baseline
 from monitor.core.standard import GROUP, Standard
 
@@ -27,6 +27,8 @@ class Maturing:
         self.upto = upto
         self._assessor = assessor
         self._standard_at = standard_at
+        # the groups that share the budget, by window: what is shown again has the same level
+        self._groups = Counter(k.start for k in ledger.labels.records if not k.segment.startswith(GROUP))
 
     def estimate(
         self, baseline: Baseline, group: GroupKey, profile: Profile, groups: int
@@ -40,14 +42,14 @@ class Maturing:
         if found is None:
             return
         self._note(group, ESTIMATED, found)
-        for verdict in self._assessor.verdicts(standard, group.segment, ESTIMATED, found):
+        for verdict in self._assessor.verdicts(standard, (group.segment, ESTIMATED), found, groups):
             yield group, verdict
 
     def settle(self, tick: int) -> Iterator[Judged]:
         """Count the outcomes of a tick; judge what has matured, and renew what was shown before."""
         self.ledger.apply(tick, self._standard_at)
         shown: set[tuple[int, str]] = set()
-        groups = self._groups()
+        groups = self._groups
         for key in sorted(self.ledger.changed, key=lambda k: (k.start, k.version, k.segment)):
             if self.ledger.labels.records[key].judged:
                 self._realise(key, groups[key.start])
@@ -60,25 +62,22 @@ class Maturing:
             self.ledger.mark(start, version)
             self._contest(start, version)
 
-    def _groups(self) -> Counter[int]:
-        """Count the groups that share the budget, by window: what is shown again has the same level."""
-        return Counter(k.start for k in self.ledger.labels.records if not k.segment.startswith(GROUP))
-
     def _judge(self, start: int, version: str, groups: int) -> Iterator[Judged]:
         for key in self._keys(start, version):
             measured = self._realise(key, groups)
-            for verdict in self._assessor.verdicts(self._standard_at(start), key.segment, REALIZED, measured):
+            series = key.segment, REALIZED
+            for verdict in self._assessor.verdicts(self._standard_at(start), series, measured, groups):
                 yield key, verdict
 
     def _realise(self, key: GroupKey, groups: int) -> Measured:
         record = self.ledger.labels.records[key]
-        measured = self._assessor.realised(self._standard_at(key.start), record, groups)
+        standard, whole = self._standard_at(key.start), key.segment == ALL
+        measured = self._assessor.realised(standard, record, groups, detailed=whole)
         self._note(key, REALIZED, measured)
         return measured
 
     def _keys(self, start: int, version: str) -> list[GroupKey]:
-        records = self.ledger.labels.records
-        return sorted((k for k in records if (k.start, k.version) == (start, version)), key=_order)
+        return self.ledger.windows[start, version]
 
     def _compare(self, start: int, version: str) -> None:
         """Renew what a judged window says of its groups and of its worst segments."""
@@ -98,11 +97,10 @@ class Maturing:
         windows = {**labels.history.get(series, {}), key.start: measured}
         if len(windows) > HISTORY:
             windows = {start: windows[start] for start in sorted(windows)[-HISTORY:]}
+        if measured.detail:
+            older = sorted(windows)[:-DETAILED]
+            windows |= {s: replace(windows[s], detail={}) for s in older if windows[s].detail}
         self.ledger.labels = replace(labels, history={**labels.history, series: windows})
-
-
-def _order(key: GroupKey) -> str:
-    return key.segment
 
 
 def without(labels: Labels, kept: set[str]) -> Labels:

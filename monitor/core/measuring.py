@@ -12,32 +12,38 @@ from detectors.profile import CategoryGrid, Grid
 from detectors.regression import error_edges
 from monitor.config import Model
 from monitor.core.kernels import category_codes
-from monitor.core.outcomes import Vocabulary, own_outcomes, waiting
+from monitor.core.outcomes import Vocabulary, own_labels, waiting
 from monitor.core.profiles import ALL
 from monitor.core.reference import Baseline, common
-from monitor.core.standard import GROUP, GROUP_VALUES, Standard, label_codes, measure_of
+from monitor.core.standard import GROUP, GROUP_VALUES, Standard, label_codes, layout, measure_of
+from monitor.errors import ReferenceUnusableError
 from monitor.types import TypedRows
 
 Floats = NDArray[np.float64]
 SEED = 1
 LEAST_FIT = 200
 """Labelled rows that a model of losses needs at least."""
+ROUNDING = 1e-6
+"""Probabilities in single precision can be so far beyond 0 and 1."""
 
 
 def measured(model: Model, baseline: Baseline, rows: TypedRows) -> Standard:
     """Return the standard of a reference's typed rows; those with a column `label` are measured.
 
     A regression's model of losses takes seconds to fit: the standard is pending until `fitted` has done so.
+    ReferenceUnusableError: the scores of a classifier are no probabilities.
     """
     vocabulary = Vocabulary.of(model)
     frame = waiting(vocabulary, rows)
+    if vocabulary.classes:
+        _check_scores(model, baseline.origin, frame.select(vocabulary.scores))
     values: dict[str, tuple[str, ...]] = dict(baseline.segments)
     for column in model.columns.groups:
         values[f"{GROUP}{column}"] = common(frame[f"{GROUP}{column}"], GROUP_VALUES)
-    empty = Standard(baseline.number, values)
+    empty = Standard(baseline.number, values, layout=layout(model))
     if "label" not in rows.frame.columns or model.task == "none":
         return empty
-    scored = _scored(vocabulary, frame, rows)
+    scored = vocabulary.scored(frame, own_labels(vocabulary, rows))
     if not np.isfinite(scored.label).any():
         return empty
     enough = np.count_nonzero(_usable(scored)) >= LEAST_FIT
@@ -50,24 +56,24 @@ def fitted(model: Model, baseline: Baseline, rows: TypedRows, standard: Standard
     if not standard.pending:
         return standard
     vocabulary = Vocabulary.of(model)
-    scored = _scored(vocabulary, waiting(vocabulary, rows), rows)
+    scored = vocabulary.scored(waiting(vocabulary, rows), own_labels(vocabulary, rows))
     return replace(standard, loss=_losses(baseline.grid, rows, scored), pending=False)
 
 
-def _scored(vocabulary: Vocabulary, frame: pl.DataFrame, rows: TypedRows) -> Scored:
-    label = np.full(frame.height, np.nan)
-    label[_known(vocabulary, rows)] = own_outcomes(vocabulary, rows)["label"].to_numpy()
-    return vocabulary.scored(frame, label)
+def _check_scores(model: Model, origin: str, scores: pl.DataFrame) -> None:
+    named = model.columns.score
+    columns = tuple(named.values()) if isinstance(named, dict) else (named,)
+    for column, score in zip(columns, scores, strict=False):  # without scores it is one empty name
+        seen = score.filter(score.is_finite()).to_numpy()
+        if len(seen) and not (seen.min() >= -ROUNDING and seen.max() <= 1.0 + ROUNDING):
+            raise ReferenceUnusableError(
+                f"{origin}: {column} holds {seen.min():g} to {seen.max():g}; "
+                "probabilities of 0 to 1 are needed"
+            )
 
 
 def _usable(scored: Scored) -> NDArray[np.bool_]:
     return np.isfinite(scored.prediction) & np.isfinite(scored.label)
-
-
-def _known(vocabulary: Vocabulary, rows: TypedRows) -> NDArray[np.bool_]:
-    column = rows.frame["label"]
-    label = vocabulary.codes(column) if vocabulary.classes else column.fill_null(np.nan).to_numpy()
-    return np.isfinite(label)
 
 
 def _with_sums(

@@ -77,7 +77,7 @@ class Vocabulary:
         rows = frame.height
         scores = np.empty((rows, len(self.scores)))
         for place, name in enumerate(self.scores):
-            scores[:, place] = frame[name].to_numpy()
+            scores[:, place] = frame[name].to_numpy() if name in frame.columns else np.nan
         known = np.full(rows, np.nan) if label is None else label
         query = frame["query"].to_numpy() if "query" in frame.columns else None
         return Scored(frame["prediction"].to_numpy(), scores, known, query)
@@ -116,11 +116,16 @@ def waiting(vocabulary: Vocabulary, rows: TypedRows) -> pl.DataFrame:
 def own_outcomes(vocabulary: Vocabulary, rows: TypedRows) -> pl.DataFrame:
     """Return the outcomes that stored rows hold themselves, known when they were made; others wait."""
     key, check = _identity(rows)
+    made = rows.time if rows.made is None else rows.made
+    frame = pl.DataFrame({"time": made, "key": key, "check": check, "label": own_labels(vocabulary, rows)})
+    return frame.filter(pl.col("label").is_finite())
+
+
+def own_labels(vocabulary: Vocabulary, rows: TypedRows) -> NDArray[np.float64]:
+    """Return the column `label` of stored rows as numbers, NaN where a row has no usable one."""
     column = rows.frame["label"]
     label = vocabulary.codes(column) if vocabulary.classes else column.fill_null(np.nan).to_numpy()
-    made = rows.time if rows.made is None else rows.made
-    frame = pl.DataFrame({"time": made, "key": key, "check": check, "label": label + 0.0})
-    return frame.filter(pl.col("label").is_finite())
+    return np.where(np.isfinite(label), label + 0.0, np.nan)
 
 
 def _identity(rows: TypedRows) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
@@ -130,12 +135,25 @@ def _identity(rows: TypedRows) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     return rows.ids, rows.checks
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """now: the largest credible timestamp. read: the time of outcomes that have none."""
+
+    now: Micros
+    read: Micros
+
+
 def type_outcomes(
-    vocabulary: Vocabulary, chunk: Chunk, decoded: Decoded, units: TimeUnit, now_limit: Micros
+    vocabulary: Vocabulary, chunk: Chunk, decoded: Decoded, units: TimeUnit, limits: Limits
 ) -> tuple[pl.DataFrame, tuple[Reject, ...]]:
     """Return the usable rows of an outcome log (time, key, check, label), and the others as rejects."""
     columns = vocabulary.columns
-    time, readable = read_times(column_of(decoded, columns.timestamp), units)
+    stamp = column_of(decoded, columns.timestamp)
+    time, readable = read_times(stamp, units)
+    unstamped = stamp.is_null().to_numpy() & ~decoded.invalid.get(
+        columns.timestamp, np.zeros(len(time), np.bool_)
+    )
+    time, readable = np.where(unstamped, limits.read, time), readable | unstamped
     ids = read_text(column_of(decoded, columns.prediction_id))[0].fill_null("")
     raw = column_of(decoded, columns.label)
     missing = raw.is_null().to_numpy()
@@ -151,7 +169,7 @@ def type_outcomes(
         (~np.isfinite(label), Reason.UNKNOWN_LABEL),
         (missing, Reason.MISSING_LABEL),
         ((ids == "").to_numpy(), Reason.MISSING_ID),
-        (time > now_limit, Reason.FUTURE_TIMESTAMP),
+        (time > limits.now, Reason.FUTURE_TIMESTAMP),
         (~readable, Reason.BAD_TIMESTAMP),
     ):
         fault[broken] = FAULTS.index(reason) + 1

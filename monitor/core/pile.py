@@ -12,9 +12,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from monitor.types import Changes, EntryKey
+
 Ints = NDArray[np.int64]
-Changes = dict[tuple[str, str, str], bytes | None]
-"""As in core.state, which holds piles and so cannot be imported here."""
 Keep = Callable[[pl.DataFrame], tuple[pl.DataFrame, bytes]]
 """Write a frame for good; returns the frame to use from now on and the value that names it in the store."""
 Reopen = Callable[[bytes], pl.DataFrame]
@@ -66,12 +66,12 @@ def added(pile: Pile, model: str, buckets: Ints, frame: pl.DataFrame, keep: Keep
     return replace(pile, runs=runs), changes
 
 
-def dropped(pile: Pile, model: str, before: int) -> tuple[Pile, Changes, int]:
-    """Forget every bucket that starts before this time; returns also the entries and how many rows went."""
+def dropped(pile: Pile, model: str, before: int) -> tuple[Pile, Changes]:
+    """Forget every bucket that starts before this time; returns also the entries that go."""
     over = {bucket: runs for bucket, runs in pile.runs.items() if bucket < before}
     changes: Changes = {_key(pile, model, b, run.number): None for b, runs in over.items() for run in runs}
     left = {bucket: runs for bucket, runs in pile.runs.items() if bucket not in over}
-    return replace(pile, runs=left), changes, Pile(pile.space, over).rows
+    return replace(pile, runs=left), changes
 
 
 def load_pile(space: str, entries: Mapping[str, bytes], reopen: Reopen) -> Pile:
@@ -82,7 +82,7 @@ def load_pile(space: str, entries: Mapping[str, bytes], reopen: Reopen) -> Pile:
     return Pile(space, {bucket: tuple(runs) for bucket, runs in found.items()})
 
 
-def _key(pile: Pile, model: str, bucket: int, number: int) -> tuple[str, str, str]:
+def _key(pile: Pile, model: str, bucket: int, number: int) -> EntryKey:
     return pile.space, model, f"[{bucket},{number}]"
 
 

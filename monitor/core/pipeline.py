@@ -9,30 +9,23 @@ from numpy.typing import NDArray
 from detectors.profile import Grid, empty, merge
 from monitor.core import dedup, windows
 from monitor.core.closing import Closed
-from monitor.core.joining import Joining, await_outcomes
+from monitor.core.joining import Joining, await_outcomes, hear_own
 from monitor.core.learning import end_of_learning, hold
 from monitor.core.ledger import hear
 from monitor.core.outbox import Note
-from monitor.core.outcomes import type_outcomes
+from monitor.core.outcomes import Limits, type_outcomes
 from monitor.core.plan import Plan
 from monitor.core.policy import Transition
 from monitor.core.profiles import ALL, GroupKey, Rows, Run, profile_rows
 from monitor.core.reference import Baseline
 from monitor.core.schema import Schema, type_rows
 from monitor.core.segments import fitted
-from monitor.core.state import (
-    Changes,
-    ModelState,
-    dump_book,
-    position_changes,
-    run_changes,
-    window_changes,
-)
+from monitor.core.state import ModelState, dump_book, position_changes, run_changes, window_changes
 from monitor.core.timestamps import detect_unit
 from monitor.core.unknown import columns_of, note_unknown
 from monitor.core.versions import capped
 from monitor.fields import TimeUnit
-from monitor.types import Batch, Chunk, Decoded, Position, Reject, TypedRows
+from monitor.types import Batch, Changes, Chunk, Decoded, Position, Reject, TypedRows
 
 NO_GRID = Grid(())
 MOST_OPEN = 64
@@ -179,12 +172,14 @@ def _store_rows(
     tally.count(source, "late", int(np.count_nonzero(late)))
     rows = replace(rows, time=starts, made=rows.time)
     if late.any():
+        _hear_again(context, tally, rows.take(late))
         rows, frontiers = rows.take(~late), frontiers[~late]
     if rows.ids is not None and plan.model.deduplicate and len(rows.time):
         watermarks = frontiers - plan.lateness
         repeated = dedup.duplicates(tally.state.ids, plan.window, rows.ids, rows.time, watermarks)
         tally.count(source, "duplicate", int(np.count_nonzero(repeated)))
         if repeated.any():
+            _hear_again(context, tally, rows.take(repeated))
             rows = rows.take(~repeated)
         if rows.ids is not None:
             _remember(tally, rows.ids, rows.time)
@@ -202,6 +197,13 @@ def _store_rows(
     return rows
 
 
+def _hear_again(context: Context, tally: _Tally, rows: TypedRows) -> None:
+    """Take the outcomes of rows that are not stored: a prediction logged again, now with its outcome."""
+    if context.joining is not None and rows.ids is not None:
+        tally.state, heard = hear_own(context.joining, tally.state, rows)
+        tally.changes |= heard
+
+
 def take_outcomes(context: Context, state: ModelState, batch: Batch, decoded: Sequence[Decoded]) -> Taken:
     """Take in a batch of outcomes: they wait for the end of the window in which they became known."""
     tally, joining = _Tally(state), context.joining
@@ -210,7 +212,9 @@ def take_outcomes(context: Context, state: ModelState, batch: Batch, decoded: Se
     _reject(tally, batch.source, batch.rejects, received=len(batch.rejects))
     for chunk, columns in zip(batch.chunks, decoded, strict=True):
         units = _units(context, tally, batch.source, columns)
-        found, rejects = type_outcomes(joining.assessor.vocabulary, chunk, columns, units, context.now_limit)
+        known = tally.state.book.progress.newest
+        limits = Limits(context.now_limit, context.now_limit if known == windows.NEVER else known)
+        found, rejects = type_outcomes(joining.assessor.vocabulary, chunk, columns, units, limits)
         _reject(tally, batch.source, (*columns.rejects, *rejects), received=columns.received)
         kept, late = hear(context.plan, tally.state.labels, found, joining.keep)
         tally.count(batch.source, "late", late)

@@ -122,15 +122,26 @@ def episode_id(model: str, key: TripKey, start: int) -> str:
 def step(
     rule: Rule, trip: Trip, verdict: Verdict, window: tuple[int, int]
 ) -> tuple[Trip, Phase, Reason | None]:
-    """Judge one window. Returns the trip after it, the phase before it, and why it changed, if it did."""
+    """Judge one window. Returns the trip after it, the phase before it, and why it changed, if it did.
+
+    Outcomes of an older window may come after those of a newer one: then only a breach counts that no
+    episode has covered, and the trip given comes back where nothing does.
+    """
     start, end = window
+    if start < trip.window and not _is_news(trip, verdict, start):
+        return trip, trip.phase, None
     known = verdict if verdict.score is not None else trip.judged
-    seen = replace(trip, verdict=verdict, judged=known, window=start)
+    seen = replace(trip, verdict=verdict, judged=known, window=max(start, trip.window))
     if verdict.level is Level.BREACH:
         return _breached(rule, seen, start)
     if verdict.level is Level.OK:
         return _calm(rule, seen, start, end)
     return seen, trip.phase, None  # what cannot be judged neither starts nor ends an episode
+
+
+def _is_news(trip: Trip, verdict: Verdict, start: int) -> bool:
+    covered = trip.phase is Phase.FIRING or (trip.ended is not None and start < trip.ended)
+    return verdict.level is Level.BREACH and not covered
 
 
 def _breached(rule: Rule, trip: Trip, start: int) -> tuple[Trip, Phase, Reason | None]:

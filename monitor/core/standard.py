@@ -1,5 +1,6 @@
 """What a model's performance is measured against: the reference's own, and its model of losses."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,7 +32,7 @@ class Standard:
     number: the baseline's. values: scheme -> its monitored values; a scheme is a segment column or
     "group:<column>". sums: label -> sums of the labelled rows, empty where the reference has no outcomes.
     edges, centre: what a regression's measure is laid out by. loss: the model of losses, b"" without one.
-    pending: whether that model is still to be fitted.
+    pending: whether that model is still to be fitted. layout: the `layout` that the sums were made by.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Standard:
     centre: float = 0.0
     loss: bytes = b""
     pending: bool = False
+    layout: str = ""
 
     def dump(self) -> bytes:
         """Write it for the store, the model of losses with its hash."""
@@ -51,6 +53,7 @@ class Standard:
             "centre": self.centre,
             "sha256": digest(self.loss),
             "pending": self.pending,
+            "layout": self.layout,
         }
         arrays: dict[str, NDArray[Any]] = {f"sums/{label}": s for label, s in self.sums.items()}
         arrays["loss"] = np.frombuffer(self.loss.ljust(-(-len(self.loss) // 8) * 8, b"\0"), "<u8")
@@ -71,6 +74,7 @@ class Standard:
             head["centre"],
             loss,
             head["pending"],
+            head["layout"],
         )
 
     def loss_model(self) -> LossModel | None:
@@ -91,6 +95,22 @@ def measure_of(model: Model, vocabulary: Vocabulary, standard: Standard) -> Meas
     )
 
 
+def layout(model: Model) -> str:
+    """Return all of the configuration that decides what sums mean: equal texts, equal meaning."""
+    wishes, columns = model.performance, model.columns
+    meaning = [wishes.threshold, wishes.k, columns.segments, columns.groups, Vocabulary.of(model).scores]
+    return json.dumps([_codes(model), meaning], separators=(",", ":"))
+
+
+def _codes(model: Model) -> list[object]:
+    return [model.task, Vocabulary.of(model).classes, model.columns.query]
+
+
+def same_codes(model: Model, before: str) -> bool:
+    """Tell whether what waits since `before` still means the same: classes wait as their numbers."""
+    return bool(json.loads(before)[0] == json.loads(json.dumps(_codes(model))))
+
+
 def schemes(values: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str, list[str]]]:
     """Yield (column of the frame, its name, labels of its values and of all others) of each scheme."""
     for scheme, named in values.items():
@@ -106,5 +126,8 @@ def label_codes(
     """Yield, for all rows together and for each scheme, its labels and each row's place among them."""
     yield [ALL], np.zeros(frame.height, np.int64)
     for column, scheme, labels in schemes(values):
-        place = frame[column].cast(pl.Enum(values[scheme]), strict=False).to_physical().cast(pl.Int64)
+        known = (
+            frame[column] if column in frame.columns else pl.Series([None] * frame.height, dtype=pl.String)
+        )
+        place = known.cast(pl.Enum(values[scheme]), strict=False).to_physical().cast(pl.Int64)
         yield labels, place.fill_null(len(labels) - 1).to_numpy()

@@ -21,12 +21,11 @@ from monitor.core.policy import Phase, Trip, TripKey
 from monitor.core.profiles import GroupKey, Rows
 from monitor.core.reference import Baseline
 from monitor.core.segments import load_rows
+from monitor.core.standard import Standard
 from monitor.core.windows import Progress
 from monitor.fields import TimeUnit
-from monitor.types import Position
+from monitor.types import Changes, EntryKey, Position
 
-EntryKey = tuple[str, str, str]
-Changes = dict[EntryKey, bytes | None]
 TRIP_FIELDS = tuple(f.name for f in fields(Trip))
 VERDICT_FIELDS = tuple(f.name for f in fields(Verdict))
 PILES = ("pending", "outcome")
@@ -89,6 +88,11 @@ class ModelState:
         """Return the reference that windows starting at `start` are judged by."""
         found = [b for b in self.baselines if b.since <= start]
         return found[-1] if found else None
+
+    def standard_at(self, start: int) -> Standard:
+        """Return what the performance of windows that start at `start` is measured by."""
+        baseline = self.baseline_at(start)
+        return self.labels.standard_at(baseline.number if baseline else 0)
 
     @property
     def newest_baseline(self) -> Baseline | None:

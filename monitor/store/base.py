@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from monitor.core.state import EntryKey
+from monitor.types import EntryKey
 
 
 class Store(Protocol):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from monitor.core.state import EntryKey
+from monitor.types import EntryKey
 
 
 class MemoryStore:

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from monitor.core.state import EntryKey
-from monitor.types import Reject
+from monitor.types import EntryKey, Reject
 
 SPACE = "rejects"
 

@@ -21,13 +21,14 @@ from typing import IO, Protocol
 import numpy as np
 import polars as pl
 
-from monitor.core.state import EntryKey
 from monitor.errors import POLARS_FAILURES, StateError, StoreUnavailableError
+from monitor.store.mapping import pages
+from monitor.types import EntryKey
 
 INLINE = 256 << 10
 """Bytes in memory from which a frame goes into a file."""
 MAPPED = 1 << 20
-"""Bytes from which a file is mapped. A mapping holds a file descriptor: 1 GB takes at most a thousand."""
+"""Bytes from which a file is mapped. Linux allows a process 65,530 mappings: 64 GB in the smallest ones."""
 ARROW, UNBORN = ".arrow", ".new"
 WITHIN, BESIDE = b"A", b"F"
 NUMBERS: Mapping[type[pl.DataType], str] = {
@@ -66,7 +67,7 @@ class Filed:
     values: Mapping[EntryKey, bytes] = field(default_factory=dict)
 
     def after(self, changes: Mapping[EntryKey, bytes | None]) -> tuple["Filed", list[bytes]]:
-        """Return this after a commit of these changes, and the values that went with it, for `forget`."""
+        """Return this after a commit of these changes, and the values that went with it, for `settle`."""
         kept = dict(self.values)
         gone = [kept.pop(key) for key in changes if key in kept]
         kept |= {key: value for key, value in changes.items() if value and value.startswith(BESIDE)}
@@ -74,19 +75,13 @@ class Filed:
 
 
 class Shelf(Protocol):
-    """Where the rows of a model wait: written for good, opened again, and let go."""
+    """Where the rows of a model wait: written for good, and opened again."""
 
     def keep(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, bytes]:
         """Write a frame; returns what to use from now on, and what names it in the store."""
 
     def reopen(self, value: bytes) -> pl.DataFrame:
         """Open what was written."""
-
-    def forget(self, values: Iterable[bytes]) -> int:
-        """Let go of what a commit no longer names; returns how many files stayed."""
-
-    def sweep(self, named: Iterable[bytes]) -> int:
-        """Let go of all that no entry names; returns how many files went."""
 
 
 class MemorySegments:
@@ -107,21 +102,11 @@ class MemorySegments:
         except POLARS_FAILURES as error:
             raise StateError(f"the state is damaged (held rows cannot be read: {error}); {ANEW}") from error
 
-    def forget(self, values: Iterable[bytes]) -> int:
-        """Return 0: no file can have stayed."""
-        del values
-        return 0
-
-    def sweep(self, named: Iterable[bytes]) -> int:
-        """Return 0: there are no files."""
-        del named
-        return 0
-
 
 class Segments:
     """Keeps large frames as files in a folder that nobody else uses (one per model), small ones inside.
 
-    Call `sweep` at the start and after a commit that failed, `forget` after one that went through.
+    Call `sweep` at the start, and `settle` when a commit went through or the work on one was given up.
     """
 
     def __init__(self, folder: Path, *, inline: int = INLINE, mapped: int = MAPPED) -> None:
@@ -129,6 +114,7 @@ class Segments:
         self._inline = inline
         self._mapped = mapped
         self._small = MemorySegments()
+        self._loose: set[str] = set()
 
     def keep(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, bytes]:
         """Write a frame for good; returns the frame to use from now on, and its entry.
@@ -138,20 +124,23 @@ class Segments:
         if not frame.height or frame.estimated_size() < self._inline:
             return self._small.keep(frame)
         path = self._folder / f"{secrets.token_hex(8)}{ARROW}"
-        unborn = path.with_suffix(UNBORN)
+        self._loose.add(path.name)
         try:
-            try:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                note = _write(unborn, path.name, frame, self._mapped)
-                unborn.rename(path)
-                _sync(self._folder)
-                return _open(path, note), note.dump()
-            except BaseException:
-                unborn.unlink(missing_ok=True)
-                path.unlink(missing_ok=True)
-                raise
+            note = self._write(path, frame)
+            return _open(path, note), note.dump()
         except POLARS_FAILURES as error:
-            raise StoreUnavailableError(f"{path}: nothing was recorded: {error}") from error
+            if _deleted(path):
+                self._loose.remove(path.name)
+            # without the file's name: the same trouble is the same message, and is logged once
+            raise StoreUnavailableError(f"{self._folder}: nothing was recorded: {_reason(error)}") from error
+
+    def _write(self, path: Path, frame: pl.DataFrame) -> Note:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        unborn = path.with_suffix(UNBORN)
+        note = _write(unborn, path.name, frame, self._mapped)
+        unborn.rename(path)
+        _sync(self._folder)
+        return note
 
     def reopen(self, value: bytes) -> pl.DataFrame:
         """Return the frame of an entry. Raises StateError when its file is missing or has changed."""
@@ -166,26 +155,23 @@ class Segments:
         except FileNotFoundError as error:
             raise StateError(f"{path}: is missing, and the state needs it; {ANEW}") from error
         except POLARS_FAILURES as error:
-            raise StateError(f"{path}: cannot be read ({error}); {ANEW}") from error
+            raise StateError(f"{path}: cannot be read ({_reason(error)}); {ANEW}") from error
         raise StateError(f"{path}: is damaged ({wrong}); {ANEW}")
 
-    def forget(self, values: Iterable[bytes]) -> int:
-        """Delete the files of entries that a commit removed; returns how many stayed, for the next sweep."""
-        stayed = 0
-        for value in values:
-            if value.startswith(BESIDE):
-                try:
-                    (self._folder / Note.load(value).file).unlink(missing_ok=True)
-                except OSError:
-                    stayed += 1
-        return stayed
+    def settle(self, named: Iterable[bytes] = (), gone: Iterable[bytes] = ()) -> None:
+        """Delete what was written since the last call but for what `named` names, and what `gone` names.
+
+        What the disk does not let go of now is tried again by the next call.
+        """
+        over = (self._loose | _files(gone)) - _files(named)
+        self._loose = {name for name in over if not _deleted(self._folder / name)}
 
     def sweep(self, named: Iterable[bytes]) -> int:
         """Delete the files that none of these entries names, half ones too; returns how many.
 
         Raises StoreUnavailableError when the folder does not let go of one.
         """
-        files = {Note.load(value).file for value in named if value.startswith(BESIDE)}
+        files = _files(named)
         try:
             present = list(self._folder.iterdir()) if self._folder.exists() else []
             stray = [p for p in present if p.suffix in {ARROW, UNBORN} and p.name not in files]
@@ -194,6 +180,24 @@ class Segments:
         except OSError as error:
             raise StoreUnavailableError(f"{self._folder}: cannot be tidied: {error.strerror}") from error
         return len(stray)
+
+
+def _files(values: Iterable[bytes]) -> set[str]:
+    return {Note.load(value).file for value in values if value.startswith(BESIDE)}
+
+
+def _deleted(path: Path) -> bool:
+    """Delete a file, and the half one that it was at first; returns whether both are gone."""
+    try:
+        path.with_suffix(UNBORN).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
+
+
+def _reason(error: BaseException) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _ipc(frame: pl.DataFrame) -> bytes:
@@ -248,7 +252,7 @@ def _open(path: Path, note: Note) -> pl.DataFrame:
         file.seek(0)
         kinds = pl.read_ipc_schema(file)
         if len(found) < len(note.columns):
-            data = np.memmap(file, np.uint8, "r")
+            data = pages(file)
     for name, place in note.columns:
         if place is not None:
             values = np.frombuffer(data, NUMBERS[type(kinds[name])], note.rows, place)

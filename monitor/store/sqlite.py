@@ -15,8 +15,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO
 
-from monitor.core.state import EntryKey
 from monitor.errors import StateError, StoreUnavailableError
+from monitor.types import EntryKey
 
 SCHEMA = 1
 DATABASE = "driftd.sqlite"

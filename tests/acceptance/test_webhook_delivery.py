@@ -130,7 +130,8 @@ def heard(receiver: Program) -> list[tuple[str, str]]:
 
 def settled(daemon: Daemon, setting: Setting) -> None:
     """Wait until nothing waits to be sent any more."""
-    eventually(lambda: daemon.samples().get("driftd_outbox_pending") == 0 and setting.notes())
+    eventually(lambda: daemon.samples().get("driftd_outbox_pending") is not None and setting.notes())
+    eventually(lambda: daemon.samples().get("driftd_outbox_pending") == 0)
 
 
 def test_a_receiver_that_was_down_gets_it_once_and_on_schedule(setting: Setting) -> None:
@@ -168,13 +169,15 @@ def test_run_once_delivers_what_is_due_and_never_again(setting: Setting) -> None
 
 
 def test_a_receiver_that_refuses_for_a_while_gets_it_once(setting: Setting) -> None:
-    with setting.receiver("--fail-first", "1") as receiver, setting.project.start() as daemon:
-        settled(daemon, setting)
+    with setting.receiver("--fail-first", "1") as receiver:
+        receiver.wait_for("listening")
+        with setting.project.start() as daemon:
+            settled(daemon, setting)
+            assert daemon.stop() == 0
 
         note = setting.note()
         assert heard(receiver) == [("failed", note.id), ("verified", note.id)]
         assert (note.state, note.attempts) == (NoteState.DELIVERED, 2)
-        assert daemon.stop() == 0
 
 
 def test_a_receiver_that_is_gone_for_good_is_not_asked_again(setting: Setting) -> None:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.state import EntryKey
 from monitor.store.base import Store
 from monitor.store.memory import MemoryStore
 from monitor.store.sqlite import SqliteStore
+from monitor.types import EntryKey
 
 Make = Callable[[], Store]
 texts = st.text(st.characters(codec="utf-8"), max_size=8)

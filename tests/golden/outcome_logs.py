@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from monitor.core.labels import Measured, SeriesKey
 from monitor.core.outbox import Note
 from monitor.core.policy import TripKey, episode_id
-from monitor.core.state import EntryKey, ModelState, load_model
+from monitor.core.state import ModelState, load_model
 from monitor.outgoing import load_outbox
 from monitor.store.sqlite import SqliteStore
+from monitor.types import EntryKey
 from tests.programs import Project
 
 MICROSECOND = timedelta(microseconds=1)

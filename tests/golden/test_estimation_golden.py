@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 from detectors.estimation import estimate
-from detectors.score_calibration import coverage, fit
+from detectors.score_calibration import covered, fit
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -88,6 +88,7 @@ def test_the_fall_at_row_75_000_is_seen_before_the_labels(
 
 
 def test_the_reference_knows_every_score(loans: Rows) -> None:
-    reference = counted(*part(loans, 0, REFERENCE))
+    reference = fit(counted(*part(loans, 0, REFERENCE)))
+    window = counted(*part(loans, REFERENCE, REFERENCE)).sum(axis=1).astype(np.float64)
 
-    assert coverage(reference, counted(*part(loans, REFERENCE, REFERENCE)).sum(axis=1)) == 1.0
+    assert covered(reference.rows, window) == 1.0

@@ -128,6 +128,43 @@ def test_the_best_shares_are_1_and_the_worst_0(drawn: tuple[int, Scored]) -> Non
             assert (-1 if name == "mcc" else 0) <= value <= 1
 
 
+@given(drawn=any_rows, level=st.sampled_from([0.05, 1e-4]))
+@few
+def test_four_times_the_rows_never_widen_a_mean_over_the_classes(
+    drawn: tuple[int, Scored], level: float
+) -> None:
+    measure = measure_of(drawn[0])
+    sums = one(measure, drawn[1])
+    found, more = measure.values(sums, level), measure.values(4 * sums, level)
+
+    for name in found:
+        if name.endswith(("_macro", "_weighted")) or name in {"balanced_accuracy", "cost", "brier"}:
+            assert _width(more[name]) <= _width(found[name]) + 1e-9, name
+
+
+@given(drawn=st.integers(3, 5).flatmap(lambda c: st.tuples(st.just(c), rows(c - 1))))
+@few
+def test_a_class_that_is_not_there_leaves_its_part_of_a_mean_open(drawn: tuple[int, Scored]) -> None:
+    classes, given_rows = drawn
+    measure = ClassMeasure(NAMES[:classes], scored=False)
+    codes = (np.where(x < classes - 1, x, np.nan) for x in (given_rows.prediction, given_rows.label))
+    prediction, label = codes
+    bare = Scored(prediction, np.empty((len(label), 0)), label)
+
+    found = measure.values(one(measure, bare), LEVEL)
+
+    for name in ("precision_macro", "recall_macro", "f1_macro", "balanced_accuracy"):
+        if found[name].low is not None:
+            assert _width(found[name]) >= (1 - (found[name].value or 0.0)) / classes - 1e-9, name
+
+
+def _width(estimate: Estimate) -> float:
+    """Return how wide an interval is, one that is none being the widest."""
+    if estimate.low is None or estimate.high is None:
+        return math.inf
+    return estimate.high - estimate.low
+
+
 @given(drawn=any_rows)
 @few
 def test_the_tables_count_every_row_once(drawn: tuple[int, Scored]) -> None:

@@ -14,8 +14,9 @@ from detectors.class_sums import ClassSums
 from monitor.config import Model, Performance
 from monitor.core.labels import LAG_BOUNDS, REALIZED, Labels, SeriesKey
 from monitor.core.profiles import ALL, GroupKey
-from monitor.core.state import EntryKey, ModelState, load_model
+from monitor.core.state import ModelState, load_model
 from monitor.store.memory import MemoryStore
+from monitor.types import EntryKey
 from tests.lives import (
     BEGIN,
     HOUR,
@@ -179,12 +180,12 @@ def test_the_join_is_what_plain_python_makes_of_both_logs(
 
 
 def assert_expired(labels: Labels, case: Case, met: Sequence[Met], horizon: int) -> None:
-    """Both sides are forgotten once their horizon is over, and what never met is counted."""
+    """Predictions are forgotten after their horizon, outcomes after two, and what never met is counted."""
     over = labels.applied - horizon * MINUTE
     ended = [e for e in met if (minute(e.guess.at) // HOUR + 1) * HOUR <= over]
     assert labels.counts.get("expired", 0) == sum(1 for each in ended if not each.outcomes)
     used = {(o.id, o.at, o.label) for each in met for o in each.outcomes}
-    gone = [o for o in case.answers if minute(o.at) // HOUR * HOUR < over - HOUR]
+    gone = [o for o in case.answers if minute(o.at) // HOUR * HOUR < over - horizon * MINUTE - HOUR]
     lost = sum(1 for o in gone if (o.id, o.at, o.label) not in used)
     assert labels.counts.get("orphaned", 0) == lost
     assert labels.outcomes.rows == len(case.answers) - len(gone)

@@ -1,5 +1,6 @@
 """`driftd check` says what will be judged, against what; `driftd detectors` lists what may be named."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -138,6 +139,34 @@ def test_groups_of_other_tasks_are_told(tmp_path: Path) -> None:
         "groups sex: metrics of each, but no rates compared: these are for binary tasks, not regression"
         in said(tmp_path, text)
     )
+
+
+def test_series_beyond_the_limit_are_told_with_those_of_performance(tmp_path: Path) -> None:
+    reference(tmp_path)
+    lines = said(tmp_path, BASE + "series_limit = 100")
+
+    (line,) = [one for one in lines if " series per version" in one]
+    found = re.fullmatch(
+        r"about ([\d,]+) series per version \((\d+) of drift and quality, (\d+) of performance\): "
+        "more than series_limit = 100",
+        line,
+    )
+    assert found is not None
+    assert int(found[1].replace(",", "")) == int(found[2]) + int(found[3])
+    assert int(found[3]) > 100
+
+
+def test_series_within_the_limit_are_not_told(tmp_path: Path) -> None:
+    reference(tmp_path)
+    assert [one for one in said(tmp_path, BASE) if " series per version" in one] == []
+
+
+def test_without_outcomes_no_series_of_performance_are_expected(tmp_path: Path) -> None:
+    reference(tmp_path, labelled=False)
+    text = BASE.replace('  { role = "outcomes", type = "files", path = "o.jsonl" },\n', "")
+    (line,) = [one for one in said(tmp_path, text + "series_limit = 100") if " series per version" in one]
+
+    assert "quality, 0 of performance" in line
 
 
 def test_every_detector_is_listed() -> None:

@@ -165,7 +165,7 @@ def test_cost_is_the_mean_over_the_matrix() -> None:
     found = measured(measure, rows_of([0, 1, 1, 1], [1, 0, 1, NAN]))["cost"]
 
     assert found.value == pytest.approx(4 / 3)
-    assert (found.n, found.method) == (3, "normal")
+    assert (found.n, found.method) == (3, "mover")
 
 
 def test_specificity_of_more_classes_is_that_of_each_against_the_rest() -> None:

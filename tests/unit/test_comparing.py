@@ -67,7 +67,7 @@ def records(judge: Assessor, frame: pl.DataFrame) -> dict[str, Record]:
         opened = measure.open_sums(scored, codes, len(keys))
         for place, key in enumerate(keys):
             n = int(np.count_nonzero(codes == place))
-            found[key.segment] = Record(n, n, sums[place], opened[place], judged=True)
+            found[key.segment] = Record.of(n, n, sums[place], opened[place], judged=True)
     return found
 
 
@@ -152,7 +152,7 @@ def held(judge: Assessor, seeds: dict[str, int], *, judged: bool = True) -> Labe
     found = {}
     for version, seed in seeds.items():
         record = records(judge, rows(seed, 500))[ALL]
-        found[GroupKey(0, version, ALL)] = Record(500, 500, record.sums, record.open, judged)
+        found[GroupKey(0, version, ALL)] = Record.of(500, 500, record.sums, record.open, judged=judged)
     return Labels(records=found)
 
 

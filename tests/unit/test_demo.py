@@ -15,7 +15,7 @@ import pytest
 
 from monitor.clock import SystemClock
 from monitor.demo import DemoOptions, run_demo
-from monitor.outcomes import LiveService
+from monitor.service import LiveService
 from monitor.simulate import DAY, HOUR
 from monitor.stage import HISTORY_DAYS, HOST
 from monitor.types import Micros

@@ -135,6 +135,32 @@ def test_numbers_of_a_window_that_could_not_be_judged_are_absent_and_not_zero() 
     assert found["driftd_features_firing"][0].value == 0
 
 
+def evaluated(*kinds: str) -> dict[tuple[str, ...], float]:
+    """Return the last evaluations of a model whose trips judged older and older windows.
+
+    Two versions and two segments; v0 had its last rows two windows before v1.
+    """
+    trips = {
+        TripKey(version, segment, "_all", kind): Trip(kind, window=EPOCH - (1 + age) * MINUTE)
+        for age, kind in enumerate(kinds)
+        for version, segment in (("v1", "all"), ("v1", "place=north"))
+    }
+    volumes = dict.fromkeys((("v0", "all"), ("v1", "all"), ("v1", "place=north")), (5,))
+    book = Book(last_closed=EPOCH, versions={"v0": EPOCH - 2 * MINUTE, "v1": EPOCH})
+    found = by_name(samples_of(ModelState("m", book=book, trips=trips, volumes=volumes)))
+    ends = found["driftd_last_evaluation_timestamp_seconds"]
+    return {s.labels[1:]: (s.value - EPOCH / 10**6) / 60 for s in ends if isinstance(s.value, float)}
+
+
+def test_the_last_evaluation_of_realised_performance_is_the_last_closed_window_of_the_version() -> None:
+    assert evaluated("performance") == {("v0", "all"): -1.0, ("v1", "all"): 1.0, ("v1", "place=north"): 1.0}
+
+
+def test_the_last_evaluation_of_a_segment_that_was_judged_when_it_closed_is_its_own() -> None:
+    assert evaluated("drift", "performance")["v1", "place=north"] == 0.0
+    assert evaluated("performance", "estimated_performance")["v1", "place=north"] == -1.0
+
+
 def test_a_quotient_by_the_smallest_threshold_is_a_number() -> None:
     verdict = Verdict("ks", "x", "drift", Level.BREACH, 3, 1e300, 5e-324)
     state = ModelState("m", trips={TripKey("v", "all", "x", "ks"): Trip("drift", verdict=verdict)})

@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from detectors.intervals import DRAWS, bounded, drawn_deviation, normal_quantile, of_mean, wilson
+from detectors.intervals import (
+    DRAWS,
+    FEW,
+    bounded,
+    drawn_deviation,
+    exact,
+    normal_quantile,
+    of_area,
+    of_losses,
+    poisson,
+    wilson,
+)
 
 LEVEL = 0.05
 
@@ -28,21 +39,99 @@ def test_wilsons_interval_takes_expected_counts() -> None:
     assert whole[0] < half[0] < wilson(9, 10, LEVEL)[0]
 
 
-def test_the_interval_of_a_mean_is_the_normal_one() -> None:
-    x = np.random.default_rng(1).gamma(2.0, size=400)
+@pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1), (8, 10), (0, 50), (50, 50), (3, 10**6)])
+@pytest.mark.parametrize("level", [0.3, 0.05, 1e-6])
+def test_the_exact_interval_is_scipys(k: int, n: int, level: float) -> None:
+    expected = stats.binomtest(k, n).proportion_ci(1 - level, method="exact")
+
+    low, high = exact(np.array(float(k)), np.array(float(n)), level)
+
+    assert (float(low), float(high)) == pytest.approx((expected.low, expected.high), rel=1e-6, abs=1e-12)
+
+
+def test_without_rows_a_share_may_be_anything() -> None:
+    low, high = exact(np.zeros(1), np.zeros(1), LEVEL)
+
+    assert (low.tolist(), high.tolist()) == ([0.0], [1.0])
+
+
+def test_of_a_part_of_a_row_next_to_nothing_is_known() -> None:
+    low, high = exact(np.array([0.0, 0.2, 0.02]), np.array([0.3, 0.2, 0.04]), LEVEL)
+
+    assert low[0] == 0.0
+    assert high[1] == 1.0
+    assert (low < 0.1).all()
+    assert (high > 0.9).all()
+
+
+def test_a_trace_that_subtraction_left_is_no_row() -> None:
+    whole, trace = (exact(np.array([k]), np.array([20.0]), LEVEL) for k in (0.0, 1e-14))
+
+    assert trace[0] == whole[0]
+    assert trace[1] == pytest.approx(whole[1])
+
+
+@pytest.mark.parametrize("level", [0.3, 0.05, 1e-6])
+def test_garwoods_interval_is_that_of_chi_square(level: float) -> None:
+    counts = np.array([0.0, 1.0, 2.5, 40.0, 1e7])
+
+    low, high = poisson(counts, level)
+
+    assert low[0] == 0.0
+    assert low[1:] == pytest.approx(stats.chi2.ppf(level / 2, 2 * counts[1:]) / 2)
+    assert high == pytest.approx(stats.chi2.isf(level / 2, 2 * counts + 2) / 2)
+
+
+def test_the_interval_of_many_losses_is_the_normal_one() -> None:
+    x = np.random.default_rng(1).gamma(2.0, size=40_000)
     error = float(stats.sem(x))
 
-    found = of_mean(float(x.sum()), float((x * x).sum()), len(x), LEVEL)
+    found = of_losses((len(x), float(x.sum()), float((x * x).sum())), 3.0, LEVEL)
 
-    assert found == pytest.approx(stats.norm.interval(1 - LEVEL, float(x.mean()), error))
-
-
-def test_one_row_has_no_interval_of_its_mean() -> None:
-    assert of_mean(3.0, 9.0, 1, LEVEL) is None
+    assert found == pytest.approx(stats.norm.interval(1 - LEVEL, float(x.mean()), error), abs=0.02 * error)
 
 
-def test_equal_rows_have_an_interval_of_one_point_despite_rounding() -> None:
-    assert of_mean(0.1 * 3, 0.01 * 3, 3, LEVEL) == pytest.approx((0.1, 0.1))
+def test_the_interval_of_a_few_equal_losses_among_many_rows_is_garwoods() -> None:
+    found = of_losses((1e9, 7.0, 7.0), 1.0, LEVEL)
+    low, high = poisson(np.array(7.0), LEVEL)
+
+    assert found == pytest.approx((float(low) / 1e9, float(high) / 1e9))
+
+
+def test_no_loss_at_all_may_still_be_followed_by_a_heavy_one() -> None:
+    low, high = of_losses((200.0, 0.0, 0.0), 2.0, LEVEL) or (None, None)
+
+    assert low == 0.0
+    assert high == pytest.approx(2.0 * stats.expon.isf(LEVEL / 2) / 200)
+
+
+def test_one_row_has_no_interval_of_its_loss() -> None:
+    assert of_losses((1.0, 3.0, 9.0), 1.0, LEVEL) is None
+
+
+def test_equal_losses_have_no_lower_end_of_their_own_despite_rounding() -> None:
+    low, high = of_losses((3.0, 0.1 * 3, 0.01 * 3), 0.1, LEVEL) or (0.0, 0.0)
+
+    assert low == pytest.approx(0.1)
+    assert high > 0.1
+
+
+@pytest.mark.parametrize("sums", [(1e6, 1e-200, 1e-300), (9.0, 1e-160, 1e-320), (5.0, 1e9, 2e17 + 1)])
+def test_losses_of_any_size_have_numbers_as_ends(sums: tuple[float, float, float]) -> None:
+    low, high = of_losses(sums, 36.0, 1e-12) or (np.nan, np.nan)
+
+    assert 0.0 <= low <= sums[1] / sums[0] <= high < np.inf
+
+
+def test_losses_of_nothing_that_can_be_heavy_have_an_interval_of_one_point() -> None:
+    assert of_losses((10.0, 0.0, 0.0), 0.0, LEVEL) == (0.0, 0.0)
+
+
+def test_an_area_on_few_rows_is_as_uncertain_as_a_share_of_them() -> None:
+    few, enough = of_area(0.02, 1e-6, FEW - 1, LEVEL), of_area(0.02, 1e-6, FEW, LEVEL)
+
+    assert few[1] > 0.5
+    assert enough == bounded(0.02, 1e-6, FEW, LEVEL)
 
 
 def test_a_bounded_value_far_from_its_ends_has_nearly_the_normal_interval() -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 import polars as pl
 import pytest
 
-from monitor.core.join import Joined, Span, join, tick_of
+from monitor.core.join import Joined, Span, join, tick_of, turn_of
 from monitor.core.windows import NEVER
 
 Policy = Literal["last", "first"]
@@ -19,7 +19,8 @@ KEYS = {"key": pl.UInt64, "check": pl.UInt64, "time": pl.Int64}
 def made(*rows: tuple[int, int], check: int | None = None) -> pl.DataFrame:
     """Return predictions of (key, time); the check is the key's double unless given."""
     found = [(key, 2 * key if check is None else check, time, f"p{key}") for key, time in rows]
-    return pl.DataFrame(found, {**KEYS, "name": pl.String}, orient="row")
+    frame = pl.DataFrame(found, {**KEYS, "name": pl.String}, orient="row")
+    return frame.with_columns(turn_of(NEVER, WINDOW))
 
 
 def known(*rows: tuple[int, int, float], tick: int | None = None) -> pl.DataFrame:

@@ -13,8 +13,9 @@ from monitor.config import Model, Performance
 from monitor.core.labels import Labels, Record
 from monitor.core.ledger import bucket_of
 from monitor.core.profiles import ALL, GroupKey
-from monitor.core.state import EntryKey, load_model
+from monitor.core.state import load_model
 from monitor.store.memory import MemoryStore
+from monitor.types import EntryKey
 from tests.lives import (
     BEGIN,
     HOUR,

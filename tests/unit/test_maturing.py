@@ -1,5 +1,6 @@
 """Windows mature: judged once, when enough outcomes are known or none can come any more; then renewed."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from detectors.base import Level
 from detectors.measure import Scored
 from monitor.config import Columns, Compare, Model, Performance, Reference, Source
 from monitor.core.assessing import Assessor
-from monitor.core.labels import REALIZED, Labels, Measured, SeriesKey
+from monitor.core.labels import DETAILED, REALIZED, Labels, Measured, SeriesKey, label_changes
 from monitor.core.ledger import Ledger, hear, remember
 from monitor.core.maturing import Judged, Maturing
 from monitor.core.outcomes import Vocabulary
@@ -24,6 +25,7 @@ from monitor.store.segments import MemorySegments
 HOUR = 3600 * 10**6
 MINUTE = HOUR // 60
 EMPTY = Standard(1)
+ALL_ROWS = SeriesKey("v1", ALL, REALIZED)
 
 
 class Desk:
@@ -148,6 +150,44 @@ def test_an_outcome_after_the_judgement_renews_what_is_shown_and_judges_nothing(
     assert desk.shown().coverage == 1.0
 
 
+def test_a_judged_window_of_all_rows_has_tables_and_its_segments_have_none() -> None:
+    columns = Columns(prediction_id="id", prediction="y", label="t", version="v", segments=("place",))
+    desk = Desk(Standard(1, {"place": ("north",)}), columns=columns)
+    desk.predict(range(100), minute=5, version="v1", **{"segment:place": ["north"] * 100})
+    desk.learn(range(95), minute=30)
+    desk.reach(1)
+
+    assert desk.shown().detail["confusion"]["rows"] == [[0, 0, 0], [0, 95, 0], [0, 0, 0]]
+    assert desk.labels.history[SeriesKey("v1", "place=north", REALIZED)][0].detail == {}
+
+
+def test_tables_follow_the_outcomes_that_come_later() -> None:
+    desk = Desk()
+    desk.predict(range(100), minute=5)
+    desk.learn(range(95), minute=30)
+    desk.reach(1)
+    desk.learn(range(95, 100), minute=90, label=0.0)
+    desk.reach(2)
+
+    assert desk.shown().detail["confusion"]["rows"][0] == [0, 5, 0]
+
+
+def test_tables_of_older_windows_are_dropped_in_the_store_too() -> None:
+    desk = Desk()
+    for hour in range(DETAILED + 2):
+        keys = range(100 * hour, 100 * hour + 100)
+        desk.predict(keys, minute=60 * hour + 5)
+        desk.learn(keys, minute=60 * hour + 30)
+    desk.reach(DETAILED + 1)
+    before = desk.labels
+    desk.reach(DETAILED + 2)
+
+    told = {at // HOUR: bool(one.detail) for at, one in desk.labels.history[ALL_ROWS].items()}
+    assert told == {hour: hour >= 2 for hour in range(DETAILED + 2)}
+    changed = [k for k in label_changes("m", before, desk.labels) if k[0] == "history"]
+    assert {json.loads(key)[-1] // HOUR for _, _, key in changed} == {1, DETAILED + 1}
+
+
 def test_a_corrected_outcome_replaces_the_first_in_the_sums() -> None:
     desk = Desk()
     desk.predict(range(100), minute=5)
@@ -237,3 +277,49 @@ def test_a_corrected_relevance_measures_its_query_anew(ranking: Desk) -> None:
     ranking.learn(range(2), minute=70, labels=[0.0, 1.0])
     ranking.reach(2)
     assert ranking.shown().metrics["mrr"].value == 0.5
+
+
+@pytest.fixture
+def pricing() -> Desk:
+    return Desk(
+        task="regression", columns=Columns(prediction_id="id", prediction="y", label="t", version="v")
+    )
+
+
+@pytest.mark.parametrize("typo", [1e12, 1e20])
+def test_a_corrected_typo_leaves_no_trace_in_the_sums(pricing: Desk, typo: float) -> None:
+    pricing.predict(range(100), minute=5, prediction=[float(i) for i in range(100)])
+    pricing.learn(range(100), minute=30, labels=[*(i + 2.0 for i in range(99)), typo])
+    pricing.reach(1)
+    pricing.learn(range(99, 100), minute=70, label=101.0)
+    pricing.reach(2)
+
+    shown = pricing.shown().metrics
+    assert shown["mae"].value == pytest.approx(2.0)
+    assert shown["mse"].value == pytest.approx(4.0)
+    assert shown["r2"].value is not None
+    assert shown["r2"].value > 0.99
+
+
+def test_an_outcome_that_came_before_its_prediction_is_not_counted_twice() -> None:
+    desk = Desk()
+    desk.learn(range(100), minute=10)
+    desk.reach(2)
+    desk.predict(range(100), minute=200)
+    desk.reach(5)
+    desk.learn(range(100), minute=430)
+    desk.reach(8)
+
+    assert (desk.labels.counts["joined"], desk.labels.counts["repeated"]) == (100, 100)
+    assert desk.shown(3 * HOUR).metrics["accuracy"].n == 100
+
+
+def test_a_prediction_that_comes_after_its_tick_meets_its_outcome_at_the_next() -> None:
+    desk = Desk()
+    desk.predict(range(50), minute=5)
+    desk.learn(range(100), minute=30)
+    desk.reach(2)
+    desk.predict(range(50, 100), minute=6)
+    desk.reach(3)
+
+    assert desk.labels.counts["joined"] == 100

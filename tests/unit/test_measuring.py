@@ -19,6 +19,7 @@ from monitor.core.profiles import ALL
 from monitor.core.reference import Baseline
 from monitor.core.standard import Standard
 from monitor.core.state import ModelState
+from monitor.errors import ReferenceUnusableError
 from monitor.references import baseline_of, measured_of, schema_of, standard_of
 
 N = 4000
@@ -70,7 +71,7 @@ def window(assessor: Assessor, standard: Standard, frame: pl.DataFrame, made: Mo
     prediction = frame["y"].cast(pl.Float64).to_numpy()
     rows = pl.DataFrame({"prediction": prediction, **({"score": frame["p"]} if "p" in frame.columns else {})})
     opened = measure.open_sums(assessor.vocabulary.scored(rows), np.zeros(N, np.int64), 1)[0]
-    return Record(N, N, other.sums[ALL], opened)
+    return Record.of(N, N, other.sums[ALL], opened)
 
 
 def test_a_reference_has_the_accuracy_of_its_rows_in_all_and_in_each_segment() -> None:
@@ -91,6 +92,33 @@ def test_a_reference_without_outcomes_has_no_performance() -> None:
     assert standard.sums == {}
     assert assessor.bench(standard).reference == {}
     assert assessor.bench(standard).calibration is None
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_scores_that_are_no_probabilities_are_refused(labelled: bool) -> None:  # noqa: FBT001 - a case
+    frame = binary(1).with_columns(p=pl.int_range(N) % 101)
+    said = "file reference.parquet: p holds 0 to 100; probabilities of 0 to 1 are needed"
+
+    with pytest.raises(ReferenceUnusableError, match=said):
+        measured(model(), frame if labelled else frame.drop("t"))
+
+
+def test_the_class_whose_scores_are_no_probabilities_is_named() -> None:
+    made = model(
+        task="multiclass",
+        columns=Columns(prediction_id="id", prediction="y", label="t", score={"0": "pa", "1": "pb"}),
+    )
+    frame = binary(1).with_columns(pa=1 - pl.col("p"), pb=pl.col("p") - 0.25).drop("p")
+
+    with pytest.raises(ReferenceUnusableError, match=r"pb holds -0\.24\d+ to 0\.7\d+; probabilities"):
+        measured(made, frame)
+
+
+def test_rounding_and_missing_scores_are_no_matter() -> None:
+    frame = binary(1).with_columns(p=pl.when(pl.col("p") > 0.5).then(1.0 + 1e-7).otherwise(None))
+    _, _, standard = measured(model(), frame)
+
+    assert standard.sums
 
 
 def test_what_was_measured_is_stored_whole() -> None:
@@ -133,7 +161,7 @@ def test_errors_are_estimated_from_features_and_predictions() -> None:
     assessor, _, standard = measured(made, prices(6))
     frame = prices(7).filter(pl.col("x") > 0.5)  # where the errors are larger
     baseline = baseline_of(schema_of(made, frame), frame, "window")
-    record = Record(frame.height, 0, np.zeros(1), np.zeros(3))
+    record = Record.of(frame.height, 0, np.zeros(1), np.zeros(3))
     found = assessor.estimated(standard, record, baseline.grid, baseline.profiles[ALL].sample, 1)
 
     assert found is not None
@@ -154,8 +182,8 @@ def verdicts(assessor: Assessor, standard: Standard, label: str, accuracy: float
         np.zeros(10_000, np.int64),
         1,
     )[0]
-    found = assessor.realised(standard, Record(10_000, 10_000, sums, np.zeros(1)), 1)
-    return {v.detector: v for v in assessor.verdicts(standard, label, REALIZED, found)}
+    found = assessor.realised(standard, Record.of(10_000, 10_000, sums, np.zeros(1)), 1)
+    return {v.detector: v for v in assessor.verdicts(standard, (label, REALIZED), found)}
 
 
 def test_a_segment_is_judged_by_its_own_reference() -> None:
@@ -179,8 +207,8 @@ def test_each_basis_answers_its_own_questions() -> None:
     assessor, _, standard = measured(model(), binary(10))
     found = Measured(10_000, 1.0, assessor.bench(standard).reference[ALL])
 
-    realised = {v.detector for v in assessor.verdicts(standard, ALL, REALIZED, found)}
-    estimated = {v.detector for v in assessor.verdicts(standard, ALL, ESTIMATED, found)}
+    realised = {v.detector for v in assessor.verdicts(standard, (ALL, REALIZED), found)}
+    estimated = {v.detector for v in assessor.verdicts(standard, (ALL, ESTIMATED), found)}
     assert realised == {"accuracy", "roc_auc"}
     assert estimated == {"estimated_accuracy", "estimated_roc_auc"}
 

@@ -9,7 +9,7 @@ import pytest
 
 from monitor.config import Columns, Features, Model, Performance, Reference, Source
 from monitor.core.hashing import check_hashes, hash_text, mix
-from monitor.core.outcomes import Vocabulary, coded, own_outcomes, type_outcomes, waiting
+from monitor.core.outcomes import Limits, Vocabulary, coded, own_outcomes, type_outcomes, waiting
 from monitor.core.reasons import Reason
 from monitor.core.schema import Schema, type_rows
 from monitor.decoders.plain import decode
@@ -18,6 +18,7 @@ from monitor.types import Chunk, Reject, TypedRows
 
 TIME = 1_700_000_000_000_000
 LIMIT = TIME + 1000
+LIMITS = Limits(LIMIT, TIME + 7)
 COLUMNS = Columns(
     prediction_id="id",
     timestamp="at",
@@ -49,7 +50,7 @@ def vocabulary(task: Task = "binary", classes: Sequence[str] = ()) -> Vocabulary
 
 def typed(words: Vocabulary, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Reject]]:
     chunk = Chunk("log", 0, frame)
-    found, rejects = type_outcomes(words, chunk, decode(chunk, words.wanted, "parquet"), "us", LIMIT)
+    found, rejects = type_outcomes(words, chunk, decode(chunk, words.wanted, "parquet"), "us", LIMITS)
     return found, list(rejects)
 
 
@@ -188,7 +189,7 @@ def test_text_where_a_number_should_be_is_an_unknown_label_and_nothing_a_missing
     words = vocabulary("regression")
     chunk = Chunk("log", 0, b'{"id":"a","at":"2023-11-14","truth":"dear"}\n{"id":"b","at":"2023-11-14"}\n')
 
-    found, rejects = type_outcomes(words, chunk, decode(chunk, words.wanted, "jsonl"), "iso", LIMIT)
+    found, rejects = type_outcomes(words, chunk, decode(chunk, words.wanted, "jsonl"), "iso", LIMITS)
 
     assert found.is_empty()
     assert [r.reason for r in rejects] == [Reason.UNKNOWN_LABEL, Reason.MISSING_LABEL]

@@ -15,6 +15,7 @@ from monitor.core.plan import Plan
 from monitor.core.state import ModelState, dump_book
 from monitor.performance_history import history_text, performance_history
 from monitor.store.sqlite import SqliteStore
+from tests.logs import MINUTE
 from tests.performances import CLOSED, HISTORY, JUDGED, MADE, STATE, measured, with_labels
 
 PLAN = Plan.of(MADE)
@@ -94,6 +95,50 @@ def test_a_window_that_is_only_estimated_has_no_coverage() -> None:
     only = {SeriesKey("v1", "all", "estimated"): {CLOSED: measured(0.9)}}
     (window,) = windows(with_labels(history=only, records={}))
     assert (window["rows"], window["coverage"]) == (500, None)
+
+
+def model_of(state: ModelState = STATE) -> dict[str, Any]:
+    (found,) = performance_history([PLAN], {"m": state})["models"]
+    return dict(found)
+
+
+def test_the_history_of_groups_holds_every_window_the_oldest_first() -> None:
+    assert [(f["start"][11:16], f["version"], f["group"]) for f in model_of()["fairness"]] == [
+        ("22:12", "v1", "sex=M"),
+        ("22:13", "v1", "sex"),
+        ("22:13", "v1", "sex=F"),
+    ]
+
+
+def test_a_window_of_a_group_has_its_rates_and_what_they_rest_on() -> None:
+    (one,) = [f for f in model_of()["fairness"] if f["group"] == "sex=F"]
+    assert (one["rows"], one["coverage"], one["end"]) == (250, 0.95, "2023-11-14T22:14:00Z")
+    assert one["metrics"]["selection_rate"]["value"] == 0.3
+
+
+def test_the_history_of_worst_segments_holds_the_windows_that_prove_one() -> None:
+    place = SeriesKey("v1", "segment:place", "worst")
+    windows = {JUDGED - MINUTE: replace(HISTORY[place][JUDGED], note=""), **HISTORY[place]}
+
+    (one,) = model_of(with_labels(history={**HISTORY, place: windows}))["worst"]
+
+    assert (one["version"], one["column"], one["segment"]) == ("v1", "place", "place=north")
+    assert (one["start"], one["end"]) == ("2023-11-14T22:13:00Z", "2023-11-14T22:14:00Z")
+    assert one["gaps"]["accuracy"]["value"] == -0.1
+
+
+def test_a_version_or_segment_that_cannot_be_printed_stays_on_its_line() -> None:
+    odd = {
+        SeriesKey("v\n1", "all", "realized"): {JUDGED: measured(0.9)},
+        SeriesKey("v\x1b[31m", "place=no\r\u2028rth", "realized"): {JUDGED: measured(0.9)},
+    }
+    document = performance_history([PLAN], {"m": with_labels(history=odd, records={})}, segments=True)
+    rows = history_text(document).splitlines()
+
+    assert len(rows) == 5
+    assert len({len(row) for row in rows[1:]}) == 1
+    assert r"v\n1 " in rows[3]
+    assert r"v\x1b[31m  place=no\r\u2028rth " in rows[4]
 
 
 def test_the_history_is_plain_data() -> None:

@@ -11,6 +11,10 @@ ACCURACY = Question("accuracy", Better.HIGHER)
 MAE = Question("mae", Better.LOWER)
 
 
+def exactly(value: float) -> Estimate:
+    return Estimate(value, value, value, 10**9)
+
+
 def seen(value: float, reach: float, n: int = 5000) -> Estimate:
     return Estimate(value, value - reach, value + reach, n)
 
@@ -30,11 +34,20 @@ def seen(value: float, reach: float, n: int = 5000) -> Estimate:
 def test_the_interval_must_lie_beyond_reference_and_tolerance(
     question: Question, metric: Estimate, reference: float, level: Level
 ) -> None:
-    assert judge(question, metric, reference, RULE).level is level
+    assert judge(question, metric, exactly(reference), RULE).level is level
+
+
+def test_a_reference_of_few_rows_is_not_taken_as_exact() -> None:
+    metric = seen(0.90, 0.008)
+
+    assert judge(ACCURACY, metric, Estimate(0.92, 0.92, 0.92, 10**9), RULE).level is Level.BREACH
+    assert judge(ACCURACY, metric, Estimate(0.92, 0.916, 0.924, 9000), RULE).level is Level.BREACH
+    assert judge(ACCURACY, metric, Estimate(0.92, 0.91, 0.93, 1000), RULE).level is Level.OK
+    assert judge(MAE, seen(940.0, 3.0), Estimate(850.0, 846.0, 854.0, 900), RULE).level is Level.OK
 
 
 def test_score_and_threshold_are_what_the_alarm_compares() -> None:
-    verdict = judge(ACCURACY, seen(0.90, 0.005), 0.92, RULE)
+    verdict = judge(ACCURACY, seen(0.90, 0.005), exactly(0.92), RULE)
 
     assert verdict.score == pytest.approx(0.92 - 0.905)
     assert verdict.threshold == 0.01
@@ -52,19 +65,21 @@ def test_score_and_threshold_are_what_the_alarm_compares() -> None:
 def test_the_users_own_threshold_needs_no_reference(
     question: Question, good: Estimate, bad: Estimate
 ) -> None:
-    for reference in (None, 0.5, 300.0):
+    for reference in (None, exactly(0.5), Estimate(300.0, 200.0, 400.0, 50)):
         assert judge(question, good, reference, RULE).level is Level.OK
         assert judge(question, bad, reference, RULE).level is Level.BREACH
 
 
 def test_without_reference_or_rows_nothing_is_judged() -> None:
     assert judge(ACCURACY, seen(0.5, 0.01), None, RULE).level is Level.NO_REFERENCE
-    assert judge(ACCURACY, seen(0.5, 0.01, n=99), 0.9, RULE).level is Level.INSUFFICIENT_DATA
-    assert judge(ACCURACY, Estimate(None, None, None, 500), 0.9, RULE).level is Level.INSUFFICIENT_DATA
+    assert judge(ACCURACY, seen(0.5, 0.01, n=99), exactly(0.9), RULE).level is Level.INSUFFICIENT_DATA
+    assert (
+        judge(ACCURACY, Estimate(None, None, None, 500), exactly(0.9), RULE).level is Level.INSUFFICIENT_DATA
+    )
 
 
 def test_what_is_estimated_has_a_name_and_a_kind_of_its_own() -> None:
-    verdict = judge(Question("accuracy", Better.HIGHER, estimated=True), seen(0.5, 0.01), 0.9, RULE)
+    verdict = judge(Question("accuracy", Better.HIGHER, estimated=True), seen(0.5, 0.01), exactly(0.9), RULE)
 
     assert (verdict.detector, verdict.kind) == ("estimated_accuracy", "estimated_performance")
 

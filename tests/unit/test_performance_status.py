@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from monitor.core.labels import SeriesKey
 from monitor.core.plan import Plan
 from monitor.core.state import ModelState
 from monitor.outgoing import Outbox
@@ -15,10 +16,13 @@ from monitor.status import as_text, status
 from tests.logs import MINUTE
 from tests.performances import (
     CLOSED,
+    JUDGED,
     MADE,
     SOURCES,
     STATE,
     binary,
+    measured,
+    with_labels,
 )
 
 PLAN = Plan.of(MADE)
@@ -140,6 +144,20 @@ def test_where_nothing_is_judged_some_metrics_are_shown() -> None:
 
 def test_the_worst_segment_is_one_line() -> None:
     assert line("worst segment") == "place=north: accuracy -0.1000 against the rest"
+
+
+def test_names_that_cannot_be_printed_stay_on_their_line() -> None:
+    history = {
+        SeriesKey("v\n1", "all", "realized"): {JUDGED: measured(0.9)},
+        SeriesKey("v\n1", "segment:place", "worst"): {
+            JUDGED: replace(measured(-0.1), note="place=\x1b[2Jnorth")
+        },
+    }
+    found = performance_lines(performance_status(PLAN, with_labels(history=history)))
+
+    assert [one for one in found if not one.isprintable()] == []
+    assert r"performance v\n1 " in "\n".join(found)
+    assert r"place=\x1b[2Jnorth: " in "\n".join(found)
 
 
 def test_each_group_column_is_one_line() -> None:

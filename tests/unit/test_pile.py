@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from monitor.core.pile import Changes, Pile, added, dropped, load_pile
+from monitor.core.pile import Pile, added, dropped, load_pile
 from monitor.core.state import key_of
 from monitor.errors import StoreUnavailableError
+from monitor.types import Changes
 
 HOUR = 3_600_000_000
 
@@ -150,16 +151,16 @@ def test_what_is_over_goes_whole() -> None:
     pile, _ = put(Pile("pending"), [0, 0, 0, HOUR], rows(1, 2, 3, 4), shelf)
     pile, _ = put(pile, [0], rows(5), shelf)
 
-    left, changes, gone = dropped(pile, "m", HOUR)
+    left, changes = dropped(pile, "m", HOUR)
 
-    assert (names(left), gone) == ([4], 4)
+    assert names(left) == [4]
     assert changes == {("pending", "m", "[0,0]"): None, ("pending", "m", "[0,1]"): None}
 
 
 def test_nothing_goes_that_is_not_over() -> None:
     pile, _ = put(Pile("pending"), [HOUR], rows(1), Shelf())
 
-    assert dropped(pile, "m", HOUR) == (pile, {}, 0)
+    assert dropped(pile, "m", HOUR) == (pile, {})
 
 
 def test_a_pile_is_built_from_its_entries_in_the_order_of_writing() -> None:

@@ -115,3 +115,30 @@ def test_an_episodes_name_follows_from_the_trip_and_its_first_window_alone() -> 
     others += [episode_id("m", TripKey(*names), 60) for names in parts]
     assert len({episode_id("m", key, 60), *others}) == 6
     assert episode_id("m", key, 60).startswith("ep_")
+
+
+def at(trip: Trip, letter: str, place: int, rule: Rule = EAGER) -> tuple[Trip, Reason | None]:
+    after, _, reason = step(rule, trip, verdict(letter), (place * WINDOW, (place + 1) * WINDOW))
+    return after, reason
+
+
+def test_a_breach_of_an_older_window_that_was_judged_late_fires() -> None:
+    trip, _ = at(Trip("performance"), "o", 5)
+    late, reason = at(trip, "B", 2)
+
+    assert (late.phase, reason, late.since, late.window) == (Phase.FIRING, Reason.ENTERED, 120, 300)
+
+
+def test_an_older_window_without_a_breach_changes_nothing() -> None:
+    trip, _ = at(Trip("performance"), "B", 5)
+
+    for letter in "o?n":
+        assert at(trip, letter, 2) == (trip, None)
+
+
+def test_an_older_breach_that_an_episode_has_covered_starts_none() -> None:
+    firing, _ = at(Trip("performance"), "B", 5)
+    ended, _ = at(firing, "o", 6)
+
+    assert at(firing, "B", 4) == (firing, None)
+    assert at(ended, "B", 4) == (ended, None)

@@ -10,7 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from scipy import stats
 
-from monitor.outcomes import (
+from monitor.service import (
     AGAIN,
     CLOCKS_APART,
     HASTY,

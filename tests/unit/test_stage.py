@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 
 from monitor.errors import DriftdError
 from monitor.loading import load
-from monitor.outcomes import LATEST, RESENT_WITHIN
+from monitor.service import LATEST, RESENT_WITHIN
 from monitor.simulate import DAY
 from monitor.stage import HOST, Stage, choose_port, configuration, prepare
 

@@ -13,26 +13,24 @@ def accuracy(hits: int, rows: int, level: float = 0.05) -> Estimate:
     return Estimate(hits / rows, float(ends.low), float(ends.high), rows, "wilson")
 
 
-def split(counts: dict[str, tuple[int, int]], level: float = 0.05) -> tuple[dict[str, Segment], Estimate]:
+def split(counts: dict[str, tuple[int, int]], level: float = 0.05) -> dict[str, Segment]:
     hits, rows = (sum(pair[i] for pair in counts.values()) for i in (0, 1))
-    segments = {
+    return {
         name: Segment(accuracy(k, n, level), accuracy(hits - k, rows - n, level))
         for name, (k, n) in counts.items()
     }
-    return segments, accuracy(hits, rows, level)
 
 
 def named(counts: dict[str, tuple[int, int]], better: Better = Better.HIGHER) -> Worst:
-    found = worst(*split(counts), better)
+    found = worst(split(counts), better)
     assert found is not None
     return found
 
 
-def test_the_worst_is_named_with_its_gap_to_the_whole() -> None:
+def test_the_worst_is_named_with_its_gap_to_the_rest() -> None:
     found = named({"a": (900, 1000), "b": (800, 1000), "c": (910, 1000)})
 
     assert (found.label, found.value, found.significant, found.compared) == ("b", 0.8, True, 3)
-    assert found.gap == pytest.approx(0.8 - 0.87)
     assert found.against_rest.value == pytest.approx(0.8 - 0.905)
 
 
@@ -43,7 +41,7 @@ def test_an_improvement_is_not_the_worst() -> None:
 
 
 def test_a_description_has_no_worst() -> None:
-    assert worst(*split({"a": (9, 100), "b": (80, 100)}), Better.NEITHER) is None
+    assert worst(split({"a": (9, 100), "b": (80, 100)}), Better.NEITHER) is None
 
 
 def test_the_last_of_equals_is_named_but_not_significant() -> None:
@@ -68,8 +66,8 @@ def test_segments_with_too_few_rows_are_not_compared() -> None:
 def test_nothing_is_named_where_no_segment_has_a_value() -> None:
     nothing = Estimate(None, None, None, 500)
 
-    assert worst({"a": Segment(nothing, nothing)}, nothing, Better.HIGHER) is None
-    assert worst({}, nothing, Better.HIGHER) is None
+    assert worst({"a": Segment(nothing, nothing)}, Better.HIGHER) is None
+    assert worst({}, Better.HIGHER) is None
 
 
 def test_the_number_of_segments_counts() -> None:
@@ -89,8 +87,8 @@ def test_significant_is_when_the_interval_leaves_out_0() -> None:
 
 def test_the_interval_is_newcombes_where_the_estimates_were_made_at_the_shared_level() -> None:
     level = 0.05 / 2
-    segments, whole = split({"a": (56, 70), "b": (48, 80)}, level)
-    found = worst(segments, whole, Better.HIGHER, Search(made_at=level))
+    segments = split({"a": (56, 70), "b": (48, 80)}, level)
+    found = worst(segments, Better.HIGHER, Search(made_at=level))
     assert found is not None
     own, rest = segments["b"].own, segments["b"].rest
     assert own.low is not None
@@ -111,18 +109,10 @@ def test_the_pvalue_is_near_that_of_the_two_sample_test() -> None:
 
 def test_no_spread_is_no_evidence() -> None:
     flat, other = Estimate(1.0, 1.0, 1.0, 100), Estimate(0.5, 0.5, 0.5, 100)
-    found = worst({"a": Segment(other, flat)}, flat, Better.HIGHER)
+    found = worst({"a": Segment(other, flat)}, Better.HIGHER)
     assert found is not None
 
     assert (found.label, found.pvalue, found.significant) == ("a", 1.0, False)
-
-
-def test_a_whole_without_a_value_has_no_gap() -> None:
-    segments, _ = split({"a": (90, 100), "b": (80, 100)})
-    found = worst(segments, Estimate(None, None, None, 200), Better.HIGHER)
-    assert found is not None
-
-    assert found.gap is None
 
 
 def test_segments_alike_are_rarely_called_worse() -> None:

@@ -1,4 +1,4 @@
-"""The simulated service's outcomes: a second log, whose lines come hours or days after their predictions."""
+"""The simulated service: predictions, and outcomes that come hours or days later in a second log."""
 
 from pathlib import Path
 
