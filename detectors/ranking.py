@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.intervals import wilson
+from detectors.intervals import exact
 from detectors.means import mean_estimate, within
 from detectors.measure import Better, Estimate, Floats, Ints, Scored
 
@@ -35,7 +35,7 @@ class RankingMeasure:
     calls they are two queries. A query is of the group of its first row that is an item.
 
     Intervals: by the sample variance over queries ("normal"), within [0, 1], none for one query; of hit_rate,
-    a share of the queries, Wilson's.
+    a share of the queries, the exact one (Clopper and Pearson).
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class RankingMeasure:
 def _share(hits: int, queries: int, level: float) -> Estimate:
     if queries < 1:
         return Estimate(None, None, None, 0)
-    return Estimate(hits / queries, *wilson(hits, queries, level), queries, "wilson")
+    return Estimate(hits / queries, *exact(hits, queries, level), queries, "exact")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
