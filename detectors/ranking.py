@@ -119,7 +119,8 @@ class RankingMeasure:
 def _share(hits: int, queries: int, level: float) -> Estimate:
     if queries < 1:
         return Estimate(None, None, None, 0)
-    return Estimate(hits / queries, *exact(hits, queries, level), queries, "exact")
+    low, high = exact(np.array([float(hits)]), np.array([float(queries)]), level)
+    return Estimate(hits / queries, float(low[0]), float(high[0]), queries, "exact")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
