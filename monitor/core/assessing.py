@@ -27,6 +27,8 @@ from monitor.core.profiles import ALL, GroupKey
 from monitor.core.standard import GROUP, Standard, label_codes, measure_of
 
 REFERENCE_LEVEL = 0.05
+SPARSE = 4
+"""A table of keys may have so many places per row."""
 LOOSEST = 0.05
 """Of rare windows the budget would allow more, but an interval is also read: it holds 95 % at least."""
 Floats = NDArray[np.float64]
@@ -77,14 +79,14 @@ class Assessor:
         """Yield the groups of rows and each row's group: for all, and by each segment and group column."""
         versions = frame["version"].unique().sort().to_list()
         version = frame["version"].cast(pl.Enum(versions)).to_physical().cast(pl.Int64).to_numpy()
-        first = int(starts.min()) if len(starts) else 0
+        first, window = int(starts.min()) if len(starts) else 0, self.plan.window
         for labels, codes in label_codes(frame, standard.values):
             step = len(versions) * len(labels)
-            keys = (starts - first) * step + version * len(labels) + codes
-            found, places = np.unique(keys, return_inverse=True)
+            keys = (starts - first) // window * step + version * len(labels) + codes
+            found, places = _distinct(keys)
             parts = [(key // step, *divmod(key % step, len(labels))) for key in found.tolist()]
-            names = [GroupKey(first + s, versions[v], labels[place]) for s, v, place in parts]
-            yield names, places.astype(np.int64)
+            names = [GroupKey(first + s * window, versions[v], labels[place]) for s, v, place in parts]
+            yield names, places
 
     def realised(
         self, standard: Standard, record: Record, groups: int, *, detailed: bool = False
@@ -148,6 +150,17 @@ class Assessor:
             usual = _stretched(known.get(question.metric), stretch)
             found.append(judge(question, measured.metrics[question.metric], usual, allowed))
         return found
+
+
+def _distinct(keys: Ints) -> tuple[Ints, Ints]:
+    """Return the distinct keys in order, and each key's place among them; by a table where keys are dense."""
+    if not len(keys) or int(keys.max()) > SPARSE * len(keys):
+        found, places = np.unique(keys, return_inverse=True)
+        return found, places.astype(np.int64)
+    table = np.bincount(keys)
+    found = np.flatnonzero(table)
+    table[found] = np.arange(len(found))
+    return found, table[keys]
 
 
 def _stretched(known: Estimate | None, stretch: float) -> Estimate | None:
