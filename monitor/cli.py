@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -247,9 +246,9 @@ def demo(calm: float, seconds: float | None) -> None:
     """Run the daemon on a simulated live model, with an incident after a minute and another one later."""
     from monitor.demo import DemoOptions, run_demo  # noqa: PLC0415 - as above
 
-    stop = threading.Event()
-    _on_signals(stop.set)
-    code = run_demo(click.echo, stop, DemoOptions(calm=calm, seconds=seconds))
+    clock = SystemClock()
+    _on_signals(clock.wake)
+    code = run_demo(click.echo, clock, DemoOptions(calm=calm, seconds=seconds))
     click.get_current_context().exit(code)
 
 

@@ -1,9 +1,11 @@
 """The only place that reads a clock. Everything else is handed the time."""
 
-import threading
 import time
 from datetime import UTC, datetime
 from typing import Protocol
+
+SLICE = 0.2
+"""Seconds after which a wait looks whether it was woken."""
 
 
 class Clock(Protocol):
@@ -19,14 +21,19 @@ class Clock(Protocol):
         """Wait, and return True when woken early by `wake`."""
 
     def wake(self) -> None:
-        """End every present and future wait."""
+        """End every present and future wait; safe from a signal handler."""
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock.
+
+    It waits in slices and is woken by a flag. A signal may be noted just before the thread goes to sleep, and
+    is then handled only when the sleep is over; and an Event set by a handler deadlocks when the handler has
+    interrupted that Event's own `wait`. Both were seen as daemons that did not hear SIGTERM.
+    """
 
     def __init__(self) -> None:
-        self._woken = threading.Event()
+        self._woken = False
 
     def now(self) -> datetime:
         """Return the current UTC time."""
@@ -38,11 +45,14 @@ class SystemClock:
 
     def wait(self, seconds: float) -> bool:
         """Wait, and return True when woken early."""
-        return self._woken.wait(seconds)
+        end = time.monotonic() + seconds
+        while not self._woken and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, SLICE))
+        return self._woken
 
     def wake(self) -> None:
-        """End every present and future wait."""
-        self._woken.set()
+        """End every present and future wait, within SLICE; safe from a signal handler."""
+        self._woken = True
 
 
 class ManualClock:

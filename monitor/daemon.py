@@ -62,7 +62,7 @@ class Daemon:
         self._store = store
         self._clock = clock
         self._cleanup = ExitStack()
-        self._stopping = threading.Event()
+        self._stopping = False  # no Event: its lock may be held by what the signal handler interrupts
         self._ingesting = threading.Lock()
         self._guard = threading.Lock()
         self._recording = threading.Lock()
@@ -130,7 +130,7 @@ class Daemon:
 
     def ingest(self) -> Summary:
         """Take in all that the sources have now. A model that cannot go on is tried again next time."""
-        batches = self._each(lambda model: model.drain(self.tools, self._stopping.is_set))
+        batches = self._each(lambda model: model.drain(self.tools, lambda: self._stopping))
         return Summary(batches, self._problem)
 
     def _each(self, work: Callable[[WatchedModel], int]) -> int:
@@ -225,7 +225,7 @@ class Daemon:
         scheduler = self._schedule()
         scheduler.start()
         started(server.address)
-        while not self._stopping.is_set():
+        while not self._stopping:
             self._clock.wait(3600)
         scheduler.remove_all_jobs()
         with self._ingesting:  # the batch under way ends and is committed
@@ -265,7 +265,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Ask `run` to end; safe from a signal handler, and twice."""
-        self._stopping.set()
+        self._stopping = True
         self._clock.wake()
 
     def close(self) -> bool:
@@ -273,7 +273,7 @@ class Daemon:
 
         Returns False when a webhook attempt is still waiting for its receiver: its thread cannot be ended.
         """
-        self._stopping.set()
+        self._stopping = True
         delivered = self._deliverer.close(DELIVERY_SECONDS)
         for model in self.models:
             model.close()

@@ -1,7 +1,6 @@
 """`driftd demo`: a simulated service, the real daemon on its logs, and a receiver, told in plain lines."""
 
 import sys
-import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from monitor.children import Child
-from monitor.clock import Clock, SystemClock
+from monitor.clock import Clock
 from monitor.errors import DriftdError
 from monitor.scrape import Reading, read_metrics
 from monitor.simulate import DAY
@@ -43,22 +42,20 @@ class DemoOptions:
     seed: int = 7
 
 
-def run_demo(
-    say: Say, stop: threading.Event, options: DemoOptions | None = None, clock: Clock | None = None
-) -> int:
-    """Run the demo until `stop` is set or `options.seconds` are over; return the exit code.
+def run_demo(say: Say, clock: Clock, options: DemoOptions | None = None) -> int:
+    """Run the demo until the clock is woken or `options.seconds` are over; return the exit code.
 
     Whatever ends it, the programs it started are ended and its folder is removed. The caller turns
-    SIGINT, SIGTERM and SIGHUP into `stop.set()`.
+    SIGINT, SIGTERM and SIGHUP into `clock.wake()`.
     """
-    options, clock = options or DemoOptions(), clock or SystemClock()
+    options = options or DemoOptions()
     try:
         with TemporaryDirectory(prefix="driftd-demo-") as folder, ExitStack() as running:
             stage = prepare(Path(folder), options.seed, _micros(clock), say)
             show = Show(say, clock, options, stage)
             show.start(running)
-            if show.wait_until_ready(stop):
-                show.run(stop)
+            if show.wait_until_ready():
+                show.run()
             say("stopping the daemon and the receiver ...")
     except DriftdError as error:
         say(f"the demo failed: {error}")
@@ -95,19 +92,19 @@ class Show:
             running.callback(child.stop)
             self._children[name] = child
 
-    def wait_until_ready(self, stop: threading.Event) -> bool:
-        """Wait for /readyz, and tell where to look; False when `stop` came first."""
+    def wait_until_ready(self) -> bool:
+        """Wait for /readyz, and tell where to look; False when woken first."""
         begin = self._clock.monotonic()
         while self._get("/readyz") is None:
             self._check_children()
             if self._clock.monotonic() - begin > READY_WITHIN:
                 raise DriftdError(f"the daemon is not ready after {READY_WITHIN:.0f} s: {self._excuse()}")
-            if stop.wait(TICK):
+            if self._clock.wait(TICK):
                 return False
         self._tell_where_to_look()
         return True
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self) -> None:
         """Let the service write, and tell what happens, until it is time to end."""
         begin = look = beat = self._clock.monotonic()
         end = self._options.seconds if self._options.seconds is not None else float("inf")
@@ -120,7 +117,7 @@ class Show:
             if begin + at >= beat + HEARTBEAT:
                 beat += HEARTBEAT
                 self._tell(at, f"{summary(self._reading)} (event time {_date(self._event)})")
-            if stop.wait(TICK):
+            if self._clock.wait(TICK):
                 return
 
     def _write(self, at: float) -> None:

@@ -162,15 +162,14 @@ class Ledger:
         if not pairs.height:
             return
         starts = pairs["time"].to_numpy() // self.plan.window * self.plan.window
-        distinct, places = np.unique(starts, return_inverse=True)
-        standards = [standard_at(start) for start in distinct.tolist()]
-        numbers = np.array([standard.number for standard in standards])[places]
-        for standard in {s.number: s for s in standards}.values():
-            chosen = np.flatnonzero(numbers == standard.number)
+        for standard, chosen in by_standard(starts, standard_at):
             self._count(standard, pairs[chosen], starts[chosen])
             again = _recounted(self.plan, pairs[chosen], starts[chosen])
             if again:
-                self._recount(standard, again, tick)
+                span = span_of(self.plan, self.labels.applied, tick)
+                records = dict(self.labels.records)
+                recount(self._assessor, standard, records, labelled_until(self.labels, span, again, tick))
+                self.labels = replace(self.labels, records=records)
         self._lags(pairs)
 
     def _count(self, standard: Standard, pairs: pl.DataFrame, starts: Ints) -> None:
@@ -190,22 +189,6 @@ class Ledger:
                     more = known.labelled + int(news[place])
                     records[keys[place]] = replace(known, labelled=more, known=Sparse.of(change))
                     self.changed.add(keys[place])
-        self.labels = replace(self.labels, records=records)
-
-    def _recount(self, standard: Standard, starts: frozenset[int], tick: int) -> None:
-        """Sum up windows anew."""
-        measure, records = self._assessor.bench(standard).measure, dict(self.labels.records)
-        span = span_of(self.plan, self.labels.applied, tick)
-        pairs = labelled_until(self.labels, span, starts, tick)
-        scored = self._assessor.vocabulary.scored(pairs, pairs["label"].to_numpy())
-        places = pairs["time"].to_numpy() // self.plan.window * self.plan.window
-        for keys, codes in self._assessor.grouped(standard, pairs, places):
-            found = summed(measure.sums, scored, codes, len(keys))
-            records |= {
-                keys[place]: replace(records[keys[place]], known=Sparse.of(sums))
-                for place, sums in found
-                if keys[place] in records
-            }
         self.labels = replace(self.labels, records=records)
 
     def _lags(self, pairs: pl.DataFrame) -> None:
@@ -245,6 +228,32 @@ class Ledger:
         reached = max(upto, int(self._ticks[-1])) if len(self._ticks) else upto
         self.labels, changes = _forgotten(self.plan, replace(labels, applied=max(labels.applied, reached)))
         return changes | label_changes(self.plan.name, self._before, self.labels)
+
+
+def by_standard(
+    starts: Ints, standard_at: Callable[[int], Standard]
+) -> Iterator[tuple[Standard, NDArray[np.intp]]]:
+    """Yield each standard that rows of windows with these starts are measured by, and its rows' places."""
+    distinct, places = np.unique(starts, return_inverse=True)
+    standards = [standard_at(start) for start in distinct.tolist()]
+    numbers = np.array([standard.number for standard in standards])[places]
+    for standard in {s.number: s for s in standards}.values():
+        yield standard, np.flatnonzero(numbers == standard.number)
+
+
+def recount(
+    assessor: Assessor, standard: Standard, records: dict[GroupKey, Record], pairs: pl.DataFrame
+) -> None:
+    """Replace what is known of windows by the sums of `pairs`, which are all that is known of them."""
+    measure, window = assessor.bench(standard).measure, assessor.plan.window
+    scored = assessor.vocabulary.scored(pairs, pairs["label"].to_numpy())
+    starts = pairs["time"].to_numpy() // window * window
+    for keys, codes in assessor.grouped(standard, pairs, starts):
+        rows = np.bincount(codes, minlength=len(keys)).tolist()
+        for place, sums in summed(measure.sums, scored, codes, len(keys)):
+            known = records.get(keys[place])
+            if known is not None:
+                records[keys[place]] = replace(known, labelled=rows[place], known=Sparse.of(sums))
 
 
 def _recounted(plan: Plan, pairs: pl.DataFrame, starts: Ints) -> frozenset[int]:

@@ -6,7 +6,6 @@ import re
 import socket
 import sys
 import tempfile
-import threading
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -100,7 +99,7 @@ def test_the_console_tells_the_story_and_nothing_is_left(
     monkeypatch.setattr("monitor.demo.LOOK_EVERY", 0.6)
     said: list[str] = []
 
-    code = run_demo(said.append, threading.Event(), DemoOptions(0.3, 0.6, 0.6, seconds=2.4))
+    code = run_demo(said.append, SystemClock(), DemoOptions(0.3, 0.6, 0.6, seconds=2.4))
 
     assert code == 0
     told = (
@@ -130,7 +129,7 @@ def test_what_fires_is_dated_by_the_act(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("monitor.demo.LOOK_EVERY", 0.6)
     said: list[str] = []
 
-    run_demo(said.append, threading.Event(), DemoOptions(0.3, 0.1, 0.1, seconds=1.7))
+    run_demo(said.append, SystemClock(), DemoOptions(0.3, 0.1, 0.1, seconds=1.7))
 
     assert any(line.endswith("FIRING: 1 monitor of inputs and scores, 0 s into the calm") for line in said)
     assert any(re.search(r"monitor of performance, \d s into the second incident", line) for line in said)
@@ -147,7 +146,7 @@ def test_the_service_does_in_each_act_what_the_act_says(folder: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("monitor.stage.LiveService", Service)
-        run_demo(lambda _: None, threading.Event(), DemoOptions(0.5, 0.5, 0.5, seconds=2.2))
+        run_demo(lambda _: None, SystemClock(), DemoOptions(0.5, 0.5, 0.5, seconds=2.2))
 
     assert [call for call, _ in groupby(calls)] == [
         (False, False),
@@ -160,14 +159,14 @@ def test_the_service_does_in_each_act_what_the_act_says(folder: Path) -> None:
 
 @pytest.mark.usefixtures("pretend")
 def test_stop_ends_it_without_a_trace(folder: Path) -> None:
-    stop, said = threading.Event(), list[str]()
+    clock, said = SystemClock(), list[str]()
 
     def say(line: str) -> None:
         said.append(line)
         if "ready" in line:
-            stop.set()
+            clock.wake()
 
-    assert run_demo(say, stop) == 0
+    assert run_demo(say, clock) == 0
     assert not list(folder.iterdir())
     assert not children()
 
@@ -175,10 +174,10 @@ def test_stop_ends_it_without_a_trace(folder: Path) -> None:
 @pytest.mark.usefixtures("pretend")
 def test_stop_is_heard_before_the_daemon_is_ready(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRETEND", "never ready")
-    stop = threading.Event()
-    stop.set()
+    clock = SystemClock()
+    clock.wake()
 
-    assert run_demo(lambda _: None, stop) == 0
+    assert run_demo(lambda _: None, clock) == 0
     assert not list(folder.iterdir())
     assert not children()
 
@@ -190,7 +189,7 @@ def test_a_daemon_that_ends_ends_the_demo_with_its_last_words(
     monkeypatch.setenv("PRETEND", "die")
     said: list[str] = []
 
-    assert run_demo(said.append, threading.Event()) == 1
+    assert run_demo(said.append, SystemClock()) == 1
     assert any("the state folder is locked" in line for line in said)
     assert not list(folder.iterdir())
     assert not children()
@@ -203,7 +202,7 @@ def test_an_interrupt_inside_leaves_nothing_either(folder: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_demo(say, threading.Event())
+        run_demo(say, SystemClock())
 
     assert not list(folder.iterdir())
     assert not children()
@@ -218,7 +217,7 @@ def test_event_time_stops_at_the_clocks_present(folder: Path) -> None:
         if "stopping" in line:
             last.extend(line for log in folder.glob("*/logs/*") for line in log.read_text().splitlines())
 
-    run_demo(say, threading.Event(), DemoOptions(seconds=1.5), clock)
+    run_demo(say, clock, DemoOptions(seconds=1.5))
 
     assert any("reached the present" in line for line in said)
     assert last
