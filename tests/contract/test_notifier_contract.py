@@ -14,21 +14,30 @@ def webhook(url: str) -> Notifier:
     return Webhook(url, b"0123456789abcdef01234567", 1.0)
 
 
+def broken(law: Callable[..., None], *args: object) -> str:
+    """Return what breaks the law, "" when it holds."""
+    try:
+        law(*args)
+    except ContractBrokenError as error:
+        return str(error)
+    return ""
+
+
 NOTIFIERS = pytest.mark.parametrize("make", [pytest.param(webhook, id="webhook")])
 
 
 @NOTIFIERS
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_keeps_the_law(make: Make, law: Callable[[Make], None]) -> None:
-    law(make)
+    assert broken(law, make) == ""
 
 
 @NOTIFIERS
 @pytest.mark.parametrize(("status", "expected"), outcomes().items())
 def test_every_status_has_its_outcome(make: Make, status: int, expected: Delivery) -> None:
-    law_status_decides(make, status, expected)
+    assert broken(law_status_decides, make, status, expected) == ""
 
 
 def test_a_broken_law_is_noticed() -> None:
-    with pytest.raises(ContractBrokenError):
-        law_status_decides(webhook, 200, attempt_with(webhook, Answer(500))[0][0])
+    answered_500 = attempt_with(webhook, Answer(500))[0][0]
+    assert "200" in broken(law_status_decides, webhook, 200, answered_500)

@@ -202,6 +202,9 @@ def test_closing_twice_is_fine(place: Place) -> None:
     source.poll(Position(), 1)
     source.close()
     source.close()
+    again = place.open().poll(Position(), 100)
+    assert again is not None
+    assert numbers_in(again) == [0, 1, 2]
 
 
 def test_the_memory_source_crashes_once_and_loses_nothing() -> None:

@@ -73,8 +73,10 @@ def test_what_load_returns_is_the_callers(make: Make) -> None:
 
 def test_closing_twice_is_fine(make: Make) -> None:
     store = make()
+    store.commit({("a", "m", "1"): b"x"})
     store.close()
     store.close()
+    assert make().load() == {("a", "m", "1"): b"x"}
 
 
 @settings(max_examples=25)

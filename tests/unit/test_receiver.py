@@ -117,6 +117,8 @@ def test_stopping_twice_and_before_the_start_is_fine() -> None:
     receiver = Receiver(SECRET, lambda _: None)
     receiver.stop()
     receiver.stop()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(receiver.url.split(":")[2][:-1])), 5)
 
 
 def test_the_time_in_the_body_is_the_windows_end() -> None:
