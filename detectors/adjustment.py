@@ -5,9 +5,10 @@ differ by. The first does not shrink with the rows, so both are estimated; a cha
 its level.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +45,36 @@ class Usual:
     noise: Floats
     periods: Floats
 
+    def arrays(self) -> dict[str, Floats | Ints]:
+        """Return everything by its name, to be stored."""
+        return {name: getattr(self, name) for name in _NAMES}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> "Usual":
+        """Read what `arrays` gave."""
+        return cls(*(arrays[name] for name in _NAMES))
+
     def variance(self, sizes: Ints) -> Floats:
         """Return the variance of readings of that many rows [R, J], before the mean's own."""
         return np.asarray(self.between + self.design * self.noise / np.maximum(sizes, 1))
+
+    def clustering(self, rows: int) -> Floats:
+        """Return how many of a window's rows tell as much as one independent row, float64 [J], 1 to `rows`.
+
+        What windows differ by, their season included, is what the rows of one have in common (Kish's design
+        effect).
+
+        References
+        ----------
+        Kish, L. (1965). Survey Sampling. Wiley.
+
+        """
+        known = self.precision > 0
+        n = np.maximum(known.sum(axis=0), 1)
+        mean = (self.means * known).sum(axis=0) / n
+        season = (np.square(self.means - mean) * known).sum(axis=0) / n
+        common = (self.between + season) / np.maximum(self.noise, TINY)
+        return np.asarray(np.clip(self.design + rows * common, 1.0, max(rows, 1)))
 
     def at(self, clock: Clock) -> tuple[Floats, Floats]:
         """Return what is usual at the windows' times, and its precision, float64 [R, J]."""
@@ -66,6 +94,9 @@ class Usual:
         spread = np.sqrt(variance + 1.0 / np.maximum(precision, TINY))
         apart = (reading.values - means) / np.maximum(spread, TINY)
         return np.where(known, apart, 0.0), np.where(known, 1.0 / np.maximum(variance, TINY), 0.0)
+
+
+_NAMES = tuple(field.name for field in fields(Usual))
 
 
 def adjust(

@@ -81,7 +81,7 @@ def group_starts(counts: Counts) -> NDArray[np.int64]:
 
 
 def compare(reference: Summary, window: Summary) -> Comparison:
-    """Return both summaries of one feature on the same cells."""
+    """Return both summaries of one feature on the same cells; the window's counts may be of many, [R, K]."""
     if isinstance(reference, NumericSummary) and isinstance(window, NumericSummary):
         return compare_numeric(reference, window)
     if isinstance(reference, CategorySummary) and isinstance(window, CategorySummary):
@@ -153,8 +153,9 @@ def compare_categories(reference: CategorySummary, window: CategorySummary) -> C
 
 
 def _merged(counts: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int64]:
-    rest = counts[order[COMMON_CATEGORIES:]].sum() + counts[-2]
-    return np.concatenate([counts[order[:COMMON_CATEGORIES]], [rest, counts[-1]]])
+    rest = counts[..., order[COMMON_CATEGORIES:]].sum(axis=-1) + counts[..., -2]
+    ends = np.stack([rest, counts[..., -1]], axis=-1)
+    return np.concatenate([counts[..., order[:COMMON_CATEGORIES]], ends], axis=-1)
 
 
 def unseen_rows(reference: CategorySummary) -> tuple[float, float]:

@@ -1,8 +1,11 @@
 """The evidence of a block of windows, and how far out it may be when nothing has changed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.adjustment import TINY
 from detectors.distances import Floats
@@ -53,6 +56,15 @@ class Tail:
     variance: Floats
     used: Floats
 
+    def arrays(self) -> dict[str, Floats]:
+        """Return everything but the scale by its name, to be stored."""
+        return {name: getattr(self, name) for name in _NAMES}
+
+    @classmethod
+    def of(cls, scale: int, arrays: Mapping[str, NDArray[Any]]) -> "Tail":
+        """Read what `arrays` gave."""
+        return cls(scale, *(arrays[name] for name in _NAMES))
+
     def spread(self, merged: Merged) -> tuple[Floats, Floats]:
         """Return standard deviation and degrees of freedom of the evidence of blocks, [R, J] each.
 
@@ -96,6 +108,9 @@ class Tail:
 
     def _dof(self, certainty: Floats) -> Floats:
         return np.asarray(1.0 / (1.0 / (self.dof * certainty) + self.heavy))
+
+
+_NAMES = tuple(field.name for field in fields(Tail) if field.name != "scale")
 
 
 def _halvings(certainty: Floats) -> Floats:

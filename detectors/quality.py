@@ -34,34 +34,52 @@ WINDOWS_NEEDED = 8
 LEAST_VOLUME_CHANGE = 1.0
 """Half or twice as many rows as usual is the least worth an alarm."""
 
+ALONE: Mapping[str, float] = MappingProxyType({})
 Found = tuple[int, float, float]
 """How many rows were judged, the score, the threshold."""
 
 
-def null_share(reference: Summary, window: Summary, level: float) -> Found:
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """What an excess may be by chance.
+
+    level: the probability of more. cluster: how many rows of a window tell as much as one independent row:
+    a cold day is no draw of so many rows.
+    """
+
+    level: float
+    cluster: float = 1.0
+
+    def allowed(self, found: float, n: int, m: int) -> float:
+        """Return the share of m rows that is exceeded with that probability after `found` of n."""
+        known, new = (max(int(rows / self.cluster), 1) for rows in (n, m))
+        return largest_share(found, known, new, self.level)
+
+
+def null_share(reference: Summary, window: Summary, chance: Chance) -> Found:
     """Judge the share of rows without a usable value: null, NaN and infinite.
 
     The score is the excess over the reference's share; fewer than there are no fault.
     """
-    return _excess((_missing(reference), reference.rows), (_missing(window), window.rows), level)
+    return _excess((_missing(reference), reference.rows), (_missing(window), window.rows), chance)
 
 
-def type_failures(reference: Summary, window: Summary, level: float) -> Found:
+def type_failures(reference: Summary, window: Summary, chance: Chance) -> Found:
     """Judge the share of rows whose value could not be read as the feature's type, like null_share."""
-    return _excess((reference.invalid, reference.rows), (window.invalid, window.rows), level)
+    return _excess((reference.invalid, reference.rows), (window.invalid, window.rows), chance)
 
 
-def out_of_range(reference: Summary, window: Summary, level: float) -> Found:
+def out_of_range(reference: Summary, window: Summary, chance: Chance) -> Found:
     """Judge the share of finite values outside the reference's range.
 
     By chance two of N + 1 more values lie beyond the extremes of N, which is what is expected.
     """
     outside = int(window.counts[0] + window.counts[-1])
     score = outside / window.n
-    return window.n, score, max(largest_share(2.0, reference.n, window.n, level), LEAST_SHARE)
+    return window.n, score, max(chance.allowed(2.0, reference.n, window.n), LEAST_SHARE)
 
 
-def new_category(reference: Summary, window: Summary, level: float) -> Found:
+def new_category(reference: Summary, window: Summary, chance: Chance) -> Found:
     """Judge the share of values that the reference never held.
 
     Some are expected where the reference has categories that occur once (Good-Turing).
@@ -70,7 +88,7 @@ def new_category(reference: Summary, window: Summary, level: float) -> Found:
         raise TypeError("only categories can be new")
     expected = unseen_rows(reference)[0]
     score = int(window.counts[-1]) / window.n
-    return window.n, score, max(largest_share(expected, reference.n, window.n, level), LEAST_SHARE)
+    return window.n, score, max(chance.allowed(expected, reference.n, window.n), LEAST_SHARE)
 
 
 def _missing(summary: Summary) -> int:
@@ -79,9 +97,9 @@ def _missing(summary: Summary) -> int:
     return summary.null
 
 
-def _excess(reference: tuple[int, int], window: tuple[int, int], level: float) -> Found:
+def _excess(reference: tuple[int, int], window: tuple[int, int], chance: Chance) -> Found:
     share = reference[0] / reference[1]
-    allowed = largest_share(reference[0], reference[1], window[1], level) - share
+    allowed = chance.allowed(reference[0] / chance.cluster, reference[1], window[1]) - share
     return window[1], max(window[0] / window[1] - share, 0.0), max(allowed, LEAST_SHARE)
 
 
@@ -107,7 +125,7 @@ def unknown_columns(window: WindowProfile, _level: float) -> Found:
 class FeatureCheck:
     """A check of one feature. of: which features have it. judges: what counts as a row judged."""
 
-    check: Callable[[Summary, Summary, float], Found]
+    check: Callable[[Summary, Summary, Chance], Found]
     of: Literal["numeric", "categorical", "every"]
     judges: Literal["rows", "values"]
 
@@ -173,14 +191,24 @@ class Quality:
         self._monitors = tuple(monitors)
         self._alarms = alarms
 
-    def close(self, window: WindowProfile) -> Sequence[Verdict]:
-        """Judge a closed window: one verdict per monitor; a failing one becomes an ERROR verdict."""
+    def close(self, window: WindowProfile, clusters: Mapping[str, float] = ALONE) -> Sequence[Verdict]:
+        """Judge a closed window: one verdict per monitor; a failing one becomes an ERROR verdict.
+
+        clusters: of a feature's rows, how many tell as much as one independent row; 1 where nothing is known.
+        """
         references = {s.grid.name: s for s in summaries(window.grid, window.reference)}
         pairs = {s.grid.name: (references[s.grid.name], s) for s in summaries(window.grid, window.window)}
-        return [self._verdict(spec, window, pairs.get(spec.feature)) for spec in self._monitors]
+        return [
+            self._verdict(spec, window, pairs.get(spec.feature), clusters.get(spec.feature, 1.0))
+            for spec in self._monitors
+        ]
 
     def _verdict(
-        self, spec: MonitorSpec, window: WindowProfile, pair: tuple[Summary, Summary] | None
+        self,
+        spec: MonitorSpec,
+        window: WindowProfile,
+        pair: tuple[Summary, Summary] | None,
+        cluster: float,
     ) -> Verdict:
         check = QUALITY[spec.detector]
         try:
@@ -188,7 +216,7 @@ class Quality:
                 return self._whole(spec, check, window)
             if pair is None:
                 return unjudged(spec, Level.ERROR, 0, "the reference has no such feature")
-            return self._feature(spec, check, *pair)
+            return self._feature(spec, check, pair, Chance(self._alarms.level, cluster))
         except FAILURES as error:
             return unjudged(spec, Level.ERROR, window.window.rows, f"{type(error).__name__}: {error}")
 
@@ -205,15 +233,16 @@ class Quality:
         return self._judged(spec, check.check(window, self._alarms.level))
 
     def _feature(
-        self, spec: MonitorSpec, check: FeatureCheck, reference: Summary, window: Summary
+        self, spec: MonitorSpec, check: FeatureCheck, pair: tuple[Summary, Summary], chance: Chance
     ) -> Verdict:
+        reference, window = pair
         if reference.rows == 0:
             return unjudged(spec, Level.NO_REFERENCE, window.rows, "the reference is empty")
         n, m = (reference.rows, window.rows) if check.judges == "rows" else (reference.n, window.n)
         if min(n, m) < self._alarms.min_rows:
             note = f"{m} {check.judges} in the window, {n} in the reference"
             return unjudged(spec, Level.INSUFFICIENT_DATA, m, note)
-        return self._judged(spec, check.check(reference, window, self._alarms.level))
+        return self._judged(spec, check.check(reference, window, chance))
 
     def _judged(self, spec: MonitorSpec, found: Found) -> Verdict:
         n, score, threshold = found

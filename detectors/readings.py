@@ -46,8 +46,8 @@ class Kind(StrEnum):
     MISSING = "missing"
 
 
-WEIGHT = {Kind.LOCATION: 0.4, Kind.SPREAD: 0.2, Kind.GROUP: 0.2, Kind.MISSING: 0.2}
-"""How a feature's level is shared; what a feature lacks goes to its shares."""
+WEIGHT = {Kind.LOCATION: 0.5, Kind.SPREAD: 0.25}
+"""How the level of a feature's shift is shared; the rest goes to its groups or shares."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +211,11 @@ class Readers:
 
     @cached_property
     def share(self) -> Floats:
-        """Each column's part of its feature's level, float64 [J]; a feature's parts sum to 1."""
+        """Each column's part of its monitor's level, float64 [J].
+
+        A feature has two monitors: `missing` has a level of its own, its other parts are the shift and sum
+        to 1.
+        """
         return np.concatenate([_shared(f.kinds) for f in self.features])
 
     @cached_property
@@ -235,7 +239,6 @@ class Readers:
 
 
 def _shared(kinds: Sequence[Kind]) -> Floats:
-    groups = kinds.count(Kind.GROUP) + kinds.count(Kind.SHARE)
-    fixed: dict[Kind, float] = {k: w for k, w in WEIGHT.items() if k in kinds and k is not Kind.GROUP}
-    rest = (1.0 - sum(fixed.values())) / max(groups, 1)
-    return np.array([fixed.get(kind, rest) for kind in kinds])
+    fixed = {k: w for k, w in WEIGHT.items() if k in kinds}
+    rest = (1.0 - sum(fixed.values())) / (kinds.count(Kind.GROUP) + kinds.count(Kind.SHARE))
+    return np.array([1.0 if kind is Kind.MISSING else fixed.get(kind, rest) for kind in kinds])

@@ -5,8 +5,9 @@ reference window the score against the whole reference. What is usual at the tim
 learnt as for readings (adjustment.py, blocks.py), one window at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,22 @@ class ScoreNull:
     usual: Usual
     tail: Tail
 
+    def dump(self) -> dict[str, NDArray[Any]]:
+        """Return everything as named arrays."""
+        own = {name: getattr(self, name) for name in _NAMES}
+        usual = {f"usual/{k}": v for k, v in self.usual.arrays().items()}
+        return {**own, **usual, **{f"tail/{k}": v for k, v in self.tail.arrays().items()}}
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, NDArray[Any]]) -> "ScoreNull":
+        """Read what `dump` gave."""
+
+        def part(name: str) -> dict[str, NDArray[Any]]:
+            return {k.partition("/")[2]: v for k, v in arrays.items() if k.startswith(f"{name}/")}
+
+        roots, lifts, between, by_rows = (arrays[name] for name in _NAMES)
+        return cls(roots, lifts, between, by_rows, Usual.of(part("usual")), Tail.of(1, part("tail")))
+
     def thresholds(self, sizes: Ints, clock: Clock, level: float) -> Floats:
         """Return the scores [R, J] that windows of `sizes` [R, J] rows exceed with probability `level`.
 
@@ -47,12 +64,15 @@ class ScoreNull:
         means, precision = self.usual.at(clock)
         spread = np.sqrt(self.usual.between + 1.0 / np.maximum(precision, TINY))
         one = np.ones(np.shape(sizes))
-        block = Merged(one, one / self.tail.variance, one, one)
+        block = Merged(one, one / np.maximum(self.tail.variance, TINY), one, one)
         levels = np.full(len(self.roots), min(2.0 * level, 0.5))
         limit = self.tail.limit(block, levels, np.maximum(self.tail.lean, 0.0))
         n = np.maximum(sizes, 1).astype(np.float64)
         size = (means + spread * limit) * np.sqrt(self.between + self.by_rows / n)
         return np.asarray((np.maximum(size, 0.0) * n**self.lifts) ** (1.0 / self.roots))
+
+
+_NAMES = ("roots", "lifts", "between", "by_rows")
 
 
 def learn_scores(rows: Sequence[Statistic], scores: Floats, sizes: Ints, clock: Clock) -> ScoreNull:

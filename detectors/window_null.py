@@ -8,7 +8,8 @@ compared with what is usual at the time (adjustment.py), alone and together with
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Any
 
 import numpy as np
@@ -34,13 +35,13 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one feature's window showed.
+    """What one monitor of a feature, its shift or its missing values, showed in a window.
 
     score: the largest deviation of any reading at any scale, divided by its limit; a breach above 1, the
-    threshold. pvalue: of the feature, over all of its readings and scales. effect: the size of the change in
+    threshold. pvalue: of the monitor, over all of its readings and scales. effect: the size of the change in
     standard deviations (missing: share of the rows). part, scale: which reading, over how many windows.
-    apart, usual, limit: how far it is from what is usual, that, and how far it may be. against: the windows
-    that are usual.
+    apart, usual, limit: how far it is from what is usual, that, and how far it may be. n: the window's rows
+    behind it. against: the windows that are usual.
     """
 
     feature: str
@@ -52,6 +53,7 @@ class Finding:
     apart: float
     usual: float
     limit: float
+    n: int
     against: str
 
     @property
@@ -60,6 +62,14 @@ class Finding:
         over = "" if self.scale == 1 else f" over {self.scale} windows"
         away = f"{self.part}{over} is {self.apart:+.3g} from its usual {self.usual:.3g}"
         return f"{away} (limit {self.limit:.3g}), compared with {self.against}"
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a window showed, one finding per feature, in their order. shift: how values are distributed."""
+
+    shift: tuple[Finding, ...]
+    missing: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +112,7 @@ class WindowNull:
     >>> null = learn(age, age.read([counts], nobody, rows), clock)
     >>> for mean in (0.3, 2.0):
     ...     one = age.read([windows(np.array([mean]))], nobody[:1], rows[:1])
-    ...     found = null.judge(one, Clock(np.array([20 * DAY]), clock.length), level=1e-4)[0]
+    ...     found = null.judge(one, Clock(np.array([20 * DAY]), clock.length), level=1e-4).shift[0]
     ...     print(found.score > 1.0, found.part, round(found.effect, 1))
     False group 8 of 10 0.1
     True location 2.1
@@ -116,14 +126,14 @@ class WindowNull:
 
     @cached_property
     def share(self) -> Floats:
-        """Each column's part of its feature's level at each scale it is judged at, float64 [J]."""
+        """Each column's part of its monitor's level at each scale it is judged at, float64 [J]."""
         scales = np.sum([tail.used for tail in self.tails], axis=0)
         return np.asarray(self.readers.share / np.maximum(scales, 1.0))
 
     def measure(self, reading: Reading, clock: Clock, level: float, min_effect: float = 0.1) -> Measured:
         """Measure windows against the reference, each together with the ones before it in `reading`.
 
-        reading: R windows in order of time. level: the probability of a false breach per feature and window.
+        reading: R windows in order of time. level: the probability of a false breach per monitor and window.
         min_effect: no limit is smaller than this many standard deviations.
         """
         z, precision = self.usual.standardise(reading, clock)
@@ -143,7 +153,7 @@ class WindowNull:
         return Measured(np.stack(apart), np.stack(limits))
 
     def _pvalues(self, blocks: Sequence[Merged]) -> Floats:
-        """Return each feature's p-value by each reading alone, the smallest over the scales, [R, J]."""
+        """Return each monitor's p-value by each reading alone, the smallest over the scales, [R, J]."""
         found = []
         for tail, merged in zip(self.tails, blocks, strict=True):
             judged = (tail.used > 0) & (merged.precision > 0)
@@ -151,10 +161,8 @@ class WindowNull:
             found.append(np.where(judged, np.minimum(pvalue, 1.0), 1.0))
         return np.asarray(np.min(found, axis=0))
 
-    def judge(
-        self, reading: Reading, clock: Clock, level: float, min_effect: float = 0.1
-    ) -> tuple[Finding, ...]:
-        """Judge the last of the windows, one finding per feature; see `measure`.
+    def judge(self, reading: Reading, clock: Clock, level: float, min_effect: float = 0.1) -> Findings:
+        """Judge the last of the windows; see `measure`.
 
         The windows before it serve the longer scales; those more than 168 windows earlier do not count.
         """
@@ -164,15 +172,22 @@ class WindowNull:
         usual = self.usual.at(Clock(clock.starts[-1:], clock.length))[0][0]
         least = self._pvalues(blocks)[0]
         largest = measured.ratio[:, 0].max(axis=0)
-        found = []
-        for place in range(len(self.readers.features)):
-            own = np.flatnonzero(self.readers.feature == place)
-            j = int(own[largest[own].argmax()])
-            found.append(self._finding(measured, j, float(usual[j]), float(least[own].min())))
-        return tuple(found)
 
-    def _finding(self, measured: Measured, column: int, usual: float, pvalue: float) -> Finding:
-        scale = int(measured.ratio[:, 0, column].argmax())
+        def finding(first: int, last: int) -> Finding:
+            """Return the largest of the columns of one monitor."""
+            j = first + int(largest[first:last].argmax())
+            pvalue = float(least[first:last].min())
+            return self._finding(measured, j, (float(usual[j]), pvalue, int(reading.sizes[-1, j])))
+
+        ends = np.cumsum([len(f.kinds) for f in self.readers.features]).tolist()
+        starts = [0, *ends[:-1]]
+        return Findings(
+            tuple(finding(first, last - 1) for first, last in zip(starts, ends, strict=True)),
+            tuple(finding(last - 1, last) for last in ends),
+        )
+
+    def _finding(self, measured: Measured, column: int, seen: tuple[float, float, int]) -> Finding:
+        scale, (usual, pvalue, n) = int(measured.ratio[:, 0, column].argmax()), seen
         apart = float(measured.apart[scale, 0, column])
         return Finding(
             self.readers.features[self.readers.feature[column]].name,
@@ -184,6 +199,7 @@ class WindowNull:
             apart,
             usual,
             float(measured.limit[scale, 0, column]),
+            n,
             SAID[Season(int(self.usual.season[column]))],
         )
 
@@ -200,25 +216,18 @@ class WindowNull:
     def dump(self) -> dict[str, NDArray[Any]]:
         """Return everything but the readers, which the reference's counts give, as named arrays."""
         head = np.array([self.length, *(tail.scale for tail in self.tails)], np.int64)
-        found: dict[str, NDArray[Any]] = {"scales": head, "season": self.usual.season}
-        found |= {name: getattr(self.usual, name) for name in _USUAL}
-        for name in _TAIL:
-            found[name] = np.stack([getattr(tail, name) for tail in self.tails])
-        return found
+        tails = [{f"{tail.scale}/{k}": v for k, v in tail.arrays().items()} for tail in self.tails]
+        return reduce(or_, tails, {"scales": head, **self.usual.arrays()})
 
     @classmethod
     def load(cls, arrays: Arrays, readers: Readers) -> "WindowNull":
         """Read what `dump` gave."""
         length, *scales = (int(v) for v in arrays["scales"])
-        usual = Usual(arrays["season"], *(arrays[name] for name in _USUAL))
         tails = tuple(
-            Tail(scale, *(arrays[name][place] for name in _TAIL)) for place, scale in enumerate(scales)
+            Tail.of(scale, {k.partition("/")[2]: v for k, v in arrays.items() if k.startswith(f"{scale}/")})
+            for scale in scales
         )
-        return cls(readers, usual, tails, length)
-
-
-_USUAL = ("means", "precision", "between", "design", "noise", "periods")
-_TAIL = ("square", "dof", "heavy", "lean", "top", "variance", "used")
+        return cls(readers, Usual.of(arrays), tails, length)
 
 
 def learn(readers: Readers, reading: Reading, clock: Clock, scales: Sequence[int] = SCALES) -> WindowNull:

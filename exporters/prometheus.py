@@ -14,7 +14,8 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS_TYPE
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from exporters.catalog import CATALOG, Histogram, Metric, Sample
+from exporters.catalog import CATALOG, Histogram, Sample
+from exporters.metric import Metric
 
 
 def render(samples: Sequence[Sample], accept: str = "") -> tuple[bytes, str]:

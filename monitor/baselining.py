@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from monitor.config import Config, Model
+from monitor.core.judging import distances_of
+from monitor.core.nulls import learn_nulls
 from monitor.core.plan import Plan
+from monitor.core.profiles import Rows
 from monitor.core.reference import Baseline, build
 from monitor.core.schema import Schema, type_rows
-from monitor.core.state import ModelState, load_model
+from monitor.core.state import ModelState, load_model, nulls_changes
 from monitor.core.timestamps import detect_unit
 from monitor.decoders.plain import decode
 from monitor.errors import DriftdError, ReferenceUnusableError
@@ -62,10 +65,13 @@ def make_baseline(config: Config, name: str, span: Span) -> str:
     try:
         state = load_model(name, store.load())
         schema = _schema(model, state)
-        fresh = _gather(config, state, schema, (model, span))
-        after, changes = adopt(Plan.of(model), state, fresh)
+        plan = Plan.of(model)
+        rows, columns = _gather(config, state, schema, (plan, span))
+        fresh = build(rows, watched(schema), f"log {span.text}", columns)
+        after, changes = adopt(plan, state, fresh)
         added = after.baselines[-1]
-        store.commit(changes)
+        nulls = learn_nulls(added, rows, plan.window, distances_of(model, added.grid))
+        store.commit(changes | nulls_changes(name, nulls))
     finally:
         store.close()
     return f"{name}: reference {added.number} stored, {added.rows:,} rows, {added.hash}, from {span.text}"
@@ -78,11 +84,14 @@ def _schema(model: Model, state: ModelState) -> Schema:
     return schema_of(model, frame, stored)
 
 
-def _gather(config: Config, state: ModelState, schema: Schema, what: tuple[Model, Span]) -> Baseline:
-    model, span = what
+def _gather(
+    config: Config, state: ModelState, schema: Schema, what: tuple[Plan, Span]
+) -> tuple[Rows, frozenset[str]]:
+    plan, span = what
+    model = plan.model
     once = bool(model.columns.prediction_id) and model.deduplicate
-    gathered = Gathered(span.begin, span.end, once=once)
-    for name, source in zip(source_names(Plan.of(model)), model.sources, strict=True):
+    gathered = Gathered(span.begin, span.end, plan.window, once=once)
+    for name, source in zip(source_names(plan), model.sources, strict=True):
         with closing(open_source(config, schema, name, source)) as reader:
             units = state.book.units.get(name) or schema.columns.timestamp_unit
             _read(gathered, schema, reader, source.format, units)
@@ -91,7 +100,7 @@ def _gather(config: Config, state: ModelState, schema: Schema, what: tuple[Model
         raise ReferenceUnusableError(
             f"{model.name}: the log has no rows from {span.text}; choose another span"
         )
-    return build(rows, watched(schema), f"log {span.text}", frozenset(gathered.columns))
+    return rows, frozenset(gathered.columns)
 
 
 def _read(gathered: Gathered, schema: Schema, source: Source, form: str, units: TimeUnit) -> None:

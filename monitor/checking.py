@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from detectors.calibration import Calibrator
 from detectors.classification import ClassMeasure
@@ -15,9 +16,11 @@ from detectors.performance import Allowed, Question, limit
 from detectors.quality import QUALITY
 from detectors.ranking import RankingMeasure
 from detectors.regression import RegressionMeasure
+from detectors.series import SHIFT
 from monitor.config import Config, Model
 from monitor.core.assessing import Assessor
-from monitor.core.judging import BudgetJudge
+from monitor.core.judging import BudgetJudge, distances_of
+from monitor.core.nulls import Nulls, learn_nulls
 from monitor.core.outcomes import Vocabulary
 from monitor.core.plan import Plan, joins
 from monitor.core.profiles import ALL
@@ -28,7 +31,7 @@ from monitor.facts import SERIES_PER_TRIP
 from monitor.outcome_checks import judgeable
 from monitor.performance_facts import expected_series
 from monitor.quantities import format_duration
-from monitor.references import baseline_of, read_frame, schema_of, standard_of
+from monitor.references import baseline_of, read_frame, schema_of, standard_of, timed_rows
 
 
 def describe(config: Config) -> str:
@@ -51,7 +54,9 @@ def _model(model: Model) -> Iterator[str]:
         frame = read_frame(Path(path))
         schema = schema_of(model, frame)
         baseline = baseline_of(schema, frame, f"file {path}")
+        nulls = _nulls(model, schema, frame, baseline)
         yield from _reference(model, schema, baseline, set(frame.columns))
+        yield from _thresholds(model, baseline, nulls)
         if judgeable(model) and (joins(model) or model.columns.label in frame.columns):
             standard = standard_of(model, schema, frame, baseline)
     for source in model.sources:
@@ -74,21 +79,41 @@ def _reference(model: Model, schema: Schema, baseline: Baseline, columns: set[st
     absent = sorted(set(wanted) - columns - optional)
     if absent:
         yield f"  NOT IN THE REFERENCE, so never judged: {', '.join(absent)}"
+
+
+def _nulls(model: Model, schema: Schema, frame: pl.DataFrame, baseline: Baseline) -> Nulls:
+    """Learn from the reference's own windows, as the daemon will."""
+    window = Plan.of(model).window
+    rows = timed_rows(schema, frame, baseline.origin, window)
+    return learn_nulls(baseline, rows, window, distances_of(model, baseline.grid))
+
+
+def _thresholds(model: Model, baseline: Baseline, nulls: Nulls) -> Iterator[str]:
+    """Say what is watched, and where the thresholds come from."""
     judge = BudgetJudge(Plan.of(model), Calibrator())
-    specs = judge.specs(baseline.grid)
+    specs = judge.specs(baseline.grid, windows=bool(nulls.arrays))
     groups = len(baseline.profiles)
     for detector, n in sorted(Counter(s.detector for s in specs).items()):
         yield f"  monitor: {detector} on {n} feature{'s' if n > 1 else ''}"
     level = judge.level(baseline.grid, groups)
     count = len(specs) * groups
     yield f"  {count:,} monitors over {groups} groups (the whole model and its segment values) per version"
-    yield f"  budget {model.alarms.budget}: each may breach falsely once in {1 / level:,.0f} windows"
+    own = sum(spec.threshold is not None for spec in specs) * groups
+    apart = f"; {own:,} with a threshold of their own spend none of it" if own else ""
+    yield f"  budget {model.alarms.budget}: each may breach falsely once in {1 / level:,.0f} windows{apart}"
+    if not nulls.arrays:
+        yield f"  thresholds: by resampling rows, as if they were independent: {nulls.said}"
+        return
+    yield f"  thresholds: from {nulls.said}"
+    without = [label for label in baseline.profiles if label not in nulls.arrays]
+    if without:
+        yield f"  thresholds of {len(without)} segments: by resampling rows, as they are too many"
 
 
 def _room(model: Model, baseline: Baseline, standard: Standard) -> Iterator[str]:
     """Say so if the series of one version alone are beyond the limit."""
     plan = Plan.of(model)
-    specs = BudgetJudge(plan, Calibrator()).specs(baseline.grid)
+    specs = BudgetJudge(plan, Calibrator()).specs(baseline.grid, windows=True)
     monitors = len(specs) * len(baseline.profiles) * SERIES_PER_TRIP
     measured = judgeable(model) and (joins(model) or bool(standard.sums))
     performance = expected_series(Assessor(plan, Vocabulary.of(model)), standard) if measured else 0
@@ -165,6 +190,7 @@ def detector_lines() -> list[str]:
         f"{name:20} drift    {'numeric features' if row.numeric_only else 'every feature'}"
         for name, row in STATISTICS.items()
     ]
+    lines.insert(0, f"{SHIFT:20} drift    every feature, where the reference spans enough windows")
     lines += [f"{name:20} quality" for name in QUALITY]
     lines.append(f"{'quality':20} all the quality monitors")
     return lines + [f"{name:20} performance  {', '.join(tasks)}" for name, tasks in _tasks().items()]

@@ -12,13 +12,14 @@ from monitor.types import TypedRows
 
 @dataclass(slots=True)
 class Gathered:
-    """Rows of [begin, end) so far, microseconds. columns: every column name seen in the log.
+    """Rows of [begin, end) so far and of windows of one length, microseconds. columns: every name in the log.
 
     once: rows have ids, and one that comes again is not counted again.
     """
 
     begin: int
     end: int
+    window: int
     once: bool
     columns: set[str] = field(default_factory=set)
     parts: list[Rows] = field(default_factory=list)
@@ -31,7 +32,7 @@ class Gathered:
             return
         kept = rows.take(inside)
         self.columns |= columns
-        self.parts.append(Rows(kept.time * 0, kept.keys, kept.frame, kept.invalid))
+        self.parts.append(Rows(kept.time // self.window * self.window, kept.keys, kept.frame, kept.invalid))
         self.held += len(kept.time)
         if self.held > 2 * most_rows(kept.frame.width):
             self._shrink()

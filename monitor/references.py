@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from monitor.config import Features, Model
@@ -15,12 +16,15 @@ from monitor.core.profiles import Rows, Run
 from monitor.core.reference import Baseline, Watched, build
 from monitor.core.schema import Schema, type_rows
 from monitor.core.standard import Standard
+from monitor.core.timestamps import read_times
+from monitor.core.windows import NEVER
 from monitor.decoders.plain import decode
 from monitor.errors import POLARS_FAILURES, ConfigError, ReferenceUnusableError
 from monitor.types import Chunk, TypedRows
 
 ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """A reference's rows need no time; they are given this one."""
+ANY = int(ANY_TIME.timestamp()) * 10**6
 
 NO_LIMIT = 2**62
 
@@ -127,6 +131,33 @@ def measured_of(
     return standard, finish
 
 
+def timed_rows(schema: Schema, frame: pl.DataFrame, origin: str, window: int) -> Rows:
+    """Return a reference's rows with the starts of their windows, NEVER for rows without a time.
+
+    window: microseconds. The rows are those that `baseline_of` makes a baseline of, in the same order.
+    """
+    columns = schema.columns
+    times = np.full(frame.height, ANY)
+    if columns.timestamp in frame.columns:
+        found, good = read_times(frame[columns.timestamp], columns.timestamp_unit)
+        times = np.where(good, found, ANY)
+    rows = _rows(schema, frame.with_columns(pl.Series("driftd:time", times).cast(pl.Datetime("us"))), origin)
+    start = np.where(rows.time == ANY, NEVER, rows.time // window * window)
+    return Rows(start, rows.keys, rows.frame, rows.invalid)
+
+
+def _rows(schema: Schema, timed: pl.DataFrame, origin: str) -> TypedRows:
+    """Return typed rows of a reference with times in driftd:time; what it lacks counts as missing."""
+    columns = schema.columns
+    update = {
+        "prediction_id": columns.prediction_id if columns.prediction_id in timed.columns else "",
+        "timestamp": "driftd:time",
+        "timestamp_unit": "auto",
+    }
+    narrow = Schema(columns.model_copy(update=update), schema.numeric, schema.categorical, schema.task)
+    return _typed(narrow, timed, origin)
+
+
 def _typed(schema: Schema, frame: pl.DataFrame, origin: str) -> TypedRows:
     chunk = Chunk(origin, 0, frame)
     rows, rejects = type_rows(schema, chunk, decode(chunk, schema.wanted, "parquet"), "auto", NO_LIMIT)
@@ -138,18 +169,6 @@ def _typed(schema: Schema, frame: pl.DataFrame, origin: str) -> TypedRows:
 
 def baseline_of(schema: Schema, frame: pl.DataFrame, origin: str, run: Run = map) -> Baseline:
     """Make a baseline of a reference frame; a watched column that it lacks counts as missing values."""
-    columns = schema.columns
-    present = set(frame.columns)
-    scores = columns.score
-    if isinstance(scores, str):
-        scores = scores if scores in present else ""
-    update = {
-        "prediction_id": columns.prediction_id if columns.prediction_id in present else "",
-        "timestamp": "driftd:time",
-        "timestamp_unit": "auto",
-    }
-    timed = frame.with_columns(pl.lit(ANY_TIME).alias("driftd:time"))
-    narrow = Schema(columns.model_copy(update=update), schema.numeric, schema.categorical, schema.task)
-    rows = _typed(narrow, timed, origin)
+    rows = _rows(schema, frame.with_columns(pl.lit(ANY_TIME).alias("driftd:time")), origin)
     typed = Rows(rows.time * 0, rows.keys, rows.frame, rows.invalid)
     return build(typed, watched(schema), origin, frozenset(frame.columns), run)

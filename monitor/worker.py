@@ -202,7 +202,7 @@ class Worker:
         learnt: Changes = {}
         until = state.book.learn_until
         if not state.baselines and until is not None and watermark >= until:
-            state, learnt = learned(state, self._watched, self._known, tools.run)
+            state, learnt = learned(self.plan, state, self._watched, self._known, tools.run)
         over = any(key.start + self.plan.window <= watermark for key in state.windows)
         if self.joining is not None and over:
             state, losses = with_losses(self.joining, state)

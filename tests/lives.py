@@ -14,17 +14,19 @@ from monitor.clock import ManualClock
 from monitor.config import Alarms, Columns, Features, Model
 from monitor.config import Source as SourceWish
 from monitor.core.closing import Judge
+from monitor.core.judging import distances_of
+from monitor.core.nulls import learn_nulls
 from monitor.core.outbox import Note
 from monitor.core.outcomes import Vocabulary
 from monitor.core.plan import joins
 from monitor.core.schema import Schema
-from monitor.core.state import PILES, ModelState, load_model
+from monitor.core.state import PILES, ModelState, dump_book, load_model, nulls_changes
 from monitor.decoders.plain import decode
 from monitor.errors import StoreUnavailableError
 from monitor.facts import all_samples
 from monitor.models import joining_of
 from monitor.outgoing import enqueue, load_outbox
-from monitor.references import baseline_of, standard_of
+from monitor.references import baseline_of, standard_of, timed_rows
 from monitor.sources.base import Source
 from monitor.store.memory import MemoryStore
 from monitor.store.segments import MemorySegments
@@ -91,7 +93,7 @@ class Sheet:
 class Process:
     """One life of a daemon's core on a store: it may die after a commit, or find the disk full.
 
-    answered: a reference with outcomes.
+    answered: a reference with outcomes. timed: a reference with times.
     """
 
     made: Model
@@ -101,6 +103,7 @@ class Process:
     full_at: frozenset[int] = frozenset()
     tries: int = 0
     answered: pl.DataFrame | None = None
+    timed: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
         self.clock = ManualClock(NOW)
@@ -114,7 +117,15 @@ class Process:
 
     def _with_reference(self, schema: Schema, state: ModelState) -> ModelState:
         changes: Changes = {}
-        if self.answered is None:
+        if self.timed is not None:
+            plan = plan_of(self.made)
+            baseline = replace(baseline_of(schema, self.timed, "file reference.parquet"), number=1)
+            rows = timed_rows(schema, self.timed, baseline.origin, plan.window)
+            nulls = learn_nulls(baseline, rows, plan.window, distances_of(self.made, baseline.grid))
+            changes |= nulls_changes(self.made.name, nulls)
+            state = replace(state, nulls={1: nulls}, book=replace(state.book, window=plan.window))
+            changes["book", self.made.name, ""] = dump_book(state.book)
+        elif self.answered is None:
             baseline = reference(self.made)
         else:
             path = self.made.reference.path

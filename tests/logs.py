@@ -12,6 +12,7 @@ import polars as pl
 
 from detectors.base import Level, Verdict
 from detectors.profile import WindowProfile, summaries
+from detectors.series import Series
 from monitor.config import Columns, Features, Model, Reference, Source
 from monitor.core.closing import Judge
 from monitor.core.plan import Plan
@@ -134,7 +135,12 @@ def plan_of(made: Model) -> Plan:
 def mean_judge(limit: float = 1.0) -> Judge:
     """Return a judge with one monitor per feature; its score is any number that follows from the profile."""
 
-    def judge(baseline: Baseline | None, window: WindowProfile | None, groups: int) -> list[Verdict]:
+    def judge(
+        baseline: Baseline | None,
+        window: WindowProfile | None,
+        groups: int,
+        series: Series | None = None,  # noqa: ARG001 - this judge looks at the window alone
+    ) -> list[Verdict]:
         if baseline is None or window is None:
             return [Verdict("reference", "_all", "quality", Level.NO_REFERENCE, 0)]
         found = [_verdict(window, place, limit) for place in range(len(window.grid.features))]

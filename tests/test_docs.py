@@ -11,7 +11,8 @@ from typing import Any
 import click
 import pytest
 
-from exporters.catalog import CATALOG, Metric
+from exporters.catalog import CATALOG
+from exporters.metric import Metric
 from monitor.cli import main
 from monitor.config import Config, examine, table_of
 from monitor.core.judging import detector_names

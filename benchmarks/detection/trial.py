@@ -32,7 +32,8 @@ def trial(name: str, seed: int, budgets: tuple[float, ...] = (1.0,)) -> tuple[Ou
     family = NAMED[name]
     drawn = stream(family, seed)
     null, reading, clock = learnt(drawn)
-    monitors = family.features * (len(drawn.rows) - drawn.reference)
+    judged = 2 * family.features  # of each feature its shift and its missing values
+    monitors = judged * (len(drawn.rows) - drawn.reference)
     return tuple(
         _outcome(family, drawn, breaches(null, drawn, reading, clock, b / monitors)) for b in budgets
     )

@@ -5,20 +5,21 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from detectors.base import Verdict
-from detectors.profile import Grid, Profile, WindowProfile, summaries
+from detectors.profile import Profile, WindowProfile
+from detectors.series import Series
 from monitor.core import dedup
 from monitor.core.assessing import Assessor
 from monitor.core.ledger import Ledger
 from monitor.core.maturing import Maturing, without
 from monitor.core.outbox import Note
-from monitor.core.plan import Plan
-from monitor.core.policy import Phase, Reason, Transition, Trip, TripKey, episode_id, is_stale, step
-from monitor.core.profiles import ALL, GroupKey
+from monitor.core.plan import MICROSECOND, Plan
+from monitor.core.policy import Reason, Transition, Trip, TripKey, episode_id, step
+from monitor.core.profiles import GroupKey
 from monitor.core.reference import Baseline
-from monitor.core.retrain import ClosedWindow, Firing, Outcome, RetrainState, request
-from monitor.core.retrain import Rule as RetrainRule
+from monitor.core.seeing import beside_reference
 from monitor.core.state import (
     HISTORY,
+    Alarm,
     ModelState,
     dump_book,
     run_changes,
@@ -26,11 +27,14 @@ from monitor.core.state import (
     volume_changes,
     window_changes,
 )
+from monitor.core.tracks import Track, followed, track_changes
+from monitor.core.wishes import ask_for_retraining
 from monitor.types import Changes
 
 VERSIONS_KEPT = 40
 """Versions whose trips and row counts are kept: those with rows in the newest windows."""
-
+ALARMS_KEPT = 1000
+"""Of those that began within the budget's time."""
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -48,9 +52,16 @@ class Judge(Protocol):
     """Judges one closed window of one group by every monitor of the model."""
 
     def __call__(
-        self, baseline: Baseline | None, window: WindowProfile | None, groups: int
+        self,
+        baseline: Baseline | None,
+        window: WindowProfile | None,
+        groups: int,
+        series: Series | None = None,
     ) -> Sequence[Verdict]:
-        """Return one verdict per monitor; window is None without a baseline; groups share the budget."""
+        """Return one verdict per monitor; window is None without a baseline; groups share the budget.
+
+        series: the window beside those before it, where the reference's own windows tell what is usual.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,8 @@ class _Tally:
     trips: dict[TripKey, Trip]
     volumes: dict[tuple[str, str], tuple[int, ...]]
     versions: dict[str, int]
+    tracks: dict[tuple[str, str], Track]
+    alarms: list[Alarm] = field(default_factory=list)
     changes: Changes = field(default_factory=dict)
     transitions: list[Transition] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
@@ -98,7 +111,9 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
     maturing = _maturing(plan, assessor, state, watermark, cut=cut) if assessor is not None else None
     if not over and not stale_ids and maturing is None:
         return Closed(state, {})
-    tally = _Tally(state, dict(state.trips), dict(state.volumes), dict(state.book.versions))
+    tally = _Tally(
+        state, dict(state.trips), dict(state.volumes), dict(state.book.versions), dict(state.tracks)
+    )
     tally.maturing, tally.watch = maturing, watch
     groups: dict[int, list[GroupKey]] = {start: [] for start in over}
     for key in sorted(state.windows, key=lambda k: (k.version, k.segment)):
@@ -114,8 +129,11 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
         if maturing is not None:
             for group, verdict in maturing.settle(tick):
                 _step(plan, tally, group, verdict)
-        _ask_for_retraining(plan, tally, start)
-    return _finished(tally, over, frozenset(stale_ids))
+        asked = ask_for_retraining(plan, tally.state, tally.trips, start)
+        tally.state = asked.state
+        tally.changes |= asked.changes
+        tally.notes += asked.notes
+    return _finished(plan, tally, over, frozenset(stale_ids))
 
 
 def _maturing(
@@ -129,7 +147,7 @@ def _maturing(
     return Maturing(assessor, Ledger(assessor, state.labels, upto, cut=cut), state.standard_at, upto)
 
 
-def _finished(tally: _Tally, over: Sequence[int], stale: frozenset[int]) -> Closed:
+def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[int]) -> Closed:
     state, book = tally.state, tally.state.book
     ended = set(over)
     gone = {key: None for key in state.windows if key.start in ended}
@@ -139,6 +157,7 @@ def _finished(tally: _Tally, over: Sequence[int], stale: frozenset[int]) -> Clos
         last_closed=over[-1] if over else book.last_closed,
         windows_closed=book.windows_closed + len(over),
         versions=tally.versions,
+        alarms=_lately(plan, (*book.alarms, *tally.alarms), tally.tick),
     )
     numbers = {start: [n for n, _ in state.ids.runs[start]] for start in stale}
     after = replace(
@@ -148,6 +167,7 @@ def _finished(tally: _Tally, over: Sequence[int], stale: frozenset[int]) -> Clos
         ids=dedup.apply(state.ids, (), stale),
         trips=tally.trips,
         volumes=tally.volumes,
+        tracks=tally.tracks,
     )
     if tally.maturing is not None:
         ledger = tally.maturing.ledger
@@ -158,7 +178,14 @@ def _finished(tally: _Tally, over: Sequence[int], stale: frozenset[int]) -> Clos
     changes[("book", state.model, "")] = dump_book(book)
     changes |= trip_changes(state.model, _moved(state.trips, tally.trips))
     changes |= volume_changes(state.model, _moved(state.volumes, tally.volumes))
+    changes |= track_changes(state.model, state.tracks, tally.tracks)
     return Closed(after, changes, tuple(tally.transitions), tuple(tally.notes))
+
+
+def _lately(plan: Plan, alarms: Iterable[Alarm], now: int) -> tuple[Alarm, ...]:
+    """Return the alarms that began within the budget's time, the newest ones if they are very many."""
+    since = now - plan.rate[1] // MICROSECOND
+    return tuple(alarm for alarm in alarms if alarm[0] > since)[-ALARMS_KEPT:]
 
 
 def _moved(before: Mapping[Key, Value], after: Mapping[Key, Value]) -> dict[Key, Value | None]:
@@ -175,6 +202,7 @@ def _forget_versions(tally: _Tally, oldest: int) -> None:
     tally.versions = {version: tally.versions[version] for version in kept}
     tally.trips = {key: trip for key, trip in tally.trips.items() if key.version in kept}
     tally.volumes = {place: rows for place, rows in tally.volumes.items() if place[0] in kept}
+    tally.tracks = {place: track for place, track in tally.tracks.items() if place[0] in kept}
 
 
 def _close_window(
@@ -187,11 +215,12 @@ def _close_window(
         profile = tally.state.windows[group]
         place = (group.version, group.segment)
         history = tally.volumes.get(place, ())
-        seen = _seen(tally.state, baseline, group, profile)
+        seen = beside_reference(tally.state, baseline, group, profile)
         if seen is not None:
             seen = replace(seen, history=history, complete=complete)
             tally.trips.pop(TripKey(*place, *NOT_YET), None)  # there is a reference now
-        for verdict in judge(baseline, seen, len(groups)):
+        series = _series(tally, baseline, group, profile)
+        for verdict in judge(baseline, seen, len(groups), series):
             _step(plan, tally, group, verdict)
         if tally.maturing is not None and baseline is not None:
             for place_of, verdict in tally.maturing.estimate(baseline, group, profile, len(groups)):
@@ -199,25 +228,16 @@ def _close_window(
         tally.volumes[place] = (*history, profile.rows)[-HISTORY:]
 
 
-def _seen(
-    state: ModelState, baseline: Baseline | None, group: GroupKey, profile: Profile
-) -> WindowProfile | None:
-    reference = baseline.profiles.get(group.segment) if baseline else None
-    if baseline is None or reference is None:
+def _series(tally: _Tally, baseline: Baseline | None, group: GroupKey, profile: Profile) -> Series | None:
+    """Read the window and set it beside those before it; None where nothing tells what is usual."""
+    place = (group.version, group.segment)
+    null = tally.state.null_of(baseline, group.segment) if baseline is not None else None
+    if baseline is None or null is None:
+        tally.tracks.pop(place, None)
         return None
-    window = WindowProfile(baseline.grid, profile, reference)
-    if group.segment != ALL:
-        return window
-    unknown = state.book.unknown.get(group.start, frozenset()) - baseline.columns
-    return replace(
-        window, columns_missing=_missing(baseline.grid, profile, reference), columns_unknown=unknown
-    )
-
-
-def _missing(grid: Grid, profile: Profile, reference: Profile) -> frozenset[str]:
-    """Name the columns without any value in the window that have values in the reference."""
-    pairs = zip(summaries(grid, profile), summaries(grid, reference), strict=True)
-    return frozenset(w.grid.name for w, r in pairs if w.null == w.rows and r.null < r.rows)
+    track = followed(tally.tracks.get(place), baseline.number, group.start, null.read(baseline.grid, profile))
+    tally.tracks[place] = track
+    return null.series(track.reading, track.starts)
 
 
 def _step(plan: Plan, tally: _Tally, group: GroupKey, verdict: Verdict) -> None:
@@ -238,46 +258,5 @@ def _step(plan: Plan, tally: _Tally, group: GroupKey, verdict: Verdict) -> None:
         return
     change = Transition(plan.name, key, verdict.kind, before, trip.phase, reason, episode, *span, verdict)
     tally.transitions.append(change)
-
-
-def _ask_for_retraining(plan: Plan, tally: _Tally, start: int) -> None:
-    state = tally.state
-    baseline = state.baseline_at(start)
-    window = ClosedWindow(start, start + plan.window, baseline.hash if baseline else "")
-    current = {
-        k: t for k, t in tally.trips.items() if not is_stale(plan.window, start - plan.patience(t.kind), t)
-    }
-    firing = list(_firing(current))
-    for place, wish in enumerate(plan.model.retrain):
-        rule = RetrainRule(
-            plan.name, wish.webhook, frozenset(wish.when), plan.retrain_cooldown(place), wish.max_per_week
-        )
-        name = f"{place}/{wish.webhook}"
-        known = state.retrain.get(name)
-        asked, note, decision = request(
-            rule, RetrainState.load(known) if known else RetrainState(), firing, window
-        )
-        if note is not None:
-            tally.notes.append(note)
-        if decision.outcome is not Outcome.NOTHING:
-            counted = {(wish.webhook, "retrain", str(decision.outcome)): decision.count}
-            tally.state = replace(tally.state, book=tally.state.book.counted(counted))
-        if asked.dump() != known:
-            tally.state = replace(tally.state, retrain={**tally.state.retrain, name: asked.dump()})
-            tally.changes[("retrain", state.model, name)] = asked.dump().encode()
-        state = tally.state
-
-
-def _firing(trips: Mapping[TripKey, Trip]) -> Iterable[Firing]:
-    for key, trip in trips.items():
-        if trip.phase is Phase.FIRING and trip.judged is not None:
-            yield Firing(
-                trip.kind,
-                key.detector,
-                key.feature,
-                key.segment,
-                key.version,
-                trip.judged.score,
-                trip.judged.threshold,
-                trip.episode,
-            )
+    if reason is Reason.ENTERED:
+        tally.alarms.append((tally.tick, key.feature, key.detector))

@@ -1,16 +1,18 @@
 """Which monitors a model has, and one closed window judged by all of them within the budget."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from detectors.base import Level, Verdict
 from detectors.budget import level
 from detectors.calibration import Calibrator
 from detectors.drift import STATISTICS, Drift, applies
-from detectors.monitors import Judgement, MonitorSpec, default_statistic
+from detectors.monitors import Judgement, MonitorSpec, default_statistic, unjudged
 from detectors.performance import METRICS
 from detectors.profile import Grid, WindowProfile
 from detectors.quality import QUALITY, Quality, quality_monitors
+from detectors.series import MISSING, SHIFT, Series, judge_series
 from monitor.config import Model, Monitor
 from monitor.core.closing import NOT_YET
 from monitor.core.plan import Plan, score_columns, targets
@@ -21,23 +23,30 @@ JUDGES_KEPT = 64
 
 def detector_names() -> frozenset[str]:
     """Return every name that a monitor's `detector` may have."""
-    return frozenset({*STATISTICS, *QUALITY, *METRICS, "quality"})
+    return frozenset({SHIFT, *STATISTICS, *QUALITY, *METRICS, "quality"})
 
 
 def drift_monitors(model: Model) -> tuple[Monitor, ...]:
     """Return the configured monitors that are not about performance."""
-    known = {*STATISTICS, *QUALITY, "quality"}
+    known = {SHIFT, *STATISTICS, *QUALITY, "quality"}
     return tuple(m for m in model.monitors if m.detector in known)
 
 
-def monitor_specs(model: Model, grid: Grid) -> tuple[MonitorSpec, ...]:
-    """Return one entry per detector and feature: what is configured, else quality and drift of everything."""
+def monitor_specs(model: Model, grid: Grid, *, windows: bool = False) -> tuple[MonitorSpec, ...]:
+    """Return one entry per detector and feature: what is configured, else quality and drift of everything.
+
+    windows: whether the reference's own windows tell what is usual; drift is then a `shift`, else a distance.
+    """
+    defaults = (SHIFT if windows else default_statistic(feature) for feature in grid.features)
     configured = (
         drift_monitors(model)
         if model.monitors
         else (
             Monitor(detector="quality"),
-            *(Monitor(detector=default_statistic(feature), on=(feature.name,)) for feature in grid.features),
+            *(
+                Monitor(detector=detector, on=(feature.name,))
+                for detector, feature in zip(defaults, grid.features, strict=True)
+            ),
         )
     )
     found = {(s.feature, s.detector): s for m in configured for s in _specs(model, grid, m)}
@@ -62,8 +71,14 @@ def _specs(model: Model, grid: Grid, monitor: Monitor) -> list[MonitorSpec]:
             name, monitor.detector, "prediction_drift" if name in spoken else "drift", monitor.threshold
         )
         for name in chosen
-        if applies(monitor.detector, grids[name])
+        if monitor.detector == SHIFT or applies(monitor.detector, grids[name])
     ]
+
+
+def distances_of(model: Model, grid: Grid) -> tuple[MonitorSpec, ...]:
+    """Return the monitors by configured distances whose thresholds the budget sets."""
+    specs = monitor_specs(model, grid, windows=True)
+    return tuple(s for s in specs if s.detector in STATISTICS and s.threshold is None)
 
 
 class BudgetJudge:
@@ -73,33 +88,66 @@ class BudgetJudge:
         self._plan = plan
         self._calibrator = calibrator
         self._made = lru_cache(JUDGES_KEPT)(self._make)
-        self._specs = lru_cache(JUDGES_KEPT)(lambda grid: monitor_specs(plan.model, grid))
+        self._specs = lru_cache(JUDGES_KEPT)(
+            lambda grid, windows: monitor_specs(plan.model, grid, windows=windows)
+        )
 
     def __call__(
-        self, baseline: Baseline | None, window: WindowProfile | None, groups: int
+        self,
+        baseline: Baseline | None,
+        window: WindowProfile | None,
+        groups: int,
+        series: Series | None = None,
     ) -> Sequence[Verdict]:
         """Return one verdict per monitor; without a reference there is nothing to say but that."""
         if baseline is None or window is None:
             return [Verdict(NOT_YET[1], NOT_YET[0], "quality", Level.NO_REFERENCE, 0)]
-        drift, quality = self._made(baseline.grid, groups)
-        return [*quality.close(window), *drift.close(window)]
+        return self._made(baseline.grid, groups, series is not None).close(window, series)
 
-    def specs(self, grid: Grid) -> tuple[MonitorSpec, ...]:
-        """Return the model's monitors on this grid."""
-        return self._specs(grid)
+    def specs(self, grid: Grid, *, windows: bool) -> tuple[MonitorSpec, ...]:
+        """Return the monitors of a group on this grid; windows: see `monitor_specs`."""
+        return self._specs(grid, windows)
 
     def level(self, grid: Grid, groups: int) -> float:
-        """Return the level that each monitor may spend on each window of this many groups."""
-        window = self._plan.model.window
-        return level(self._plan.rate, window, max(len(self._specs(grid)), 1) * groups)
+        """Return the level that each monitor may spend on each window of this many groups.
 
-    def _make(self, grid: Grid, groups: int) -> tuple[Drift, Quality]:
+        Monitors with a threshold of their own spend nothing of the budget.
+        """
+        sharing = sum(spec.threshold is None for spec in self._specs(grid, False))  # noqa: FBT003 - of lru_cache
+        return level(self._plan.rate, self._plan.model.window, max(sharing, 1) * groups)
+
+    def _make(self, grid: Grid, groups: int, windows: bool) -> "_Bench":  # noqa: FBT001 - of lru_cache
         alarms = self._plan.model.alarms
         strict = Judgement(self.level(grid, groups), alarms.min_effect, alarms.min_rows)
-        specs = self._specs(grid)
+        specs = self._specs(grid, windows)
         place = {f.name: i for i, f in enumerate(grid.features)}
         drift = sorted((s for s in specs if s.detector in STATISTICS), key=lambda s: place[s.feature])
         # feature by feature, because the calibrator keeps only the last few simulations
-        return Drift(drift, strict, self._calibrator), Quality(
-            [s for s in specs if s.detector in QUALITY], strict
-        )
+        series = [s for s in specs if s.detector == SHIFT or _by_windows(s, windows=windows)]
+        quality = [s for s in specs if s.detector in QUALITY and s not in series]
+        return _Bench(Drift(drift, strict, self._calibrator), Quality(quality, strict), series, strict)
+
+
+def _by_windows(spec: MonitorSpec, *, windows: bool) -> bool:
+    """Tell whether the reference's windows set the threshold of missing values."""
+    return windows and spec.detector == MISSING and spec.threshold is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """What judges the windows of one kind of group."""
+
+    drift: Drift
+    quality: Quality
+    series: Sequence[MonitorSpec]
+    alarms: Judgement
+
+    def close(self, window: WindowProfile, series: Series | None) -> list[Verdict]:
+        if series is None:
+            note = "the reference's own windows are not known: `driftd check` says why"
+            alone = [unjudged(spec, Level.NO_REFERENCE, window.window.rows, note) for spec in self.series]
+            return [*self.quality.close(window), *alone, *self.drift.close(window)]
+        limits = series.limits(self.alarms.level)
+        beside = judge_series(self.series, self.alarms, series)
+        quality = self.quality.close(window, series.clustering())
+        return [*quality, *beside, *self.drift.close(window, limits)]

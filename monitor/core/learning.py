@@ -12,10 +12,13 @@ from datetime import UTC, datetime
 import numpy as np
 
 from detectors.profile import Profile, empty, merge
+from monitor.core.judging import distances_of
+from monitor.core.nulls import learn_nulls
+from monitor.core.plan import Plan
 from monitor.core.profiles import ALL, GroupKey, Rows, Run, profile_rows
 from monitor.core.reference import Watched, build
 from monitor.core.segments import dump_rows, joined, lowest
-from monitor.core.state import ModelState, dump_book, key_of, window_changes
+from monitor.core.state import ModelState, dump_book, key_of, nulls_changes, window_changes
 from monitor.types import Changes
 
 MOST_ROWS = 300_000
@@ -59,7 +62,7 @@ def _thinned(rows: Rows, until: int | None) -> Rows:
 
 
 def learned(
-    state: ModelState, watched: Watched, columns: frozenset[str], run: Run
+    plan: Plan, state: ModelState, watched: Watched, columns: frozenset[str], run: Run
 ) -> tuple[ModelState, Changes]:
     """Make the baseline of the held rows, and profile those that came after its part."""
     until = state.book.learn_until or 0
@@ -81,7 +84,10 @@ def learned(
     changes = forget_held(state) | window_changes(state.model, _moved(state.windows, windows))
     changes[("baseline", state.model, "1")] = baseline.dump()
     changes[("book", state.model, "")] = dump_book(book)
-    return replace(state, book=book, windows=windows, learning={}, baselines=(baseline,)), changes
+    nulls = learn_nulls(baseline, early, plan.window, distances_of(plan.model, baseline.grid), run)
+    changes |= nulls_changes(state.model, nulls)
+    after = replace(state, book=book, windows=windows, learning={}, baselines=(baseline,))
+    return replace(after, nulls={1: nulls}), changes
 
 
 def forget_held(state: ModelState) -> Changes:

@@ -16,12 +16,14 @@ from detectors.profile import Profile
 from monitor.core.codec import dump_profile, load_profile
 from monitor.core.dedup import OpenIds, RunChange
 from monitor.core.labels import Labels, load_labels
+from monitor.core.nulls import GroupNull, Nulls
 from monitor.core.pile import Reopen
 from monitor.core.policy import Phase, Trip, TripKey
 from monitor.core.profiles import GroupKey, Rows
 from monitor.core.reference import Baseline
 from monitor.core.segments import load_rows
 from monitor.core.standard import Standard
+from monitor.core.tracks import Track, load_tracks
 from monitor.core.windows import Progress
 from monitor.fields import TimeUnit
 from monitor.types import Changes, EntryKey, Position
@@ -30,6 +32,8 @@ TRIP_FIELDS = tuple(f.name for f in fields(Trip))
 VERDICT_FIELDS = tuple(f.name for f in fields(Verdict))
 PILES = ("pending", "outcome")
 """Spaces of rows that wait: large, and files of their own in part."""
+Alarm = tuple[int, str, str]
+"""When (event time, microseconds) an episode began, of which feature and detector."""
 HISTORY = 168
 """Closed windows whose row counts are remembered per version and segment."""
 
@@ -42,7 +46,7 @@ class Book:
     start -> column names nobody configured; last_closed: start of the newest closed window; learn_until:
     end of the log's part that becomes the reference, None when a file is the reference; columns: names nobody
     configured that were seen in that part; versions: version -> start of its newest closed window. window:
-    the length of the windows (us), 0 before any.
+    the length of the windows (us), 0 before any. alarms: those that began within the budget's time.
     """
 
     progress: Progress = field(default_factory=Progress)
@@ -55,6 +59,7 @@ class Book:
     columns: frozenset[str] = frozenset()
     versions: Mapping[str, int] = field(default_factory=dict)
     window: int = 0
+    alarms: tuple[Alarm, ...] = ()
 
     def counted(self, changes: Mapping[tuple[str, str, str], int]) -> "Book":
         """Add to the counts."""
@@ -83,11 +88,18 @@ class ModelState:
     retrain: Mapping[str, str] = field(default_factory=dict)
     learning: Mapping[int, Rows] = field(default_factory=dict)
     labels: Labels = field(default_factory=Labels)
+    nulls: Mapping[int, Nulls] = field(default_factory=dict)
+    tracks: Mapping[tuple[str, str], Track] = field(default_factory=dict)
 
     def baseline_at(self, start: int) -> Baseline | None:
         """Return the reference that windows starting at `start` are judged by."""
         found = [b for b in self.baselines if b.since <= start]
         return found[-1] if found else None
+
+    def null_of(self, baseline: Baseline, segment: str) -> GroupNull | None:
+        """Return what the reference's own windows show of a group; None where it is judged by resampling."""
+        known = self.nulls.get(baseline.number)
+        return known.of(baseline, segment) if known is not None and known.window == self.book.window else None
 
     def standard_at(self, start: int) -> Standard:
         """Return what the performance of windows that start at `start` is measured by."""
@@ -119,6 +131,7 @@ def dump_book(book: Book) -> bytes:
         "columns": sorted(book.columns),
         "versions": dict(sorted(book.versions.items())),
         "window": book.window,
+        "alarms": book.alarms,
     }
     return json.dumps(document, separators=(",", ":")).encode()
 
@@ -137,6 +150,7 @@ def load_book(data: bytes) -> Book:
         frozenset(document["columns"]),
         document["versions"],
         document["window"],
+        tuple((begun, feature, detector) for begun, feature, detector in document["alarms"]),
     )
 
 
@@ -198,6 +212,11 @@ def volume_changes(model: str, volumes: Mapping[tuple[str, str], tuple[int, ...]
     return {("volume", model, key_of(*k)): key_of(*v).encode() if v else None for k, v in volumes.items()}
 
 
+def nulls_changes(model: str, nulls: Nulls) -> Changes:
+    """Turn a reference's null models into an entry."""
+    return {("nulls", model, key_of(nulls.number)): nulls.dump()}
+
+
 def position_changes(model: str, source: str, before: Position, after: Position) -> Changes:
     """Turn what moved between two positions into entries."""
     space = f"position/{source}"
@@ -235,6 +254,8 @@ def load_model(model: str, entries: Mapping[EntryKey, bytes], reopen: Reopen | N
         {k: v.decode() for k, v in spaces.get("retrain", {}).items()},
         {json.loads(k)[0]: load_rows(v) for k, v in spaces.get("learning", {}).items()},
         load_labels(spaces, reopen or _closed),
+        {json.loads(k)[0]: Nulls.load(v) for k, v in spaces.get("nulls", {}).items()},
+        load_tracks(spaces.get("track", {}).items()),
     )
 
 

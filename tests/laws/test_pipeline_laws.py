@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from detectors.base import Verdict
 from detectors.calibration import Calibrator
 from detectors.profile import WindowProfile
+from detectors.series import Series
 from monitor.config import Alarms, Columns, Features, Monitor, Reference, Retrain
 from monitor.core.closing import Judge
 from monitor.core.judging import BudgetJudge
@@ -187,7 +188,12 @@ def test_columns_seen_while_learning_are_known_and_new_ones_are_not(cuts: list[i
     made = model(**LEARN, columns=Columns(timestamp="at", timestamp_unit="us", prediction_id="id"))
     store, told = MemoryStore(), set()
 
-    def judge(baseline: Baseline | None, window: WindowProfile | None, groups: int) -> list[Verdict]:
+    def judge(
+        baseline: Baseline | None,
+        window: WindowProfile | None,
+        groups: int,
+        series: Series | None = None,  # noqa: ARG001 - of no use here
+    ) -> list[Verdict]:
         told.add(window.columns_unknown if baseline and window and groups else None)
         return []
 

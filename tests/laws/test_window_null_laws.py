@@ -31,7 +31,8 @@ def learnt(counts: Ints, *, ordered: bool) -> WindowNull:
 def judged(null: WindowNull, window: Counts, missing: int) -> tuple[float, float]:
     rows = np.array([int(window.sum()) + missing])
     reading = null.readers.read([window[None]], np.array([[missing]]), rows)
-    one = null.judge(reading, Clock(np.array([MONDAY + 100 * DAY]), LENGTH), 1e-4)[0]
+    found = null.judge(reading, Clock(np.array([MONDAY + 100 * DAY]), LENGTH), 1e-4)
+    one = max(found.shift[0], found.missing[0], key=lambda f: f.score)
     assert one.limit > 0
     assert np.isfinite([one.apart, one.usual, one.effect]).all()
     return one.score, one.pvalue
@@ -111,6 +112,6 @@ def test_the_order_of_columns_does_not_matter() -> None:
         )
         reading = readers.read(some, nobody, rows)
         found = learn(readers, reading, clock).judge(Reading(reading.values, reading.sizes), clock, 1e-3)
-        return {f.feature: round(f.score, 9) for f in found}
+        return {f.feature: round(f.score, 9) for f in found.shift}
 
     assert scores([0, 1, 2, 3, 4]) == scores([3, 1, 4, 0, 2])

@@ -168,10 +168,12 @@ def three() -> Readers:
     return Readers(tuple(reader(source) for source in sources))
 
 
-def test_every_feature_spends_its_whole_level() -> None:
+def test_the_shift_and_the_missing_values_of_every_feature_spend_a_whole_level_each() -> None:
     readers = three()
+    missing = np.array([kind is Kind.MISSING for kind in readers.kinds])
 
-    assert np.bincount(readers.feature, weights=readers.share) == pytest.approx([1.0, 1.0, 1.0])
+    assert readers.share[missing].tolist() == [1.0, 1.0, 1.0]
+    assert np.bincount(readers.feature, weights=readers.share * ~missing) == pytest.approx([1.0, 1.0, 1.0])
 
 
 def test_columns_stand_feature_by_feature() -> None:

@@ -104,7 +104,7 @@ def test_a_shift_is_found_soon(shift: float, within: int) -> None:
     means = np.zeros((24 * 25, 8))
     means[24 * 20 :, 0] += shift
     found = learnt(Log(means, 15))
-    scores = [found.null.judge(*found.upto(24 * 20 + i), LEVEL)[0].score for i in range(within)]
+    scores = [found.null.judge(*found.upto(24 * 20 + i), LEVEL).shift[0].score for i in range(within)]
 
     assert max(scores) > 1.0
 
@@ -113,7 +113,7 @@ def test_a_finding_says_what_moved() -> None:
     means = np.zeros((24 * 25, 8))
     means[24 * 20 :, 3] += 1.0
     found = learnt(Log(means, 15))
-    one = found.null.judge(*found.upto(24 * 20), LEVEL)[3]
+    one = found.null.judge(*found.upto(24 * 20), LEVEL).shift[3]
 
     assert (one.feature, one.part, one.scale) == ("x3", "location", 1)
     assert one.effect == pytest.approx(1.0, abs=0.2)
@@ -128,7 +128,7 @@ def test_a_longer_scale_finds_what_one_window_hides() -> None:
     means = np.zeros((24 * 25, 8))
     means[24 * 20 :, 2] += 0.12
     found = learnt(Log(means, 15))
-    one = found.null.judge(*found.upto(24 * 22), LEVEL, min_effect=0.01)[2]
+    one = found.null.judge(*found.upto(24 * 22), LEVEL, min_effect=0.01).shift[2]
 
     assert one.score > 1.0
     assert one.scale >= 24
@@ -140,7 +140,7 @@ def test_what_is_too_small_to_mean_anything_is_none() -> None:
     means[24 * 20 :, 2] += 0.12
     found = learnt(Log(means, 15))
 
-    assert found.null.judge(*found.upto(24 * 22), LEVEL, min_effect=0.3)[2].score < 1.0
+    assert found.null.judge(*found.upto(24 * 22), LEVEL, min_effect=0.3).shift[2].score < 1.0
 
 
 def test_missing_rows_are_found(calm: Learnt) -> None:
@@ -149,8 +149,9 @@ def test_missing_rows_are_found(calm: Learnt) -> None:
     values = reading.values.copy()
     values[-1, column] += 0.05
 
-    one = calm.null.judge(Reading(values, reading.sizes), clock, LEVEL)[0]
-    assert (one.part, one.score > 1.0) == ("missing", True)
+    found = calm.null.judge(Reading(values, reading.sizes), clock, LEVEL)
+    assert (found.missing[0].part, found.missing[0].score > 1.0) == ("missing", True)
+    assert found.shift[0].score < 1.0
 
 
 def test_one_window_is_judged_like_many(calm: Learnt) -> None:
@@ -158,8 +159,10 @@ def test_one_window_is_judged_like_many(calm: Learnt) -> None:
     alone = calm.null.judge(*calm.upto(window), LEVEL)
     ratio = calm.null.measure(calm.reading, calm.clock, LEVEL).ratio[:, window].max(axis=0)
 
-    of = calm.null.readers.feature
-    assert [f.score for f in alone] == pytest.approx([ratio[of == i].max() for i in range(8)])
+    of, missing = calm.null.readers.feature, np.array([p == "missing" for p in calm.null.readers.parts])
+    shifts = [ratio[(of == i) & ~missing].max() for i in range(8)]
+    assert [f.score for f in alone.shift] == pytest.approx(shifts)
+    assert [f.score for f in alone.missing] == pytest.approx(ratio[missing].tolist())
 
 
 def test_a_first_window_needs_no_past(calm: Learnt) -> None:
@@ -167,7 +170,7 @@ def test_a_first_window_needs_no_past(calm: Learnt) -> None:
     last = Reading(reading.values[-1:], reading.sizes[-1:])
 
     found = calm.null.judge(last, Clock(clock.starts[-1:], HOUR), LEVEL)
-    assert all(0 <= f.score < 1 and 0 < f.pvalue <= 1 for f in found)
+    assert all(0 <= f.score < 1 and 0 < f.pvalue <= 1 for f in (*found.shift, *found.missing))
 
 
 def test_a_window_without_rows_is_no_finding(calm: Learnt) -> None:
@@ -175,14 +178,14 @@ def test_a_window_without_rows_is_no_finding(calm: Learnt) -> None:
     empty = Reading(np.zeros_like(reading.values[-1:]), np.zeros_like(reading.sizes[-1:]))
 
     found = calm.null.judge(empty, Clock(clock.starts[-1:], HOUR), LEVEL)
-    assert {(f.score, f.pvalue) for f in found} == {(0.0, 1.0)}
+    assert {(f.score, f.pvalue) for f in (*found.shift, *found.missing)} == {(0.0, 1.0)}
 
 
 def test_the_score_and_the_p_value_agree(calm: Learnt) -> None:
     for level in (1e-1, 1e-2, 1e-3):
         for window in range(24 * 20, 24 * 21):
-            for one in calm.null.judge(*calm.upto(window), level, min_effect=0.0):
-                if one.pvalue > level and one.part != "missing":  # the reference's largest is a limit too
+            for one in calm.null.judge(*calm.upto(window), level, min_effect=0.0).shift:
+                if one.pvalue > level:  # the reference's largest is a limit too
                     assert one.score <= 1.0 + 1e-9
 
 
@@ -245,7 +248,7 @@ def test_one_feature_alone_is_judged() -> None:
     means[24 * 20 :] += 2.0
     found = learnt(Log(means, 15))
 
-    assert found.null.judge(*found.upto(24 * 20), LEVEL)[0].score > 1.0
+    assert found.null.judge(*found.upto(24 * 20), LEVEL).shift[0].score > 1.0
 
 
 def test_a_feature_of_one_value_breaches_when_it_moves() -> None:
@@ -258,5 +261,5 @@ def test_a_feature_of_one_value_breaches_when_it_moves() -> None:
     same = readers.read([still[:1]], nobody[:1], rows[:1])
     late = replace(clock, starts=clock.starts[-1:] + HOUR)
 
-    assert null.judge(moved, late, LEVEL)[0].score > 1.0
-    assert null.judge(same, late, LEVEL)[0].score < 1.0
+    assert null.judge(moved, late, LEVEL).shift[0].score > 1.0
+    assert null.judge(same, late, LEVEL).shift[0].score < 1.0

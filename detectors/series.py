@@ -1,0 +1,103 @@
+"""A window judged beside those before it, by what the reference's own windows differ by (window_null.py)."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from detectors.base import Level, Verdict
+from detectors.monitors import NOTE, Judgement, MonitorSpec, judged, unjudged
+from detectors.readings import Kind, Readers, Reading
+from detectors.score_null import ScoreNull
+from detectors.seasons import Clock
+from detectors.window_null import Finding, WindowNull
+
+SHIFT, MISSING = "shift", "null_share"
+SERIES = frozenset({SHIFT, MISSING})
+"""The detectors that a series is judged by."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What the distances of a reference's windows say about some monitors: a null model, and whose it is."""
+
+    monitors: tuple[tuple[str, str], ...]
+    null: ScoreNull
+
+    def limits(self, reading: Reading, clock: Clock, level: float) -> Mapping[tuple[str, str], float]:
+        """Return the score that each (feature, detector) exceeds in the last window with that probability."""
+        last = Clock(clock.starts[-1:], clock.length)
+        sizes = reading.sizes[-1:]
+        return dict(zip(self.monitors, self.null.thresholds(sizes, last, level)[0].tolist(), strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """The last windows of a group, the one to judge last, and what is usual in them.
+
+    rows: as WindowNull.judge takes them. scores: of the configured distances, None without any.
+    """
+
+    null: WindowNull
+    reading: Reading
+    clock: Clock
+    scores: Scores | None = None
+
+    @property
+    def readers(self) -> Readers:
+        """What read the windows."""
+        return self.null.readers
+
+    def clustering(self) -> Mapping[str, float]:
+        """Return of each feature how many of the last window's rows tell as much as one independent row."""
+        readers = self.readers
+        missing = np.array([kind is Kind.MISSING for kind in readers.kinds])
+        effects = self.null.usual.clustering(int(self.reading.sizes[-1].max()))
+        weights = readers.share * ~missing
+        total = np.bincount(readers.feature, weights)
+        means = np.bincount(readers.feature, weights * effects) / total
+        return dict(zip((f.name for f in readers.features), means.tolist(), strict=True))
+
+    def limits(self, level: float) -> Mapping[tuple[str, str], float]:
+        """Return what the reference's windows say each distance may be: (feature, detector) -> score."""
+        if self.scores is None:
+            return {}
+        columns = {f.name: i for i, f in enumerate(self.readers.features)}
+        firsts = np.searchsorted(self.readers.feature, np.arange(len(columns)))
+        places = [firsts[columns[feature]] for feature, _ in self.scores.monitors]
+        values = Reading(self.reading.values[:, places], self.reading.sizes[:, places])
+        return self.scores.limits(values, self.clock, level)
+
+
+def judge_series(monitors: Sequence[MonitorSpec], alarms: Judgement, series: Series) -> list[Verdict]:
+    """Judge the last window of a series: one verdict per monitor, whose detector is one of SERIES.
+
+    The score of a shift is its largest deviation over the limit of that, so its threshold is 1 unless the
+    user has set another. The score of missing values is their share less what is usual.
+    """
+    found = series.null.judge(series.reading, series.clock, alarms.level, alarms.min_effect)
+    place = {feature.name: i for i, feature in enumerate(series.readers.features)}
+    verdicts = []
+    for spec in monitors:
+        if spec.feature not in place:
+            verdicts.append(unjudged(spec, Level.ERROR, 0, "the reference has no such feature"))
+            continue
+        findings = found.shift if spec.detector == SHIFT else found.missing
+        verdicts.append(_verdict(spec, findings[place[spec.feature]], alarms.min_rows))
+    return verdicts
+
+
+def _verdict(spec: MonitorSpec, finding: Finding, min_rows: int) -> Verdict:
+    if finding.n < min_rows:
+        return unjudged(spec, Level.INSUFFICIENT_DATA, finding.n, f"{finding.n} values in the window")
+    if not math.isfinite(finding.limit):
+        return unjudged(spec, Level.INSUFFICIENT_DATA, finding.n, "the reference has no window of that time")
+    if spec.detector == MISSING:
+        score, threshold = max(finding.apart, 0.0), finding.limit
+    else:
+        score, threshold = finding.score, 1.0
+    if spec.threshold is not None:
+        threshold = spec.threshold
+    verdict = judged(spec, finding.n, (score, threshold), finding.effect, finding.pvalue)
+    return replace(verdict, note=verdict.note or finding.note[:NOTE])

@@ -1,0 +1,18 @@
+"""What one exported metric is."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["gauge", "counter", "histogram", "info"]
+GROUP = ("model", "version", "segment")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. unit: base unit, or "" for a plain number; counters are named with _total."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    help: str
+    unit: str = ""

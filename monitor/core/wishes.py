@@ -1,0 +1,61 @@
+"""The configured wishes for retraining, asked after each tick of event time."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from monitor.core.outbox import Note
+from monitor.core.plan import Plan
+from monitor.core.policy import Phase, Trip, TripKey, is_stale
+from monitor.core.retrain import ClosedWindow, Firing, Outcome, RetrainState, Rule, request
+from monitor.core.state import ModelState
+from monitor.types import Changes
+
+
+@dataclass(slots=True)
+class Asked:
+    """What asking brought: the state after, entries to write, requests to send."""
+
+    state: ModelState
+    changes: Changes = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+
+
+def ask_for_retraining(plan: Plan, state: ModelState, trips: Mapping[TripKey, Trip], start: int) -> Asked:
+    """Ask each webhook that wants to know of what fires once the window that starts at `start` is judged."""
+    asked, baseline = Asked(state), state.baseline_at(start)
+    window = ClosedWindow(start, start + plan.window, baseline.hash if baseline else "")
+    current = {k: t for k, t in trips.items() if not is_stale(plan.window, start - plan.patience(t.kind), t)}
+    firing = list(_firing(current))
+    for place, wish in enumerate(plan.model.retrain):
+        rule = Rule(
+            plan.name, wish.webhook, frozenset(wish.when), plan.retrain_cooldown(place), wish.max_per_week
+        )
+        name = f"{place}/{wish.webhook}"
+        known = asked.state.retrain.get(name)
+        after, note, decision = request(
+            rule, RetrainState.load(known) if known else RetrainState(), firing, window
+        )
+        if note is not None:
+            asked.notes.append(note)
+        if decision.outcome is not Outcome.NOTHING:
+            counted = {(wish.webhook, "retrain", str(decision.outcome)): decision.count}
+            asked.state = replace(asked.state, book=asked.state.book.counted(counted))
+        if after.dump() != known:
+            asked.state = replace(asked.state, retrain={**asked.state.retrain, name: after.dump()})
+            asked.changes[("retrain", state.model, name)] = after.dump().encode()
+    return asked
+
+
+def _firing(trips: Mapping[TripKey, Trip]) -> Iterable[Firing]:
+    for key, trip in trips.items():
+        if trip.phase is Phase.FIRING and trip.judged is not None:
+            yield Firing(
+                trip.kind,
+                key.detector,
+                key.feature,
+                key.segment,
+                key.version,
+                trip.judged.score,
+                trip.judged.threshold,
+                trip.episode,
+            )
