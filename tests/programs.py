@@ -13,10 +13,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import polars as pl
 from prometheus_client.parser import text_string_to_metric_families
+
+from monitor.core.outbox import Note
+from monitor.outgoing import load_outbox
+from monitor.store.sqlite import SqliteStore
+from monitor.types import EntryKey
 
 BIN = Path(sys.executable).parent
 DRIFTD = BIN / "driftd"
+CAR_LOAN = """
+[[models]]
+name = "car-loan"
+task = "binary"
+columns.prediction_id = "id"
+columns.timestamp = "timestamp"
+columns.prediction = "y_pred"
+reference.path = "reference.parquet"
+"""
+"""What every configuration for the real car loans begins with; more keys of the model may follow."""
 PATIENCE = 90.0
 """Seconds after which a test gives up waiting; no test says how fast something is."""
 
@@ -150,10 +166,12 @@ class Project:
         kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         return {**kept, "PYTHONPYCACHEPREFIX": str(self.folder.parent / "bytecode")}
 
-    def configure(self, text: str) -> Self:
-        """Write the configuration."""
+    def configure(self, text: str, reference: pl.DataFrame | None = None) -> Self:
+        """Write the configuration, and the rows that its reference.parquet is to hold."""
         (self.folder / self.config).write_text(text, encoding="utf-8")
         (self.folder / "logs").mkdir(exist_ok=True)
+        if reference is not None:
+            reference.write_parquet(self.folder / "reference.parquet")
         return self
 
     def append(self, name: str, data: bytes) -> None:
@@ -189,6 +207,18 @@ class Project:
         """Return `driftd status --json`."""
         document: dict[str, Any] = json.loads(self.driftd("status", "--json").stdout)
         return document
+
+    def entries(self) -> Mapping[EntryKey, bytes]:
+        """Return what is committed."""
+        store = SqliteStore(self.state, read_only=True)
+        try:
+            return store.load()
+        finally:
+            store.close()
+
+    def notes(self) -> list[Note]:
+        """Return every retraining request that is committed, whatever became of it."""
+        return [queued.note for queued in load_outbox(self.entries()).queued.values()]
 
     def rejects(self, model: str) -> list[dict[str, Any]]:
         """Return the rejected rows kept in the state folder."""
