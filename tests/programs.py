@@ -23,6 +23,8 @@ from monitor.types import EntryKey
 
 BIN = Path(sys.executable).parent
 DRIFTD = BIN / "driftd"
+BYTECODE = Path(__file__).parents[1] / ".pytest_cache" / "bytecode"
+"""Where every program that a test starts keeps its byte code, so starts are quick."""
 CAR_LOAN = """
 [[models]]
 name = "car-loan"
@@ -151,7 +153,7 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A folder with a configuration, as a user has one. Byte code is kept beside it, so starts are quick."""
+    """A folder with a configuration, as a user has one."""
 
     folder: Path
     config: str = "config.toml"
@@ -164,7 +166,7 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-        return {**kept, "PYTHONPYCACHEPREFIX": str(self.folder.parent / "bytecode")}
+        return {**kept, "PYTHONPYCACHEPREFIX": str(BYTECODE)}
 
     def configure(self, text: str, reference: pl.DataFrame | None = None) -> Self:
         """Write the configuration, and the rows that its reference.parquet is to hold."""

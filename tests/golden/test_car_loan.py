@@ -43,6 +43,7 @@ type = "files"
 path = "logs/predictions*"
 format = "FORMAT"
 """
+QUALITY = '\n[[models.monitors]]\ndetector = "quality"\n'
 Floats = NDArray[np.float64]
 
 
@@ -52,7 +53,7 @@ def monitors() -> str:
     distances = [
         f'\n[[models.monitors]]\ndetector = "{d}"\non = "{on}"\nthreshold = 0.5\n' for d, on in wanted
     ]
-    return "".join([*distances, '\n[[models.monitors]]\ndetector = "quality"\n'])
+    return "".join([*distances, QUALITY])
 
 
 def config(window: str, reference: str = "reference.parquet", form: str = "jsonl", rest: str = "") -> str:
@@ -92,7 +93,7 @@ def window_of(log: pl.DataFrame, window: timedelta) -> pl.Series:
 def test_daily_windows_count_what_polars_counts(
     tmp_path: Path, log: pl.DataFrame, reference: pl.DataFrame
 ) -> None:
-    made = project(tmp_path, config("1d", "reference.jsonl"), reference)
+    made = project(tmp_path, config("1d", "reference.jsonl", rest=QUALITY), reference)
     log.write_ndjson(tmp_path / "logs" / "predictions.jsonl")
 
     summary = made.once("--flush")
