@@ -72,7 +72,10 @@ def test_promtool_has_nothing_to_say(daemon: Daemon, program: Callable[[str], st
 
 
 def test_every_series_is_in_the_catalogue_with_its_labels(daemon: Daemon) -> None:
-    for name, labels in daemon.samples().values:
+    exposed = daemon.samples().values
+
+    assert any(name == "driftd_drift_score" for name, _ in exposed)
+    for name, labels in exposed:
         metric = (
             BY_NAME.get(name)
             or BY_NAME[name.removesuffix("_bucket").removesuffix("_count").removesuffix("_sum")]

@@ -182,10 +182,11 @@ def test_distances_of_numbers_equal_scipy_within_the_bounds_of_the_grid(
 ) -> None:
     samples, baseline = monthly.samples(), state_of(monthly).baselines[0]
     for segment, (before, now) in parts(log, reference).items():
-        for summary in summaries(baseline.grid, baseline.profiles[segment]):
-            if isinstance(summary, NumericSummary):
-                old, new = (numbers(frame, summary.grid.name) for frame in (before, now))
-                check_numbers(samples, segment, summary, old, new)
+        every = summaries(baseline.grid, baseline.profiles[segment])
+        numeric = {s.grid.name: s for s in every if isinstance(s, NumericSummary)}
+        assert numeric.keys() == {*NUMERIC, "score"}
+        for name, summary in numeric.items():
+            check_numbers(samples, segment, summary, numbers(before, name), numbers(now, name))
 
 
 def check_numbers(

@@ -311,7 +311,8 @@ def test_a_band_is_wider_the_smaller_the_level_and_stays_in_the_unit_interval() 
     learnt, window = fit(counted(*rows(20, 400, honest))), counted(*rows(21, 30, honest)).sum(axis=1)
     wide, narrow = estimate(learnt, window, 1e-20), estimate(learnt, window, 0.3)
 
-    for name in wide:
+    assert wide.keys() == narrow.keys() == METRICS.keys()
+    for name in METRICS:
         assert numbers(wide[name])[1] <= numbers(narrow[name])[1] <= numbers(narrow[name])[2], name
         assert numbers(wide[name])[1] >= 0.0
         assert numbers(narrow[name])[2] <= numbers(wide[name])[2] <= 1.0

@@ -70,10 +70,13 @@ def test_the_disparities_are_those_of_the_definitions(
 
 
 def test_the_rates_intervals_are_scipys_wilson(groups: dict[str, GroupCounts]) -> None:
-    for name, group in fairness(groups, 0.01).groups.items():
-        for rate, (hits, size) in groups[name].parts().items():
+    found = fairness(groups, 0.01).groups
+
+    for name, group in groups.items():
+        assert group.parts().keys() == found[name].rates.keys() == set(RATES)
+        for rate, (hits, size) in group.parts().items():
             exact = stats.binomtest(hits, size).proportion_ci(0.99, method="wilson")
-            assert (group.rates[rate].low, group.rates[rate].high) == pytest.approx(tuple(exact))
+            assert (found[name].rates[rate].low, found[name].rates[rate].high) == pytest.approx(tuple(exact))
 
 
 def test_the_interval_of_two_groups_is_newcombes() -> None:
@@ -129,7 +132,10 @@ def test_a_rate_rests_on_its_own_rows() -> None:
 
 @pytest.mark.parametrize("groups", [{}, {"a": selected(30, 100)}], ids=["none", "one"])
 def test_there_is_no_disparity_without_two_groups(groups: dict[str, GroupCounts]) -> None:
-    for one in fairness(groups, 0.05).disparities.values():
+    found = fairness(groups, 0.05).disparities
+
+    assert found.keys() == set(DISPARITIES)
+    for one in found.values():
         assert one.level is Level.INSUFFICIENT_DATA
         assert one.estimate.value is None
 
