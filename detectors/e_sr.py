@@ -8,7 +8,7 @@ import numpy as np
 from detectors.bets import Plan, bets_of, in_turn
 from detectors.mean_bound import Moments
 from detectors.measure import Floats
-from detectors.streaming import Alarms, Intake, Maker, pack, unpack
+from detectors.streaming import Alarms, Counted, Intake, Maker, pack, unpack
 
 PIECE = 8192
 """Rows looked at together: enough for NumPy, few enough for the cache."""
@@ -18,7 +18,7 @@ RELEASE = "1"
 """Of the rule: a state of other bets or other sums must not be gone on with."""
 
 
-class ESR:
+class ESR(Counted):
     """Shiryaev-Roberts sum of betting e-values over blocks of rows; for values in [0, 1].
 
     A gambler bets, with every row x, that the mean is above m: his money is multiplied by 1 + b (x / m - 1)
@@ -100,16 +100,6 @@ class ESR:
     def score(self) -> float:
         """M after the last whole block, in rows; 0 after an alarm."""
         return self._score
-
-    @property
-    def rows(self) -> int:
-        """How many rows were fed."""
-        return self._intake.rows
-
-    @property
-    def left_out(self) -> int:
-        """How many of them were not finite."""
-        return self._intake.left_out
 
     def feed(self, values: Floats) -> Alarms:
         """Take the next rows, float64 [n] in [0, 1]; each alarm is the last row of a block."""

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from detectors.measure import Floats
-from detectors.streaming import Alarms, Intake, Maker, pack, unpack
+from detectors.streaming import Alarms, Counted, Intake, Maker, pack, unpack
 
 WARNED, ALARMED = 0.5, 1.0
 
@@ -45,7 +45,7 @@ class Rule(Protocol):
         """Take one row. After an alarm the rule forgets all before it."""
 
 
-class RiverStream:
+class RiverStream(Counted):
     """One of river's rules on a stream; detectors/river_rules.py makes and describes them.
 
     None of them has a number that could be compared, so the score says what the last row did: 0 nothing, 0.5
@@ -70,16 +70,6 @@ class RiverStream:
         if self._rule.drift_detected:
             return ALARMED
         return WARNED if getattr(self._rule, "warning_detected", False) else 0.0
-
-    @property
-    def rows(self) -> int:
-        """How many rows were fed."""
-        return self._intake.rows
-
-    @property
-    def left_out(self) -> int:
-        """How many of them were not finite."""
-        return self._intake.left_out
 
     def feed(self, values: Floats) -> Alarms:
         """Take the next rows; see `Stream.feed`."""

@@ -82,6 +82,22 @@ class Intake:
         return np.ascontiguousarray(values[finite], dtype=np.float64), places
 
 
+class Counted:
+    """The counts of a stream, as its intake has them."""
+
+    _intake: Intake
+
+    @property
+    def rows(self) -> int:
+        """How many rows were fed."""
+        return self._intake.rows
+
+    @property
+    def left_out(self) -> int:
+        """How many of them were not finite."""
+        return self._intake.left_out
+
+
 @dataclass(frozen=True, slots=True)
 class Maker:
     """Whose state it is: it fits only a stream of the same name, parameters and release of the library."""

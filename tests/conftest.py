@@ -5,14 +5,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
 
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # read when scikit-learn is first imported; its threads only wait
+# read when scikit-learn is first imported; its threads only wait
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -26,6 +26,18 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.fail(f"the tests need the real data in {folder}; put the shared folder beside the project")
     return folder
+
+
+@pytest.fixture(scope="session")
+def car_loans(data: Path) -> pl.DataFrame:
+    """Return 100,000 predictions and what became of them; the first half is what normal looks like."""
+    return pl.read_parquet(data / "car_loan" / "car_loan_synthetic.parquet")
+
+
+@pytest.fixture(scope="session")
+def loans(car_loans: pl.DataFrame) -> pl.DataFrame:
+    """Return the car loans with the columns `score` and `label`."""
+    return car_loans.drop("period").rename({"repaid": "label", "y_pred_proba": "score"})
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import polars as pl
 
 from exporters.prometheus import render
 from monitor.clock import ManualClock
-from monitor.config import Alarms, Columns, Features, Model
+from monitor.config import Alarms, Features, Model
 from monitor.config import Source as SourceWish
 from monitor.core.closing import Judge
 from monitor.core.judging import distances_of
@@ -32,7 +32,19 @@ from monitor.store.memory import MemoryStore
 from monitor.store.segments import MemorySegments
 from monitor.types import Batch, Changes, Chunk, Decoded, EntryKey, Position, Reject
 from monitor.worker import Tools, Worker
-from tests.logs import EPOCH, MINUTE, SOURCE, Row, frame_of, mean_judge, model, plan_of, reference, schema_for
+from tests.logs import (
+    EPOCH,
+    MINUTE,
+    SOURCE,
+    Row,
+    columns,
+    frame_of,
+    mean_judge,
+    model,
+    plan_of,
+    reference,
+    schema_for,
+)
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 SHELF = MemorySegments()
@@ -237,22 +249,12 @@ class Answer:
 
 def judged_model(**settings: Any) -> Model:  # noqa: ANN401 - the fields of Model
     """Return a binary model of hourly windows; it waits 10 minutes for late rows and 3 hours for outcomes."""
-    columns = Columns(
-        prediction_id="id",
-        timestamp="at",
-        timestamp_unit="us",
-        version="version",
-        score="score",
-        label="label",
-        segments=("place",),
-        groups=("place",),
-    )
     known: dict[str, Any] = {
         "task": "binary",
         "window": timedelta(hours=1),
         "lateness": timedelta(minutes=10),
         "label_horizon": timedelta(hours=3),
-        "columns": columns,
+        "columns": columns(score="score", label="label", segments=("place",), groups=("place",)),
         "features": Features(numeric=("x",)),
         "sources": tuple(
             SourceWish(role=r, type="files", path="/logs/*") for r in ("predictions", "outcomes")

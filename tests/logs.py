@@ -48,15 +48,18 @@ class Row:
         return EPOCH + self.at * SECOND
 
 
+def columns(**more: Any) -> Columns:  # noqa: ANN401 - the fields of Columns
+    """Return the columns that every log here has; `more` are those of its model."""
+    return Columns(prediction_id="id", timestamp="at", timestamp_unit="us", version="version", **more)
+
+
 def model(**settings: Any) -> Model:  # noqa: ANN401 - the fields of Model
     """Return a model of one-minute windows that waits 30 seconds for late rows."""
     known: dict[str, Any] = {
         "name": "m",
         "window": timedelta(minutes=1),
         "lateness": timedelta(seconds=30),
-        "columns": Columns(
-            prediction_id="id", timestamp="at", timestamp_unit="us", version="version", segments=("place",)
-        ),
+        "columns": columns(segments=("place",)),
         "features": Features(numeric=("x",), categorical=("colour",)),
         "reference": Reference(path=Path("reference.parquet")),
         "sources": (Source(role="predictions", type="files", path="/logs/*.jsonl"),),
@@ -72,7 +75,7 @@ def schema_for(made: Model) -> Schema:
 
 def frame_of(rows: Sequence[Row], extra: Mapping[str, str] | None = None) -> pl.DataFrame:
     """Return rows as a columnar file holds them. extra: further columns, the same value in each row."""
-    columns: dict[str, Any] = {
+    found: dict[str, Any] = {
         "id": [row.id for row in rows],
         "at": [0 if row.at is None else row.time for row in rows],
         "x": pl.Series([row.x for row in rows], dtype=pl.Float64),
@@ -81,7 +84,7 @@ def frame_of(rows: Sequence[Row], extra: Mapping[str, str] | None = None) -> pl.
         "place": pl.Series([row.place for row in rows], dtype=pl.String),
     }
     more = {name: [value] * len(rows) for name, value in (extra or {}).items()}
-    return pl.DataFrame(columns | more)
+    return pl.DataFrame(found | more)
 
 
 def reference(made: Model, seed: int = 0) -> Baseline:
@@ -123,8 +126,8 @@ def feed_of(made: Model, batches: Sequence[Sequence[Chunk]]) -> Feed:
         Batch(SOURCE, Position({"next": str(i + 1)}), tuple(chunks), more=i + 1 < len(batches))
         for i, chunks in enumerate(batches)
     )
-    columns = tuple(tuple(decode(c, schema.wanted, "parquet") for c in chunks) for chunks in batches)
-    return Feed(schema, found, columns)
+    decoded = tuple(tuple(decode(c, schema.wanted, "parquet") for c in chunks) for chunks in batches)
+    return Feed(schema, found, decoded)
 
 
 def plan_of(made: Model) -> Plan:

@@ -1,10 +1,13 @@
-"""What the distances are by definition: SciPy where it has them, on rows and not on profiles."""
+"""What distances and metrics are by definition: by SciPy and scikit-learn where they have them, on rows."""
+
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
+from sklearn import metrics
 
 from detectors.profile import NumericGrid
 
@@ -27,6 +30,25 @@ def distances(p: Counts, q: Counts) -> dict[str, float]:
         "total_variation": float(np.linalg.norm(a - b, 1) / 2),
         "l_infinity": float(np.linalg.norm(a - b, np.inf)),
     }
+
+
+def decisions(label: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
+    """Return the metrics of two classes, 0 and 1, that ask for no score."""
+    return {
+        "accuracy": metrics.accuracy_score(label, predicted),
+        "precision": metrics.precision_score(label, predicted),
+        "recall": metrics.recall_score(label, predicted),
+        "f1": metrics.f1_score(label, predicted),
+        "specificity": metrics.recall_score(label, predicted, pos_label=0),
+        "balanced_accuracy": metrics.balanced_accuracy_score(label, predicted),
+        "positive_share_true": float(label.mean()),
+    }
+
+
+def binned(score: Floats, label: Counts, predicted: Counts) -> Counts:
+    """Count the rows of two classes: [1, 2 (label), 2 (predicted), 1000 (score)]."""
+    bins = np.minimum((score * 1000).astype(np.int64), 999)
+    return np.bincount((label * 2 + predicted) * 1000 + bins, minlength=4000).reshape(1, 2, 2, 1000)
 
 
 def categories(reference: pl.Series, window: pl.Series) -> tuple[Counts, Counts]:

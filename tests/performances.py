@@ -11,7 +11,7 @@ import numpy as np
 from detectors.base import Level, Verdict
 from detectors.challenger import Contest, LossSums
 from detectors.measure import Estimate, Scored
-from monitor.config import Columns, Compare, Model, Source
+from monitor.config import Compare, Model, Source
 from monitor.core.comparing import plan_of as rule_of
 from monitor.core.labels import Labels, Measured, Record, SeriesKey
 from monitor.core.outcomes import Vocabulary
@@ -19,22 +19,12 @@ from monitor.core.policy import Phase, Trip, TripKey
 from monitor.core.profiles import GroupKey
 from monitor.core.standard import Standard, measure_of
 from monitor.core.state import Book, ModelState
-from tests.logs import EPOCH, MINUTE, model, reference
+from tests.logs import EPOCH, MINUTE, columns, model, reference
 
 SOURCES = tuple(
     Source(role=role, type="files", path=f"/logs/{role}-*.jsonl") for role in ("predictions", "outcomes")
 )
-COLUMNS = Columns(
-    prediction_id="id",
-    timestamp="at",
-    timestamp_unit="us",
-    version="version",
-    prediction="p",
-    score="s",
-    label="y",
-    segments=("place",),
-    groups=("sex",),
-)
+COLUMNS = columns(prediction="p", score="s", label="y", segments=("place",), groups=("sex",))
 COMPARE = Compare(champion="v1", challenger="v2")
 JUDGED, CLOSED, OPEN = EPOCH, EPOCH + 2 * MINUTE, EPOCH + 3 * MINUTE
 """Starts of the newest window that was judged, that has closed, and that is still open."""

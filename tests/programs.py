@@ -13,10 +13,28 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import polars as pl
 from prometheus_client.parser import text_string_to_metric_families
+
+from monitor.core.outbox import Note
+from monitor.outgoing import load_outbox
+from monitor.store.sqlite import SqliteStore
+from monitor.types import EntryKey
 
 BIN = Path(sys.executable).parent
 DRIFTD = BIN / "driftd"
+BYTECODE = Path(__file__).parents[1] / ".pytest_cache" / "bytecode"
+"""Where every program that a test starts keeps its byte code, so starts are quick."""
+CAR_LOAN = """
+[[models]]
+name = "car-loan"
+task = "binary"
+columns.prediction_id = "id"
+columns.timestamp = "timestamp"
+columns.prediction = "y_pred"
+reference.path = "reference.parquet"
+"""
+"""What every configuration for the real car loans begins with; more keys of the model may follow."""
 PATIENCE = 90.0
 """Seconds after which a test gives up waiting; no test says how fast something is."""
 
@@ -135,7 +153,7 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A folder with a configuration, as a user has one. Byte code is kept beside it, so starts are quick."""
+    """A folder with a configuration, as a user has one."""
 
     folder: Path
     config: str = "config.toml"
@@ -148,12 +166,14 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-        return {**kept, "PYTHONPYCACHEPREFIX": str(self.folder.parent / "bytecode")}
+        return {**kept, "PYTHONPYCACHEPREFIX": str(BYTECODE)}
 
-    def configure(self, text: str) -> Self:
-        """Write the configuration."""
+    def configure(self, text: str, reference: pl.DataFrame | None = None) -> Self:
+        """Write the configuration, and the rows that its reference.parquet is to hold."""
         (self.folder / self.config).write_text(text, encoding="utf-8")
         (self.folder / "logs").mkdir(exist_ok=True)
+        if reference is not None:
+            reference.write_parquet(self.folder / "reference.parquet")
         return self
 
     def append(self, name: str, data: bytes) -> None:
@@ -189,6 +209,18 @@ class Project:
         """Return `driftd status --json`."""
         document: dict[str, Any] = json.loads(self.driftd("status", "--json").stdout)
         return document
+
+    def entries(self) -> Mapping[EntryKey, bytes]:
+        """Return what is committed."""
+        store = SqliteStore(self.state, read_only=True)
+        try:
+            return store.load()
+        finally:
+            store.close()
+
+    def notes(self) -> list[Note]:
+        """Return every retraining request that is committed, whatever became of it."""
+        return [queued.note for queued in load_outbox(self.entries()).queued.values()]
 
     def rejects(self, model: str) -> list[dict[str, Any]]:
         """Return the rejected rows kept in the state folder."""

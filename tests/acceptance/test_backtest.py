@@ -28,12 +28,6 @@ TRUTH = "model,start,end,kind,feature\nloans,{start},,performance,\nloans,{start
 
 
 @pytest.fixture(scope="module")
-def loans(data: Path) -> pl.DataFrame:
-    frame = pl.read_parquet(data / "car_loan" / "car_loan_synthetic.parquet").drop("period")
-    return frame.rename({"repaid": "label", "y_pred_proba": "score"})
-
-
-@pytest.fixture(scope="module")
 def log(loans: pl.DataFrame) -> pl.DataFrame:
     """Return ten months of 5,000 loans."""
     return spaced(loans.slice(50_000), MONTH, 5_000)

@@ -8,51 +8,18 @@ from pathlib import Path
 import pytest
 
 from tests.programs import Project, eventually
+from tests.seconds import START, config, lines, made
 
 pytestmark = pytest.mark.acceptance
 
-CONFIG = """
-[daemon]
-listen = "127.0.0.1:0"
-commit_every = "100ms"
-
-[[models]]
-name = "loans"
-window = "WINDOW"
-lateness = "LATENESS"
-
-[models.columns]
-prediction_id = "id"
-timestamp = "at"
-prediction = "y"
-
-[models.features]
-numeric = ["x"]
-
-[models.reference]
-path = "reference.csv"
-
-[[models.sources]]
-role = "predictions"
-type = "files"
-path = "logs/*.jsonl"
-"""
-START = datetime(2026, 3, 1, tzinfo=UTC)
-
 
 def rows(first: int, count: int, start: datetime = START) -> bytes:
-    """Return predictions, one per second, numbered on."""
-    lines = (
-        f'{{"id": {i}, "at": "{(start + timedelta(seconds=i)).isoformat()}", "y": {i % 2}, "x": {i % 97}}}\n'
-        for i in range(first, first + count)
-    )
-    return "".join(lines).encode()
+    return b"".join(lines(first, count, start))
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    (tmp_path / "reference.csv").write_text("x,y\n" + "".join(f"{i % 97},{i % 2}\n" for i in range(1_000)))
-    return Project(tmp_path).configure(CONFIG.replace("WINDOW", "1h").replace("LATENESS", "10m"))
+    return made(tmp_path, config())
 
 
 def stored(project: Project) -> int:
@@ -114,7 +81,7 @@ def test_a_port_that_is_taken_is_said(project: Project) -> None:
     with project.start() as first:
         taken = first.address
         other = Project(project.folder, "other.toml", "other")
-        text = CONFIG.replace("WINDOW", "1h").replace("LATENESS", "10m").replace("127.0.0.1:0", taken)
+        text = config().replace("127.0.0.1:0", taken)
         other.configure(text.replace("[daemon]", '[daemon]\nstate = "other"'))
         said = other.driftd("run", code=1).stderr.splitlines()[-1]
         assert said.startswith(f"driftd: daemon.listen: cannot listen on {taken}: ")
@@ -122,8 +89,7 @@ def test_a_port_that_is_taken_is_said(project: Project) -> None:
 
 
 def test_every_mistake_in_the_configuration_is_told_at_once(project: Project) -> None:
-    wrong = CONFIG.replace("WINDOW", "soon").replace("LATENESS", "10m").replace('"y"', "7")
-    project.configure(wrong.replace("numeric", "numerical"))
+    project.configure(config(window="soon").replace('"y"', "7").replace("numeric", "numerical"))
 
     for command in ("run", "check", "status", "metrics"):
         ended = project.driftd(command, code=2)
@@ -172,7 +138,7 @@ def test_once_closes_what_the_watermark_allows_and_flush_closes_all(project: Pro
 
 
 def test_a_silent_log_closes_its_last_window_by_the_clock(project: Project) -> None:
-    project.configure(CONFIG.replace("WINDOW", "2s").replace("LATENESS", "1s"))
+    project.configure(config("2s", "1s"))
     start = datetime.now(UTC) - timedelta(minutes=5)
     with project.start() as daemon:
         daemon.ready()

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from exporters.catalog import BY_NAME
-from tests.programs import Daemon, Program, Project, Samples, eventually
+from tests.programs import CAR_LOAN, Daemon, Program, Project, Samples, eventually
 
 pytestmark = pytest.mark.acceptance
 
@@ -23,25 +23,12 @@ CONFIG = f"""
 [daemon]
 listen = "127.0.0.1:0"
 commit_every = "100ms"
-
-[[models]]
-name = "{MODEL}"
-task = "binary"
+{CAR_LOAN}
 window = "7d"
-
-[models.columns]
-prediction_id = "id"
-timestamp = "timestamp"
-prediction = "y_pred"
-score = "y_pred_proba"
-segments = ["salary_range"]
-
-[models.features]
-numeric = ["car_value", "loan_length"]
-categorical = ["salary_range"]
-
-[models.reference]
-path = "reference.parquet"
+columns.score = "y_pred_proba"
+columns.segments = ["salary_range"]
+features.numeric = ["car_value", "loan_length"]
+features.categorical = ["salary_range"]
 
 [[models.sources]]
 role = "predictions"
@@ -59,14 +46,12 @@ scrape_configs:
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Daemon]:
+def daemon(tmp_path_factory: pytest.TempPathFactory, car_loans: pl.DataFrame) -> Iterator[Daemon]:
     """Run a daemon that has read a log with some drift, some bad lines, and text that needs escaping."""
     folder = tmp_path_factory.mktemp("prometheus")
-    frame = pl.read_parquet(data / "car_loan" / "car_loan_synthetic.parquet").drop("period", "repaid")
     odd = pl.when(pl.col("salary_range") == "60K+ €").then(pl.lit('a "quoted"\\ \n line'))
-    frame = frame.with_columns(odd.otherwise("salary_range").alias("salary_range"))
-    frame.head(50_000).write_parquet(folder / "reference.parquet")
-    made = Project(folder).configure(CONFIG)
+    frame = car_loans.drop("period", "repaid").with_columns(salary_range=odd.otherwise("salary_range"))
+    made = Project(folder).configure(CONFIG, frame.head(50_000))
     log = frame.slice(50_000, 20_000).write_ndjson().encode()
     made.append("predictions.jsonl", log + b"garbage\n" + log[: log.index(b"\n") + 1])
     with made.start() as running:
@@ -87,7 +72,10 @@ def test_promtool_has_nothing_to_say(daemon: Daemon, program: Callable[[str], st
 
 
 def test_every_series_is_in_the_catalogue_with_its_labels(daemon: Daemon) -> None:
-    for name, labels in daemon.samples().values:
+    exposed = daemon.samples().values
+
+    assert any(name == "driftd_drift_score" for name, _ in exposed)
+    for name, labels in exposed:
         metric = (
             BY_NAME.get(name)
             or BY_NAME[name.removesuffix("_bucket").removesuffix("_count").removesuffix("_sum")]

@@ -22,9 +22,7 @@ import standardwebhooks
 
 from exporters.base import Reason
 from monitor.core.outbox import Note, NoteState
-from monitor.outgoing import load_outbox
-from monitor.store.sqlite import SqliteStore
-from tests.programs import Daemon, Program, Project, eventually
+from tests.programs import CAR_LOAN, Daemon, Program, Project, eventually
 
 pytestmark = pytest.mark.acceptance
 
@@ -33,22 +31,9 @@ CONFIG = f"""
 [daemon]
 listen = "127.0.0.1:0"
 commit_every = "100ms"
-
-[[models]]
-name = "{MODEL}"
-task = "binary"
+{CAR_LOAN}
 window = "7d"
-
-[models.columns]
-prediction_id = "id"
-timestamp = "timestamp"
-prediction = "y_pred"
-
-[models.features]
-numeric = ["car_value"]
-
-[models.reference]
-path = "reference.parquet"
+features.numeric = ["car_value"]
 
 [[models.sources]]
 role = "predictions"
@@ -97,24 +82,16 @@ class Setting:
 
     def note(self) -> Note:
         """Return the one note of the committed outbox."""
-        (note,) = self.notes()
+        (note,) = self.project.notes()
         return note
-
-    def notes(self) -> list[Note]:
-        store = SqliteStore(self.project.state, read_only=True)
-        try:
-            return [queued.note for queued in load_outbox(store.load()).queued.values()]
-        finally:
-            store.close()
 
 
 @pytest.fixture
-def setting(tmp_path: Path, data: Path) -> Iterator[Setting]:
+def setting(tmp_path: Path, car_loans: pl.DataFrame) -> Iterator[Setting]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    frame = pl.read_parquet(data / "car_loan" / "car_loan_synthetic.parquet").drop("period", "repaid")
-    frame.head(50_000).write_parquet(tmp_path / "reference.parquet")
-    made = Project(tmp_path).configure(CONFIG.replace("PORT", str(port)))
+    frame = car_loans.drop("period", "repaid")
+    made = Project(tmp_path).configure(CONFIG.replace("PORT", str(port)), frame.head(50_000))
     (tmp_path / "secret").write_bytes(b64encode(b"\t" + secrets.token_bytes(30) + b"\n") + b"\n")
     (tmp_path / "secret").chmod(0o600)
     made.append("predictions.jsonl", frame.tail(3_000).write_ndjson().encode())
@@ -130,7 +107,7 @@ def heard(receiver: Program) -> list[tuple[str, str]]:
 
 def settled(daemon: Daemon, setting: Setting) -> None:
     """Wait until nothing waits to be sent any more."""
-    eventually(lambda: daemon.samples().get("driftd_outbox_pending") is not None and setting.notes())
+    eventually(lambda: daemon.samples().get("driftd_outbox_pending") is not None and setting.project.notes())
     eventually(lambda: daemon.samples().get("driftd_outbox_pending") == 0)
 
 

@@ -11,12 +11,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from monitor.core.labels import Measured, SeriesKey
-from monitor.core.outbox import Note
 from monitor.core.policy import TripKey, episode_id
 from monitor.core.state import ModelState, load_model
-from monitor.outgoing import load_outbox
-from monitor.store.sqlite import SqliteStore
-from monitor.types import EntryKey
 from tests.programs import Project
 
 MICROSECOND = timedelta(microseconds=1)
@@ -123,8 +119,7 @@ class Watched:
     @classmethod
     def of(cls, folder: Path, name: str, text: str, reference: pl.DataFrame) -> "Watched":
         """Write configuration, reference and the webhook's secret."""
-        project = Project(folder).configure(text)
-        reference.write_parquet(folder / "reference.parquet")
+        project = Project(folder).configure(text, reference)
         (folder / "secret").write_text(SECRET)
         return cls(project, name)
 
@@ -140,23 +135,10 @@ class Watched:
         self.messages += [json.loads(line) for line in ended.stderr.splitlines()]
         return self
 
-    def entries(self) -> Mapping[EntryKey, bytes]:
-        """Return what is committed."""
-        store = SqliteStore(self.project.state, read_only=True)
-        try:
-            return store.load()
-        finally:
-            store.close()
-
     @property
     def state(self) -> ModelState:
         """The committed state, without the rows that wait."""
-        return load_model(self.name, self.entries())
-
-    @property
-    def notes(self) -> list[Note]:
-        """Every retraining request."""
-        return [queued.note for queued in load_outbox(self.entries()).queued.values()]
+        return load_model(self.name, self.project.entries())
 
     def started(self, *detectors: str) -> list[Started]:
         """Return the episodes that these detectors began; an episode's id names its window."""

@@ -11,6 +11,7 @@ from detectors.class_sums import ClassSums
 from detectors.classification import ClassMeasure, bound_of
 from detectors.measure import Scored
 from monitor.core.labels import Measured
+from tests.oracles import decisions
 
 AREAS = ("roc_auc", "average_precision")
 NEAR = 1e-9
@@ -23,18 +24,12 @@ def binary(rows: pl.DataFrame) -> dict[str, float]:
     )
     chance = np.column_stack([1 - score, score])
     return {
-        "accuracy": metrics.accuracy_score(label, predicted),
-        "precision": metrics.precision_score(label, predicted),
-        "recall": metrics.recall_score(label, predicted),
-        "f1": metrics.f1_score(label, predicted),
-        "specificity": metrics.recall_score(label, predicted, pos_label=0),
-        "balanced_accuracy": metrics.balanced_accuracy_score(label, predicted),
+        **decisions(label, predicted),
         "mcc": metrics.matthews_corrcoef(label, predicted),
         "log_loss": metrics.log_loss(label, chance, labels=[0, 1]),
         "brier": metrics.brier_score_loss(label, score),
         "roc_auc": metrics.roc_auc_score(label, score),
         "average_precision": metrics.average_precision_score(label, score),
-        "positive_share_true": float(label.mean()),
         "positive_share_predicted": float(predicted.mean()),
     }
 

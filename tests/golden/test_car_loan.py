@@ -15,9 +15,8 @@ from detectors.bounds import cramer_von_mises_range, ks_bound, wasserstein_bound
 from detectors.comparison import numeric_starts
 from detectors.profile import NumericSummary, summaries
 from monitor.core.state import ModelState, load_model
-from monitor.store.sqlite import SqliteStore
 from tests.oracles import categories, cells, cramer_von_mises, distances
-from tests.programs import Project, Samples
+from tests.programs import CAR_LOAN, Project, Samples
 
 pytestmark = pytest.mark.acceptance
 
@@ -28,29 +27,15 @@ SHARES = ("psi", "js", "chi2", "hellinger", "total_variation", "l_infinity")
 CURVES = ("ks", "cramer_von_mises", "wasserstein")
 SEGMENTS = "salary_range"
 CONFIG = f"""
-[[models]]
-name = "{MODEL}"
-task = "binary"
+{CAR_LOAN}
 window = "WINDOW"
 series_limit = 20000
-
-[models.alarms]
-min_rows = 10
-
-[models.columns]
-prediction_id = "id"
-timestamp = "timestamp"
-prediction = "y_pred"
-score = "y_pred_proba"
-label = "repaid"
-segments = ["{SEGMENTS}"]
-
-[models.features]
-numeric = {list(NUMERIC)}
-categorical = {list(CATEGORICAL)}
-
-[models.reference]
-path = "REFERENCE"
+alarms.min_rows = 10
+columns.score = "y_pred_proba"
+columns.label = "repaid"
+columns.segments = ["{SEGMENTS}"]
+features.numeric = {list(NUMERIC)}
+features.categorical = {list(CATEGORICAL)}
 
 [[models.sources]]
 role = "predictions"
@@ -58,6 +43,7 @@ type = "files"
 path = "logs/predictions*"
 format = "FORMAT"
 """
+QUALITY = '\n[[models.monitors]]\ndetector = "quality"\n'
 Floats = NDArray[np.float64]
 
 
@@ -67,58 +53,52 @@ def monitors() -> str:
     distances = [
         f'\n[[models.monitors]]\ndetector = "{d}"\non = "{on}"\nthreshold = 0.5\n' for d, on in wanted
     ]
-    return "".join([*distances, '\n[[models.monitors]]\ndetector = "quality"\n'])
+    return "".join([*distances, QUALITY])
 
 
 def config(window: str, reference: str = "reference.parquet", form: str = "jsonl", rest: str = "") -> str:
-    text = CONFIG.replace("WINDOW", window).replace("REFERENCE", reference)
+    text = CONFIG.replace("WINDOW", window).replace("reference.parquet", reference)
     return text.replace("FORMAT", form) + rest
 
 
 @pytest.fixture(scope="module")
-def loans(data: Path) -> pl.DataFrame:
-    """Return the log: of the real predictions the later half, with some values missing."""
-    frame = pl.read_parquet(data / "car_loan" / "car_loan_synthetic.parquet").slice(50_000)
-    return frame.with_columns(
+def log(car_loans: pl.DataFrame) -> pl.DataFrame:
+    """Return of the real predictions the later half, with some values missing."""
+    return car_loans.slice(50_000).with_columns(
         pl.when(pl.col("id") % 50 != 7).then("car_value"),
         pl.when(pl.col("id") % 40 != 3).then("size_of_downpayment"),
     )
 
 
 @pytest.fixture(scope="module")
-def reference(data: Path) -> pl.DataFrame:
-    return pl.read_parquet(data / "car_loan" / "car_loan_synthetic.parquet").head(50_000)
+def reference(car_loans: pl.DataFrame) -> pl.DataFrame:
+    return car_loans.head(50_000)
 
 
 def project(folder: Path, text: str, reference: pl.DataFrame) -> Project:
-    made = Project(folder).configure(text)
-    reference.write_parquet(folder / "reference.parquet")
+    made = Project(folder).configure(text, reference)
     reference.write_ndjson(folder / "reference.jsonl")
     return made
 
 
 def state_of(made: Project) -> ModelState:
-    store = SqliteStore(made.state, read_only=True)
-    try:
-        return load_model(MODEL, store.load())
-    finally:
-        store.close()
+    return load_model(MODEL, made.entries())
 
 
-def window_of(loans: pl.DataFrame, window: timedelta) -> pl.Series:
+def window_of(log: pl.DataFrame, window: timedelta) -> pl.Series:
     """Return the start of each row's window, from Polars alone."""
-    return loans["timestamp"].dt.truncate(window)
+    return log["timestamp"].dt.truncate(window)
 
 
 def test_daily_windows_count_what_polars_counts(
-    tmp_path: Path, loans: pl.DataFrame, reference: pl.DataFrame
+    tmp_path: Path, log: pl.DataFrame, reference: pl.DataFrame
 ) -> None:
-    made = project(tmp_path, config("1d", "reference.jsonl"), reference)
-    loans.write_ndjson(tmp_path / "logs" / "predictions.jsonl")
+    made = project(tmp_path, config("1d", "reference.jsonl", rest=QUALITY), reference)
+    log.write_ndjson(tmp_path / "logs" / "predictions.jsonl")
 
     summary = made.once("--flush")
 
-    days = loans.with_columns(day=window_of(loans, timedelta(days=1)))
+    days = log.with_columns(day=window_of(log, timedelta(days=1)))
     every = days["day"].n_unique()
     assert "rows        50,000 received, 50,000 stored, 0 rejected, 0 duplicate, 0 late, 0 dropped" in summary
     assert f"windows     {every:,} closed, 0 open" in summary
@@ -136,7 +116,7 @@ def test_daily_windows_count_what_polars_counts(
         samples.total("driftd_events_stored_total") == samples.total("driftd_events_received_total") == 50_000
     )
     assert samples.get("driftd_windows_closed_total", model=MODEL) == every
-    newest = loans["timestamp"].to_physical().to_numpy().max() / 10**6
+    newest = log["timestamp"].to_physical().to_numpy().max() / 10**6
     assert samples.get("driftd_last_row_timestamp_seconds", model=MODEL) == newest
     daily = days.group_by("day").len().sort("day")["len"].to_list()
     volumes = state_of(made).volumes
@@ -151,21 +131,19 @@ def test_daily_windows_count_what_polars_counts(
 
 
 @pytest.fixture(scope="module")
-def monthly(
-    tmp_path_factory: pytest.TempPathFactory, loans: pl.DataFrame, reference: pl.DataFrame
-) -> Project:
+def monthly(tmp_path_factory: pytest.TempPathFactory, log: pl.DataFrame, reference: pl.DataFrame) -> Project:
     """Return a project that has read the log with every distance and windows of 30 days."""
     folder = tmp_path_factory.mktemp("monthly")
     made = project(folder, config("30d", rest=monitors()), reference)
-    loans.write_ndjson(folder / "logs" / "predictions.jsonl")
+    log.write_ndjson(folder / "logs" / "predictions.jsonl")
     made.once("--flush")
     return made
 
 
-def parts(loans: pl.DataFrame, reference: pl.DataFrame) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
+def parts(log: pl.DataFrame, reference: pl.DataFrame) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
     """Segment -> the rows of the reference, and of the last window."""
-    starts = window_of(loans, timedelta(days=30))
-    last = loans.filter(starts == starts.max())
+    starts = window_of(log, timedelta(days=30))
+    last = log.filter(starts == starts.max())
     named = {
         f"{SEGMENTS}={value}": (
             reference.filter(pl.col(SEGMENTS) == value),
@@ -184,11 +162,11 @@ def score(samples: Samples, segment: str, feature: str, detector: str) -> float:
 
 
 def test_shares_of_categories_equal_scipy(
-    monthly: Project, loans: pl.DataFrame, reference: pl.DataFrame
+    monthly: Project, log: pl.DataFrame, reference: pl.DataFrame
 ) -> None:
     samples = monthly.samples()
     columns = {**{name: name for name in CATEGORICAL}, "prediction": "y_pred"}
-    for segment, (before, now) in parts(loans, reference).items():
+    for segment, (before, now) in parts(log, reference).items():
         for feature, column in columns.items():
             for detector, expected in distances(*categories(before[column], now[column])).items():
                 assert score(samples, segment, feature, detector) == pytest.approx(expected, abs=1e-12)
@@ -200,14 +178,15 @@ def numbers(frame: pl.DataFrame, feature: str) -> Floats:
 
 
 def test_distances_of_numbers_equal_scipy_within_the_bounds_of_the_grid(
-    monthly: Project, loans: pl.DataFrame, reference: pl.DataFrame
+    monthly: Project, log: pl.DataFrame, reference: pl.DataFrame
 ) -> None:
     samples, baseline = monthly.samples(), state_of(monthly).baselines[0]
-    for segment, (before, now) in parts(loans, reference).items():
-        for summary in summaries(baseline.grid, baseline.profiles[segment]):
-            if isinstance(summary, NumericSummary):
-                old, new = (numbers(frame, summary.grid.name) for frame in (before, now))
-                check_numbers(samples, segment, summary, old, new)
+    for segment, (before, now) in parts(log, reference).items():
+        every = summaries(baseline.grid, baseline.profiles[segment])
+        numeric = {s.grid.name: s for s in every if isinstance(s, NumericSummary)}
+        assert numeric.keys() == {*NUMERIC, "score"}
+        for name, summary in numeric.items():
+            check_numbers(samples, segment, summary, numbers(before, name), numbers(now, name))
 
 
 def check_numbers(
@@ -236,9 +215,9 @@ def check_numbers(
     assert found["wasserstein"] == pytest.approx(moved, abs=wasserstein_bound(reference, seen, grid.sd))
 
 
-def test_missing_values_are_counted(monthly: Project, loans: pl.DataFrame, reference: pl.DataFrame) -> None:
+def test_missing_values_are_counted(monthly: Project, log: pl.DataFrame, reference: pl.DataFrame) -> None:
     samples = monthly.samples()
-    for segment, (before, now) in parts(loans, reference).items():
+    for segment, (before, now) in parts(log, reference).items():
         for feature in (*NUMERIC, *CATEGORICAL):
             excess = now[feature].null_count() / now.height - before[feature].null_count() / before.height
             assert score(samples, segment, feature, "null_share") == pytest.approx(
@@ -255,14 +234,14 @@ def comparable(made: Project) -> str:
 
 @pytest.mark.parametrize("form", ["csv", "parquet", "jsonl.gz", "csv.gz"])
 def test_every_format_of_the_same_log_gives_the_same_metrics(
-    tmp_path: Path, form: str, monthly: Project, loans: pl.DataFrame, reference: pl.DataFrame
+    tmp_path: Path, form: str, monthly: Project, log: pl.DataFrame, reference: pl.DataFrame
 ) -> None:
     made = project(tmp_path, config("30d", form=form.removesuffix(".gz"), rest=monitors()), reference)
     path = tmp_path / "logs" / f"predictions.{form}"
     if form == "parquet":
-        loans.write_parquet(path, row_group_size=7_000)
+        log.write_parquet(path, row_group_size=7_000)
     else:
-        text = loans.write_csv() if form.startswith("csv") else loans.write_ndjson()
+        text = log.write_csv() if form.startswith("csv") else log.write_ndjson()
         path.write_bytes(gzip.compress(text.encode()) if form.endswith(".gz") else text.encode())
 
     made.once("--flush")

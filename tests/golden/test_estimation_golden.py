@@ -1,7 +1,6 @@
 """Real predictions: what was estimated before the labels came against what scikit-learn then says of them."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -11,6 +10,7 @@ from sklearn import metrics
 
 from detectors.estimation import estimate
 from detectors.score_calibration import covered, fit
+from tests.oracles import binned
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -27,10 +27,9 @@ BASELINE = {"roc_auc": 0.0021, "accuracy": 0.0031}
 
 
 @pytest.fixture(scope="module")
-def loans(data: Path) -> Rows:
-    frame = pl.read_parquet(data / "car_loan" / "car_loan_synthetic.parquet")
-    label = frame["repaid"].cast(pl.Int64).to_numpy()
-    return frame["y_pred_proba"].to_numpy(), label, frame["y_pred"].to_numpy()
+def rows(car_loans: pl.DataFrame) -> Rows:
+    label = car_loans["repaid"].cast(pl.Int64).to_numpy()
+    return car_loans["y_pred_proba"].to_numpy(), label, car_loans["y_pred"].to_numpy()
 
 
 def part(rows: Rows, start: int, size: int) -> Rows:
@@ -39,21 +38,16 @@ def part(rows: Rows, start: int, size: int) -> Rows:
     return score[chosen], label[chosen], predicted[chosen]
 
 
-def counted(score: Floats, label: Ints, predicted: Ints) -> Ints:
-    bins = np.minimum((score * 1000).astype(np.int64), 999)
-    return np.bincount((label * 2 + predicted) * 1000 + bins, minlength=4000).reshape(1, 2, 2, 1000)
-
-
 @pytest.fixture(scope="module")
-def compared(loans: Rows) -> dict[str, tuple[Floats, Floats]]:
+def compared(rows: Rows) -> dict[str, tuple[Floats, Floats]]:
     """Return of each metric the estimate [10, 3 (value, low, high)] and the realised value [10]."""
-    learnt = fit(counted(*part(loans, 0, REFERENCE)))
-    windows = [part(loans, start, WINDOW) for start in range(REFERENCE, 100_000, WINDOW)]
-    found = [estimate(learnt, counted(*rows).sum(axis=1), 0.05) for rows in windows]
+    learnt = fit(binned(*part(rows, 0, REFERENCE)))
+    windows = [part(rows, start, WINDOW) for start in range(REFERENCE, 100_000, WINDOW)]
+    found = [estimate(learnt, binned(*one).sum(axis=1), 0.05) for one in windows]
     return {
         name: (
             np.array([(one[name].value, one[name].low, one[name].high) for one in found], dtype=np.float64),
-            np.array([realised(*rows) for rows in windows]),
+            np.array([realised(*one) for one in windows]),
         )
         for name, realised in TRUTH.items()
     }
@@ -87,8 +81,8 @@ def test_the_fall_at_row_75_000_is_seen_before_the_labels(
     assert estimated[5:, 0].max() < estimated[:5, 0].min()
 
 
-def test_the_reference_knows_every_score(loans: Rows) -> None:
-    reference = fit(counted(*part(loans, 0, REFERENCE)))
-    window = counted(*part(loans, REFERENCE, REFERENCE)).sum(axis=1).astype(np.float64)
+def test_the_reference_knows_every_score(rows: Rows) -> None:
+    reference = fit(binned(*part(rows, 0, REFERENCE)))
+    window = binned(*part(rows, REFERENCE, REFERENCE)).sum(axis=1).astype(np.float64)
 
     assert covered(reference.rows, window) == 1.0

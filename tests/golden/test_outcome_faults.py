@@ -46,12 +46,6 @@ BROKEN = (
 )
 
 
-@pytest.fixture(scope="module")
-def loans(data: Path) -> pl.DataFrame:
-    frame = pl.read_parquet(data / "car_loan" / "car_loan_synthetic.parquet").drop("period")
-    return frame.rename({"repaid": "label", "y_pred_proba": "score"})
-
-
 def watch(
     folder: Path,
     loans: pl.DataFrame,
@@ -197,4 +191,4 @@ def test_half_of_the_outcomes_say_nothing_until_the_horizon_is_over(
     assert (wide.low or 1) < binary(second)["accuracy"] < (wide.high or 0)
     assert (wide.high or 0) - (wide.low or 0) > 1.3 * ((narrow.high or 0) - (narrow.low or 0))
     assert watched.started(*JUDGED) == []
-    assert watched.notes == []
+    assert watched.project.notes() == []

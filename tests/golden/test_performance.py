@@ -69,12 +69,6 @@ def live(watched: Watched, rows: pl.DataFrame, window: timedelta) -> Life:
 
 
 @pytest.fixture(scope="module")
-def loans(data: Path) -> pl.DataFrame:
-    frame = pl.read_parquet(data / "car_loan" / "car_loan_synthetic.parquet").drop("period")
-    return frame.rename({"repaid": "label", "y_pred_proba": "score"})
-
-
-@pytest.fixture(scope="module")
 def lives(tmp_path_factory: pytest.TempPathFactory, loans: pl.DataFrame) -> dict[str, Life]:
     """Return the loans' life three times: by month with all default monitors, by week, 5,000 rows a month."""
     reference, rows = loans.head(50_000), loans.slice(50_000)
@@ -158,7 +152,7 @@ def test_at_5_000_rows_a_window_the_first_one_after_row_75_000_fires_for_good(
 def test_one_incident_asks_for_one_retraining(name: str, lives: dict[str, Life]) -> None:
     watched = lives[name].watched
 
-    (note,) = watched.notes
+    (note,) = watched.project.notes()
     asked = json.loads(note.body)["data"]
 
     assert {monitor["kind"] for monitor in asked["monitors"]} == {"performance"}
@@ -204,7 +198,7 @@ def test_several_classes_fire_after_row_90_000_and_not_before(tmp_path: Path, da
     started = life.watched.started("accuracy", "f1_macro")
     assert sorted(one.detector for one in started) == ["accuracy", "f1_macro"]
     assert all(first <= one.start <= first + WEEK // MICROSECOND for one in started)
-    assert len(life.watched.notes) == 1
+    assert len(life.watched.project.notes()) == 1
 
 
 def test_a_regression_that_improves_asks_for_nothing(tmp_path: Path, data: Path) -> None:
@@ -223,7 +217,7 @@ def test_a_regression_that_improves_asks_for_nothing(tmp_path: Path, data: Path)
     assert newest.value == pytest.approx(698, abs=25)
     assert history(life.watched.state, ESTIMATED).keys() == life.windows.keys()
     assert life.watched.started(*judged) == []
-    assert life.watched.notes == []
+    assert life.watched.project.notes() == []
 
 
 def test_the_decline_of_a_static_model_is_seen(tmp_path: Path, data: Path) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
@@ -130,6 +130,7 @@ def test_groups_are_few_and_begin_at_the_first_cell(p: Counts) -> None:
     x=hnp.arrays(np.float64, st.integers(100, 150), elements=st.floats(-1e150, 1e150)),
     y=hnp.arrays(np.float64, st.integers(0, 120), elements=st.floats(allow_nan=True, allow_infinity=True)),
 )
+@example(x=np.arange(100.0), y=np.array([3e299]))  # too far away to be told in units of the grid
 @few
 def test_no_value_makes_a_verdict_that_is_not_a_number(x: Counts, y: Counts) -> None:
     window = make_window({"x": x.astype(np.float64)}, {"x": y.astype(np.float64)}, bins=20)

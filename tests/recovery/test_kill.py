@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 
 from tests.commits import Traces, inside_commit
-from tests.programs import Project, eventually
+from tests.programs import CAR_LOAN, Project, eventually
 
 pytestmark = pytest.mark.acceptance
 
@@ -30,26 +30,13 @@ listen = "127.0.0.1:0"
 state = "STATE"
 commit_every = "60ms"
 max_line = "4KiB"
-
-[[models]]
-name = "{MODEL}"
-task = "binary"
+{CAR_LOAN}
 window = "1d"
 lateness = "2h"
-
-[models.columns]
-prediction_id = "id"
-timestamp = "timestamp"
-prediction = "y_pred"
-score = "y_pred_proba"
-segments = ["salary_range"]
-
-[models.features]
-numeric = ["car_value", "debt_to_income_ratio", "loan_length", "driver_tenure"]
-categorical = ["salary_range", "size_of_downpayment", "repaid_loan_on_prev_car"]
-
-[models.reference]
-path = "reference.parquet"
+columns.score = "y_pred_proba"
+columns.segments = ["salary_range"]
+features.numeric = ["car_value", "debt_to_income_ratio", "loan_length", "driver_tenure"]
+features.categorical = ["salary_range", "size_of_downpayment", "repaid_loan_on_prev_car"]
 
 [[models.sources]]
 role = "predictions"
@@ -119,17 +106,15 @@ def pieces_of(log: bytes, count: int, rng: random.Random) -> list[bytes]:
 
 
 @pytest.fixture
-def lines(data: Path) -> list[bytes]:
-    frame = pl.read_parquet(data / "car_loan" / "car_loan_synthetic.parquet").slice(50_000)
-    return frame.drop("period", "repaid").write_ndjson().encode().splitlines()
+def lines(car_loans: pl.DataFrame) -> list[bytes]:
+    return car_loans.slice(50_000).drop("period", "repaid").write_ndjson().encode().splitlines()
 
 
 @pytest.fixture
-def project(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(tmp_path: Path, car_loans: pl.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setenv("KILL_TEST_SECRET", "whsec_" + "A" * 43 + "=")
-    frame = pl.read_parquet(data / "car_loan" / "car_loan_synthetic.parquet").head(50_000)
-    frame.drop("period", "repaid").write_parquet(tmp_path / "reference.parquet")
-    return Project(tmp_path).configure(CONFIG.replace("STATE", "state"))
+    reference = car_loans.head(50_000).drop("period", "repaid")
+    return Project(tmp_path).configure(CONFIG.replace("STATE", "state"), reference)
 
 
 def one_life(project: Project, fresh: bytes, rng: random.Random, *, aimed: bool) -> bool:

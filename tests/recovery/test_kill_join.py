@@ -20,7 +20,7 @@ import pytest
 
 from monitor.store.segments import BESIDE, Note
 from tests.commits import Traces, inside_commit
-from tests.programs import Project, eventually
+from tests.programs import CAR_LOAN, Project, eventually
 
 pytestmark = pytest.mark.acceptance
 
@@ -31,28 +31,15 @@ CONFIG = f"""
 listen = "127.0.0.1:0"
 state = "STATE"
 commit_every = "60ms"
-
-[[models]]
-name = "{MODEL}"
-task = "binary"
+{CAR_LOAN}
 window = "30d"
 lateness = "1h"
 label_horizon = "30d"
-
-[models.columns]
-prediction_id = "id"
-timestamp = "timestamp"
-prediction = "y_pred"
-score = "y_pred_proba"
-label = "repaid"
-segments = ["salary_range"]
-groups = ["size_of_downpayment"]
-
-[models.features]
-numeric = ["car_value", "debt_to_income_ratio"]
-
-[models.reference]
-path = "reference.parquet"
+columns.score = "y_pred_proba"
+columns.label = "repaid"
+columns.segments = ["salary_range"]
+columns.groups = ["size_of_downpayment"]
+features.numeric = ["car_value", "debt_to_income_ratio"]
 
 [[models.sources]]
 role = "predictions"
@@ -70,14 +57,9 @@ JOINED = ("labels", "record", "history", "trip", "book")
 
 
 @pytest.fixture
-def loans(data: Path) -> pl.DataFrame:
-    return pl.read_parquet(data / "car_loan" / "car_loan_synthetic.parquet").drop("period")
-
-
-@pytest.fixture
-def project(tmp_path: Path, loans: pl.DataFrame) -> Project:
-    loans.head(20_000).write_parquet(tmp_path / "reference.parquet")
-    return Project(tmp_path).configure(CONFIG.replace("STATE", "state"))
+def project(tmp_path: Path, car_loans: pl.DataFrame) -> Project:
+    reference = car_loans.head(20_000).drop("period")
+    return Project(tmp_path).configure(CONFIG.replace("STATE", "state"), reference)
 
 
 def outcomes(loans: pl.DataFrame) -> pl.DataFrame:
@@ -161,9 +143,9 @@ def entries(project: Project) -> dict[tuple[str, str], bytes]:
             path.unlink()
 
 
-def test_killed_while_joining_it_ends_as_if_undisturbed(project: Project, loans: pl.DataFrame) -> None:
+def test_killed_while_joining_it_ends_as_if_undisturbed(project: Project, car_loans: pl.DataFrame) -> None:
     rng = random.Random(20261121)
-    left = list(pieces(loans.slice(50_000, ROWS)))
+    left = list(pieces(car_loans.drop("period").slice(50_000, ROWS)))
     hits = 0
     for number in range(KILLS):
         piece = left.pop(0) if left else (b"", b"")

@@ -2,57 +2,30 @@
 
 import random
 import re
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.programs import Project
+from tests.seconds import config, lines, made
 
 pytestmark = pytest.mark.acceptance
 
-CONFIG = """
-[[models]]
-name = "loans"
-window = "1h"
-lateness = "2h"
-
-[models.columns]
-prediction_id = "id"
-timestamp = "at"
-prediction = "y"
-
-[models.features]
-numeric = ["x"]
-
-[models.reference]
-path = "reference.csv"
-
-[[models.sources]]
-role = "predictions"
-type = "files"
-path = "logs/*.jsonl"
-"""
-START = datetime(2026, 3, 1, tzinfo=UTC)
-LINES = [
-    f'{{"id": {i}, "at": "{START + timedelta(seconds=i)}", "y": {i % 2}, "x": {i % 97}}}\n'.encode()
-    for i in range(9_000)
-]
+LINES = lines(0, 9_000)
 
 
 def project(folder: Path) -> Project:
     folder.mkdir()
-    (folder / "reference.csv").write_text("x,y\n" + "".join(f"{i % 97},{i % 2}\n" for i in range(1_000)))
-    return Project(folder).configure(CONFIG)
+    return made(folder, config(lateness="2h"))
 
 
-def but_for_counts(made: Project) -> str:
+def but_for_counts(project: Project) -> str:
     """Return the metrics less the counts of what was received, and the configuration's hash."""
-    return re.sub(r'config="\w+"|driftd_events_(received|duplicate).*', "", made.metrics())
+    return re.sub(r'config="\w+"|driftd_events_(received|duplicate).*', "", project.metrics())
 
 
 def test_resent_shuffled_and_shipped_twice_it_is_counted_once(tmp_path: Path) -> None:
-    calm, made = project(tmp_path / "calm"), project(tmp_path / "resent")
+    calm, resent = project(tmp_path / "calm"), project(tmp_path / "resent")
     calm.append("a.jsonl", b"".join(LINES))
     calm.once("--flush")
 
@@ -61,11 +34,11 @@ def test_resent_shuffled_and_shipped_twice_it_is_counted_once(tmp_path: Path) ->
         batch = LINES[first : first + 1_500]
         for name in ("a.jsonl", "a.jsonl", "other-shipper.jsonl"):
             rng.shuffle(batch)
-            made.append(name, b"".join(batch))
-        made.once()
-    made.once("--flush")
+            resent.append(name, b"".join(batch))
+        resent.once()
+    resent.once("--flush")
 
-    events = made.status()["models"][0]["events"]
+    events = resent.status()["models"][0]["events"]
     assert events == {
         "received": 3 * len(LINES),
         "stored": len(LINES),
@@ -74,4 +47,4 @@ def test_resent_shuffled_and_shipped_twice_it_is_counted_once(tmp_path: Path) ->
         "late": 0,
         "dropped": 0,
     }
-    assert but_for_counts(made) == but_for_counts(calm)
+    assert but_for_counts(resent) == but_for_counts(calm)

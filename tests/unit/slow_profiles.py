@@ -35,7 +35,7 @@ def numeric_grid(name: str, values: Floats, bins: int = 200) -> NumericGrid:
     cell = np.searchsorted(np.array(edges), finite, side="left")
     places = tuple(float(finite[cell == k].mean()) for k in range(len(edges) + 1))
     unit = 2.0 ** (math.frexp(hi - lo)[1] - 30) if hi > lo else 1.0
-    return NumericGrid(name, lo, hi, edges, finite.mean(), unit, float(finite.std()), places)
+    return NumericGrid(name, lo, hi, edges, float(finite.mean()), unit, float(finite.std()), places)
 
 
 def category_grid(name: str, values: NDArray[Any], limit: int = 1000) -> CategoryGrid:

@@ -243,6 +243,7 @@ def test_the_reference_s_chance_widens_the_band(learnt: LossModel) -> None:
 
     alone, both = estimate_regression(losses, LEVEL), estimate_regression(losses, LEVEL, reference_rows=1_000)
 
+    assert alone.keys() == both.keys() == {"mae", "mse", "rmse"}
     for name in alone:
         widths = [high - low for _, low, high in (numbers(alone[name]), numbers(both[name]))]
         assert widths[1] == pytest.approx(widths[0] * np.sqrt(2.0))

@@ -99,7 +99,10 @@ def test_the_users_threshold_replaces_both_others() -> None:
     ids=["no row", "one row", "all NaN", "few finite", "small reference", "reference of one row"],
 )
 def test_too_little_data_is_not_judged(reference: NDArray[Any], window: NDArray[Any]) -> None:
-    for verdict in judge(of(window, reference)).values():
+    verdicts = judge(of(window, reference))
+
+    assert verdicts.keys() == judge(of(normal(2, 500))).keys() > set()
+    for verdict in verdicts.values():
         assert verdict.level == Level.INSUFFICIENT_DATA
         assert verdict.n == np.isfinite(window).sum()
         assert verdict.score is verdict.threshold is verdict.pvalue is verdict.effect is None

@@ -258,9 +258,8 @@ def test_mirrored_moments_are_those_of_what_is_left_to_1() -> None:
     )
 
 
-def test_car_loans_change_is_found_within_1700_rows_and_nothing_before(data: Path) -> None:
-    log = pl.read_parquet(data / "car_loan" / "car_loan_synthetic.parquet")
-    rows = (log["y_pred"] != log["repaid"]).cast(pl.Float64).to_numpy()
+def test_car_loans_change_is_found_within_1700_rows_and_nothing_before(car_loans: pl.DataFrame) -> None:
+    rows = (car_loans["y_pred"] != car_loans["repaid"]).cast(pl.Float64).to_numpy()
 
     alarms = ESR(moments_of(rows[:50_000]), Plan(arl=1e5)).feed(rows[50_000:]).rows + 50_000
 

@@ -14,6 +14,7 @@ from detectors.estimation import estimate
 from detectors.expected import Metric, average_precision, balanced_accuracy, fraction, roc_auc, variance
 from detectors.measure import Estimate
 from detectors.score_calibration import Calibration, coverage_note, covered, fit, known
+from tests.oracles import binned, decisions
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -21,10 +22,7 @@ LEVEL = 0.05
 
 
 def counted(score: Floats, label: Ints, predicted: Ints) -> Floats:
-    """Count rows of a binary task: [1, 2 (label), 2 (predicted), 1000]."""
-    bins = np.minimum((score * 1000).astype(np.int64), 999)
-    cells = (label * 2 + predicted) * 1000 + bins
-    return np.bincount(cells, minlength=4000).reshape(1, 2, 2, 1000).astype(np.float64)
+    return binned(score, label, predicted).astype(np.float64)
 
 
 def rows(seed: int, n: int, truth: Callable[[Floats], Floats], a: float = 0.6) -> tuple[Floats, Ints, Ints]:
@@ -54,15 +52,9 @@ def binary_truth(score: Floats, label: Ints, predicted: Ints) -> dict[str, float
     """Return what scikit-learn says of the rows, the score cut to its bin."""
     bins = np.minimum((score * 1000).astype(np.int64), 999)
     return {
-        "accuracy": metrics.accuracy_score(label, predicted),
-        "precision": metrics.precision_score(label, predicted),
-        "recall": metrics.recall_score(label, predicted),
-        "f1": metrics.f1_score(label, predicted),
-        "specificity": metrics.recall_score(label, predicted, pos_label=0),
-        "balanced_accuracy": metrics.balanced_accuracy_score(label, predicted),
+        **decisions(label, predicted),
         "roc_auc": metrics.roc_auc_score(label, bins),
         "average_precision": metrics.average_precision_score(label, bins),
-        "positive_share_true": label.mean(),
     }
 
 
@@ -319,7 +311,8 @@ def test_a_band_is_wider_the_smaller_the_level_and_stays_in_the_unit_interval() 
     learnt, window = fit(counted(*rows(20, 400, honest))), counted(*rows(21, 30, honest)).sum(axis=1)
     wide, narrow = estimate(learnt, window, 1e-20), estimate(learnt, window, 0.3)
 
-    for name in wide:
+    assert wide.keys() == narrow.keys() == METRICS.keys()
+    for name in METRICS:
         assert numbers(wide[name])[1] <= numbers(narrow[name])[1] <= numbers(narrow[name])[2], name
         assert numbers(wide[name])[1] >= 0.0
         assert numbers(narrow[name])[2] <= numbers(wide[name])[2] <= 1.0

@@ -70,10 +70,13 @@ def test_the_disparities_are_those_of_the_definitions(
 
 
 def test_the_rates_intervals_are_scipys_wilson(groups: dict[str, GroupCounts]) -> None:
-    for name, group in fairness(groups, 0.01).groups.items():
-        for rate, (hits, size) in groups[name].parts().items():
+    found = fairness(groups, 0.01).groups
+
+    for name, group in groups.items():
+        assert group.parts().keys() == found[name].rates.keys() == set(RATES)
+        for rate, (hits, size) in group.parts().items():
             exact = stats.binomtest(hits, size).proportion_ci(0.99, method="wilson")
-            assert (group.rates[rate].low, group.rates[rate].high) == pytest.approx(tuple(exact))
+            assert (found[name].rates[rate].low, found[name].rates[rate].high) == pytest.approx(tuple(exact))
 
 
 def test_the_interval_of_two_groups_is_newcombes() -> None:
@@ -127,9 +130,22 @@ def test_a_rate_rests_on_its_own_rows() -> None:
     assert found.disparities["equalized_odds_difference"].left_out == ("b",)
 
 
+def test_the_interval_of_a_ratio_is_that_of_its_logarithm_with_half_a_row_added() -> None:
+    found = fairness({"a": selected(56, 70), "b": selected(48, 80)}, 0.05)
+    estimate = found.disparities["demographic_parity_ratio"].estimate
+
+    middle = np.log(48.5 / 81) - np.log(56.5 / 71)
+    reach = stats.norm.isf(0.025) * np.sqrt(1 / 56.5 - 1 / 71 + 1 / 48.5 - 1 / 81)
+    wanted = (0.75, np.exp(middle - reach), np.exp(middle + reach))
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx(wanted)
+
+
 @pytest.mark.parametrize("groups", [{}, {"a": selected(30, 100)}], ids=["none", "one"])
 def test_there_is_no_disparity_without_two_groups(groups: dict[str, GroupCounts]) -> None:
-    for one in fairness(groups, 0.05).disparities.values():
+    found = fairness(groups, 0.05).disparities
+
+    assert found.keys() == set(DISPARITIES)
+    for one in found.values():
         assert one.level is Level.INSUFFICIENT_DATA
         assert one.estimate.value is None
 

@@ -54,6 +54,11 @@ def test_an_outcome_counts_from_the_end_of_the_window_in_which_it_became_known()
     assert (joined.repeated, joined.conflicting) == (0, 0)
 
 
+@pytest.mark.parametrize(("upto", "found"), [(20, []), (30, [(1, 30, 1.0, None)])])
+def test_a_span_ends_with_its_last_tick(upto: int, found: list[tuple[int, int, float, float | None]]) -> None:
+    assert pairs(at_once(made((1, 3)), known((1, 27, 1.0)), replace(SPAN, upto=upto))) == found
+
+
 def test_a_pair_has_all_columns_of_its_prediction_and_when_the_outcome_became_known() -> None:
     joined = at_once(made((1, 3)), known((1, 27, 1.0)))
 

@@ -1,13 +1,12 @@
 """Rows of both logs as numbers: classes as codes, ids as hashes, and what cannot be used."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from monitor.config import Columns, Features, Model, Performance, Reference, Source
+from monitor.config import Columns, Features, Model, Performance, Source
 from monitor.core.hashing import check_hashes, hash_text, mix
 from monitor.core.outcomes import Limits, Vocabulary, coded, own_outcomes, type_outcomes, waiting
 from monitor.core.reasons import Reason
@@ -15,37 +14,26 @@ from monitor.core.schema import Schema, type_rows
 from monitor.decoders.plain import decode
 from monitor.fields import Task
 from monitor.types import Chunk, Reject, TypedRows
+from tests.logs import columns, model
 
 TIME = 1_700_000_000_000_000
 LIMIT = TIME + 1000
 LIMITS = Limits(LIMIT, TIME + 7)
-COLUMNS = Columns(
-    prediction_id="id",
-    timestamp="at",
-    timestamp_unit="us",
-    version="version",
-    prediction="y",
-    score="score",
-    label="truth",
-    segments=("place",),
-    groups=("place",),
-)
+COLUMNS = columns(prediction="y", score="score", label="truth", segments=("place",), groups=("place",))
 
 
-def model(task: Task = "binary", columns: Columns = COLUMNS, classes: Sequence[str] = ()) -> Model:
-    return Model(
-        name="m",
+def judged(task: Task = "binary", named: Columns = COLUMNS, classes: Sequence[str] = ()) -> Model:
+    return model(
         task=task,
-        columns=columns,
+        columns=named,
         features=Features(numeric=("x",)),
-        reference=Reference(path=Path("reference.parquet")),
         sources=(Source(role="both", type="files", path="/logs/*"),),
         performance=Performance(classes=tuple(classes)),
     )
 
 
 def vocabulary(task: Task = "binary", classes: Sequence[str] = ()) -> Vocabulary:
-    return Vocabulary.of(model(task, classes=classes))
+    return Vocabulary.of(judged(task, classes=classes))
 
 
 def typed(words: Vocabulary, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Reject]]:
@@ -72,9 +60,9 @@ def test_the_classes_are_those_configured() -> None:
 
 
 def test_the_classes_are_those_of_the_table_of_scores() -> None:
-    columns = COLUMNS.model_copy(update={"score": {"a": "p_a", "b": "p_b", "c": "p_c"}})
+    named = COLUMNS.model_copy(update={"score": {"a": "p_a", "b": "p_b", "c": "p_c"}})
 
-    words = Vocabulary.of(model("multiclass", columns))
+    words = Vocabulary.of(judged("multiclass", named))
 
     assert words.classes == ("a", "b", "c")
     assert words.scores == ("score_a", "score_b", "score_c")
@@ -203,7 +191,7 @@ def test_a_log_without_a_column_of_labels_has_none() -> None:
 
 
 def test_predictions_wait_as_numbers_with_their_version_segments_and_groups() -> None:
-    made = model()
+    made = judged()
 
     frame = waiting(Vocabulary.of(made), predictions(made))
 
@@ -221,7 +209,7 @@ def test_predictions_wait_as_numbers_with_their_version_segments_and_groups() ->
 
 
 def test_rows_without_ids_are_known_by_their_content() -> None:
-    made = model(columns=COLUMNS.model_copy(update={"prediction_id": ""}))
+    made = judged(named=COLUMNS.model_copy(update={"prediction_id": ""}))
     rows = predictions(made)
 
     frame = waiting(Vocabulary.of(made), rows)
@@ -231,7 +219,7 @@ def test_rows_without_ids_are_known_by_their_content() -> None:
 
 
 def test_predictions_and_scores_that_are_none_wait_as_nan() -> None:
-    made = model()
+    made = judged()
 
     frame = coded(Vocabulary.of(made), predictions(made, y=["1", "who"], score=[None, 0.5]))
 
@@ -241,7 +229,7 @@ def test_predictions_and_scores_that_are_none_wait_as_nan() -> None:
 
 
 def test_queries_wait_as_hashes() -> None:
-    made = model("ranking", COLUMNS.model_copy(update={"query": "q"}))
+    made = judged("ranking", COLUMNS.model_copy(update={"query": "q"}))
 
     frame = coded(Vocabulary.of(made), predictions(made, q=["one", "two"]))
 
@@ -249,7 +237,7 @@ def test_queries_wait_as_hashes() -> None:
 
 
 def test_a_row_s_own_outcome_is_known_when_it_was_made_and_one_without_waits() -> None:
-    made = model()
+    made = judged()
 
     found = own_outcomes(Vocabulary.of(made), predictions(made))
 

@@ -71,6 +71,7 @@ def test_rows_that_lie_together_are_not_moved(buckets: list[int]) -> None:
 
     pile, _ = put(Pile("pending"), buckets, frame, Shelf())
 
+    assert pile.rows == sum(held.height for held in pile.frames()) == 4
     for held in pile.frames():
         first = held["name"].to_numpy()
         assert first.ctypes.data == begin + 8 * (first[0] - 1)

@@ -170,7 +170,9 @@ def test_a_first_window_needs_no_past(calm: Learnt) -> None:
     last = Reading(reading.values[-1:], reading.sizes[-1:])
 
     found = calm.null.judge(last, Clock(clock.starts[-1:], HOUR), LEVEL)
-    assert all(0 <= f.score < 1 and 0 < f.pvalue <= 1 for f in (*found.shift, *found.missing))
+    both = (*found.shift, *found.missing)
+    assert len(both) == 2 * 8
+    assert all(0 <= f.score < 1 and 0 < f.pvalue <= 1 for f in both)
 
 
 def test_a_window_without_rows_is_no_finding(calm: Learnt) -> None:
@@ -182,11 +184,17 @@ def test_a_window_without_rows_is_no_finding(calm: Learnt) -> None:
 
 
 def test_the_score_and_the_p_value_agree(calm: Learnt) -> None:
-    for level in (1e-1, 1e-2, 1e-3):
-        for window in range(24 * 20, 24 * 21):
-            for one in calm.null.judge(*calm.upto(window), level, min_effect=0.0).shift:
-                if one.pvalue > level:  # the reference's largest is a limit too
-                    assert one.score <= 1.0 + 1e-9
+    windows = [calm.upto(window) for window in range(24 * 20, 24 * 21)]
+    over = [
+        (level, one)
+        for level in (1e-1, 1e-2, 1e-3)
+        for seen in windows
+        for one in calm.null.judge(*seen, level, min_effect=0.0).shift
+        if one.score > 1.0 + 1e-9
+    ]
+
+    assert over
+    assert all(one.pvalue <= level for level, one in over)
 
 
 def test_a_smaller_level_has_larger_limits(calm: Learnt) -> None:

@@ -79,8 +79,12 @@ def test_the_number_of_segments_counts() -> None:
 
 
 def test_significant_is_when_the_interval_leaves_out_0() -> None:
-    for hits in range(820, 900, 5):
-        found = named({"bad": (hits, 1000), "a": (900, 1000), "b": (900, 1000)})
+    named_so = [
+        named({"bad": (hits, 1000), "a": (900, 1000), "b": (900, 1000)}) for hits in range(820, 900, 5)
+    ]
+
+    assert {found.significant for found in named_so} == {True, False}
+    for found in named_so:
         assert found.against_rest.high is not None
         assert found.significant == (found.against_rest.high < 0.0) == (found.pvalue <= 0.05)
 
