@@ -34,7 +34,8 @@ CATALOG: tuple[Metric, ...] = (
         "driftd_false_alarm_budget_ratio",
         "gauge",
         ("model",),
-        "Episodes that began within the budget's time, divided by the number the budget allows.",
+        "Episodes that began within the budget's time, divided by the number the budget allows. "
+        "Above 1 for longer says that something is real; no detector knows which episode is false.",
         "ratio",
     ),
     Metric(

@@ -99,10 +99,11 @@ def _thresholds(model: Model, baseline: Baseline, nulls: Nulls) -> Iterator[str]
     count = len(specs) * groups
     yield f"  {count:,} monitors over {groups} groups (the whole model and its segment values) per version"
     own = sum(spec.threshold is not None for spec in specs) * groups
-    apart = f"; {own:,} with a threshold of their own spend none of it" if own else ""
+    apart = f"; {own:,} of them with thresholds of their own spend nothing" if own else ""
     yield f"  budget {model.alarms.budget}: each may breach falsely once in {1 / level:,.0f} windows{apart}"
     if not nulls.arrays:
         yield f"  thresholds: by resampling rows, as if they were independent: {nulls.said}"
+        yield f"  THE BUDGET {model.alarms.budget} HOLDS ONLY IF THEY ARE, with no day unlike another"
         return
     yield f"  thresholds: from {nulls.said}"
     without = [label for label in baseline.profiles if label not in nulls.arrays]

@@ -8,13 +8,12 @@ from importlib.metadata import version
 
 from detectors.base import Verdict
 from exporters.catalog import Sample
-from monitor.core.judging import monitor_specs
+from monitor.budgeting import calibration, spent
 from monitor.core.labels import REALIZED
 from monitor.core.outbox import NoteState
-from monitor.core.plan import MICROSECOND, Plan
+from monitor.core.plan import Plan
 from monitor.core.policy import Shown, Trip, TripKey
 from monitor.core.profiles import ALL
-from monitor.core.reference import Baseline
 from monitor.core.state import ModelState
 from monitor.core.windows import NEVER
 from monitor.outgoing import Outbox
@@ -163,25 +162,6 @@ def _whole(plan: Plan, state: ModelState) -> Iterator[Sample]:
         yield Sample("driftd_calibration_info", (name, *calibration(state, baseline)), 1)
     config = hashlib.blake2b(plan.model.model_dump_json().encode(), digest_size=8).hexdigest()
     yield Sample("driftd_model_info", (name, baseline.hash if baseline else "", config), 1)
-
-
-def spent(plan: Plan, state: ModelState) -> float:
-    """Return which share of the budget the episodes lately begun would be, were they all false."""
-    baseline, (allowed, time) = state.newest_baseline, plan.model.alarms.rate
-    specs = monitor_specs(plan.model, baseline.grid, windows=True) if baseline is not None else ()
-    apart = {(s.feature, s.detector) for s in specs if s.threshold is not None}
-    now = max((k.start for k in state.windows), default=state.book.last_closed or 0)
-    since = now - time // MICROSECOND
-    alarms = [a for a in state.book.alarms if a[0] > since and a[1:] not in apart]
-    return len(alarms) / allowed
-
-
-def calibration(state: ModelState, baseline: Baseline) -> tuple[str, str]:
-    """Return where thresholds come from, "windows" or "resample", and why."""
-    known = state.nulls.get(baseline.number)
-    if known is None or known.window != state.book.window:
-        return "resample", "the reference was made for another length of windows"
-    return ("windows" if known.arrays else "resample"), known.said
 
 
 def _retrain(plan: Plan, state: ModelState) -> Iterator[Sample]:

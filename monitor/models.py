@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from detectors.calibration import Calibrator
+from monitor.budgeting import RESAMPLE, calibration
 from monitor.config import Config, Model, Source
 from monitor.core.assessing import Assessor
 from monitor.core.joining import Joining
@@ -22,6 +23,7 @@ from monitor.core.remeasuring import remeasured
 from monitor.core.schema import Schema
 from monitor.core.standard import Standard, layout, same_codes
 from monitor.core.state import ModelState, load_model, nulls_changes, volume_changes
+from monitor.core.tracks import track_changes
 from monitor.decoders.plain import decode, peek_time
 from monitor.errors import ConfigError, ReferenceUnusableError
 from monitor.facts import source_names
@@ -155,7 +157,7 @@ def joining_of(plan: Plan, state: ModelState, keep: Keep, finish: Finish | None 
 def with_window(plan: Plan, state: ModelState) -> tuple[ModelState, Changes]:
     """Take on the configured length of windows. Raises ConfigError while rows of another length are open.
 
-    How many rows a window usually has is learnt anew.
+    How many rows a window usually has, and what was read off the last ones, is learnt anew.
     """
     book, changes = replace(state.book, window=plan.window), Changes()
     if state.book.window not in (0, plan.window):
@@ -169,7 +171,8 @@ def with_window(plan: Plan, state: ModelState) -> tuple[ModelState, Changes]:
                 [f"models.{plan.name}.window: {says} label_horizon is over, or use a new state"]
             )
         changes = volume_changes(plan.name, dict.fromkeys(state.volumes))
-        state = replace(state, volumes={})
+        changes |= track_changes(plan.name, state.tracks, {})
+        state = replace(state, volumes={}, tracks={})
     return replace(state, book=book), changes
 
 
@@ -207,12 +210,24 @@ def _open(
         state, changes = replace(state, labels=kept.labels), changes | kept.changes
     if changes:
         tools.commit(model.name, changes, (), ())
+    _warn(model, state)
     worker = Worker(plan, schema, BudgetJudge(plan, desk[0]), state, joining)
     sources = tuple(
         (open_source(config, schema, name, source), source)
         for name, source in zip(source_names(plan), model.sources, strict=True)
     )
     return WatchedModel(worker, sources)
+
+
+def _warn(model: Model, state: ModelState) -> None:
+    """Say so when nothing but chance among independent rows stands behind the budget."""
+    baseline = state.newest_baseline
+    if baseline is None:
+        return
+    method, reason = calibration(state, baseline)
+    if method == RESAMPLE:
+        says = "thresholds take rows for independent: where they are not, the budget does not hold"
+        logger("reference").warning(says, model=model.name, budget=model.alarms.budget, reason=reason)
 
 
 def open_source(config: Config, schema: Schema, name: str, source: Source) -> FilesSource:

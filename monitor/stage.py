@@ -17,7 +17,7 @@ Say = Callable[[str], None]
 HOST = "127.0.0.1"
 DAEMON_PORT = 9478
 RECEIVER_PORT = 9479
-REFERENCE_DAYS = 14
+REFERENCE_DAYS = 40
 HISTORY_DAYS = 730
 """How far in the past event time begins: rows ahead of the clock would be rejected."""
 

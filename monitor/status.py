@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from monitor.budgeting import begun, calibration
 from monitor.core.outbox import NoteState
 from monitor.core.plan import Plan
 from monitor.core.policy import Shown, Trip, TripKey
@@ -33,6 +34,10 @@ def _model(plan: Plan, state: ModelState) -> dict[str, Any]:
     return {
         "model": plan.name,
         "reference": _reference(state) if baseline else None,
+        "thresholds": dict(zip(("method", "reason"), calibration(state, baseline), strict=True))
+        if baseline
+        else None,
+        "budget": {"allowed": plan.model.alarms.budget, "begun": begun(plan, state)},
         "windows": {
             "open": len({k.start for k in state.windows}),
             "closed": book.windows_closed,
@@ -95,6 +100,8 @@ def as_text(document: Mapping[str, Any]) -> str:
         lines += [
             f"model {model['model']}",
             f"  reference   {known}",
+            f"  thresholds  {_thresholds(model['thresholds'])}",
+            f"  budget      {model['budget']['allowed']}; {model['budget']['begun']:,} episodes began lately",
             f"  windows     {windows['closed']:,} closed, {windows['open']:,} open",
             f"  last window {windows['last_closed'] or 'none yet'}",
             f"  last row    {model['last_row'] or 'none yet'}   watermark {model['watermark'] or 'none yet'}",
@@ -108,6 +115,10 @@ def as_text(document: Mapping[str, Any]) -> str:
         lines += [f"    FIRING {_line(f)}" for f in model["firing"]]
     outbox = ", ".join(f"{n:,} {state}" for state, n in document["outbox"].items())
     return "\n".join([*lines, f"outbox        {outbox}"])
+
+
+def _thresholds(known: Mapping[str, str] | None) -> str:
+    return f"{known['method']}: {known['reason']}" if known else "none yet"
 
 
 def _line(firing: Mapping[str, Any]) -> str:

@@ -188,3 +188,37 @@ def test_a_metric_is_listed_with_its_tasks() -> None:
         "multiclass",
         "ranking",
     )
+
+
+def timed(folder: Path, days: int) -> None:
+    rows = pl.read_parquet(folder / "reference.parquet")
+    stamps = pl.datetime(2026, 1, 1) + pl.duration(minutes=pl.int_range(ROWS) * days * 1440 // ROWS)
+    rows.with_columns(timestamp=stamps).write_parquet(folder / "reference.parquet")
+
+
+def test_where_thresholds_come_from_is_told(tmp_path: Path) -> None:
+    reference(tmp_path)
+    timed(tmp_path, 40)
+    lines = said(tmp_path, BASE.replace("[[models]]", '[[models]]\nwindow = "1d"'))
+
+    assert any(line.startswith("thresholds: from 40 windows of the reference") for line in lines)
+    assert "monitor: shift on 3 features" in lines
+
+
+def test_a_budget_that_cannot_be_met_is_told_with_what_would_be_enough(tmp_path: Path) -> None:
+    reference(tmp_path)
+    timed(tmp_path, 20)
+    lines = said(tmp_path, BASE.replace("[[models]]", '[[models]]\nwindow = "1d"'))
+
+    enough = "the reference spans 20 windows on 20 days, and 30 windows on 7 days are needed"
+    assert f"thresholds: by resampling rows, as if they were independent: {enough}" in lines
+    assert any(line.startswith("THE BUDGET 1 per 30d HOLDS ONLY IF") for line in lines)
+
+
+def test_monitors_with_a_threshold_of_their_own_are_told_apart(tmp_path: Path) -> None:
+    reference(tmp_path)
+    own = '[[models.monitors]]\ndetector = "psi"\nthreshold = 0.2\n[[models.monitors]]\ndetector = "ks"\n'
+    lines = said(tmp_path, BASE + own)
+
+    (budget,) = (line for line in lines if line.startswith("budget "))
+    assert budget.endswith("; 1 of them with thresholds of their own spend nothing")

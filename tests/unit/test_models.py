@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from monitor.config import Columns, Performance
+from detectors.readings import Reading
+from detectors.seasons import DAY
+from monitor.config import Columns, Model, Monitor, Performance, Reference
 from monitor.core.assessing import Assessor
 from monitor.core.labels import Labels, Record
 from monitor.core.ledger import Ledger, hear, remember
@@ -17,9 +20,12 @@ from monitor.core.profiles import ALL, GroupKey
 from monitor.core.remeasuring import remeasured
 from monitor.core.standard import Standard, layout
 from monitor.core.state import Book, ModelState, dump_book, load_book
+from monitor.core.tracks import followed
 from monitor.errors import ConfigError
-from monitor.models import with_layout, with_window
+from monitor.models import CHANGED, with_layout, with_nulls, with_window
+from monitor.references import baseline_of, schema_of
 from monitor.store.segments import MemorySegments
+from tests.laws.test_nulls_laws import TIMED
 from tests.logs import model, reference
 
 HOUR = 3600 * 10**6
@@ -35,11 +41,13 @@ def test_the_length_of_windows_is_remembered() -> None:
 
 
 def test_another_length_is_taken_on_when_nothing_is_open_and_volumes_are_learnt_anew() -> None:
+    track = followed(None, 1, 7, Reading(np.zeros((1, 2)), np.ones((1, 2), np.int64)))
     state = ModelState("m", book=Book(window=HOUR), volumes={("v1", ALL): (500, 510)})
+    state = replace(state, tracks={("v1", ALL): track})
     after, changes = with_window(DAILY, state)
 
-    assert (after.book.window, after.volumes) == (24 * HOUR, {})
-    assert changes == {("volume", "m", '["v1","all"]'): None}
+    assert (after.book.window, after.volumes, after.tracks) == (24 * HOUR, {}, {})
+    assert changes == {("volume", "m", '["v1","all"]'): None, ("track", "m", '["v1","all",7]'): None}
     assert with_window(HOURLY, state)[0].volumes == state.volumes
 
 
@@ -128,3 +136,76 @@ def test_a_standard_of_another_layout_is_no_measure_any_more() -> None:
 
     assert (state.labels.standards[0].sums, state.labels.standards[0].values) == ({}, old.values)
     assert not again
+
+
+def taught(folder: Path, frame: pl.DataFrame = TIMED, **settings: object) -> tuple[Plan, ModelState]:
+    """Return a model whose reference is this file, and its state before anything was learnt from it."""
+    path = folder / "reference.parquet"
+    frame.write_parquet(path)
+    made = model(**{"window": timedelta(days=1), "reference": Reference(path=path), **settings})
+    baseline = replace(baseline_of(schema_of(made, frame), frame, f"file {path}"), number=1)
+    return Plan.of(made), ModelState("m", book=Book(window=DAY), baselines=(baseline,))
+
+
+def learnt(plan: Plan, state: ModelState, *, fresh: bool = False) -> tuple[ModelState, bool]:
+    """Return the state after opening, and whether something was learnt."""
+    after, changes = with_nulls(plan, schema_of(plan.model, TIMED), state, map, fresh=fresh)
+    assert changes.keys() == ({("nulls", "m", "[1]")} if after is not state else set())
+    return after, after is not state
+
+
+def watching(plan: Plan, *detectors: str) -> Plan:
+    monitors = tuple(Monitor(detector=name) for name in detectors)
+    return Plan.of(Model(**{**dict(plan.model), "monitors": monitors}))
+
+
+def test_what_windows_show_is_learnt_once(tmp_path: Path) -> None:
+    plan, state = taught(tmp_path)
+    after, first = learnt(plan, state, fresh=True)
+
+    assert first
+    assert after.null_of(after.baselines[0], ALL) is not None
+    assert not learnt(plan, after)[1]
+
+
+def test_other_distances_are_learnt_anew_and_other_quality_is_not(tmp_path: Path) -> None:
+    plan, state = taught(tmp_path)
+    after, _ = learnt(plan, state, fresh=True)
+
+    assert not learnt(watching(plan, "quality", "shift"), after)[1]
+    again, anew = learnt(watching(plan, "psi"), after)
+    assert anew
+    group = again.null_of(again.baselines[0], ALL)
+    assert group is not None
+    assert group.scores is not None
+    assert group.scores.monitors == (("x", "psi"), ("colour", "psi"))
+
+
+def test_another_length_of_windows_is_learnt_anew(tmp_path: Path) -> None:
+    plan, state = taught(tmp_path)
+    after, _ = learnt(plan, state, fresh=True)
+    longer = Plan.of(Model(**{**dict(plan.model), "window": timedelta(days=2)}))
+    changed = with_window(longer, after)[0]
+
+    assert changed.null_of(changed.baselines[0], ALL) is None
+    again, anew = learnt(longer, changed)
+    assert anew
+    assert again.nulls[1].window == 2 * DAY
+
+
+def test_a_file_that_is_another_one_by_now_teaches_nothing(tmp_path: Path) -> None:
+    plan, state = taught(tmp_path)
+    TIMED.tail(1000).write_parquet(tmp_path / "reference.parquet")
+    after, _ = learnt(plan, state)
+
+    assert (after.nulls[1].said, after.nulls[1].arrays) == (CHANGED, {})
+    assert not learnt(plan, after)[1]
+
+
+def test_a_reference_of_the_log_keeps_what_it_was_taught(tmp_path: Path) -> None:
+    plan, state = taught(tmp_path)
+    after, _ = learnt(plan, state, fresh=True)
+    mine = replace(after, baselines=(replace(after.baselines[0], origin="log 2024"),))
+
+    assert not learnt(watching(plan, "psi"), mine)[1]
+    assert mine.null_of(mine.baselines[0], ALL) is not None

@@ -1,0 +1,35 @@
+"""What a model's budget of false alarms stands on, and how much of it is spent."""
+
+from monitor.core.judging import monitor_specs
+from monitor.core.plan import MICROSECOND, Plan
+from monitor.core.reference import Baseline
+from monitor.core.state import ModelState
+
+WINDOWS, RESAMPLE = "windows", "resample"
+OTHER_WINDOWS = "what the reference's windows show was learnt for another length of windows"
+NOT_LEARNT = "the reference was made by a release that did not learn from its windows"
+
+
+def begun(plan: Plan, state: ModelState) -> int:
+    """Count the episodes that began within the budget's time; monitors with thresholds of their own apart."""
+    baseline = state.newest_baseline
+    specs = monitor_specs(plan.model, baseline.grid, windows=True) if baseline is not None else ()
+    apart = {(s.feature, s.detector) for s in specs if s.threshold is not None}
+    now = max((k.start for k in state.windows), default=state.book.last_closed or 0)
+    since = now - plan.rate[1] // MICROSECOND
+    return sum(alarm[0] > since and alarm[1:] not in apart for alarm in state.book.alarms)
+
+
+def spent(plan: Plan, state: ModelState) -> float:
+    """Return which share of the budget the episodes lately begun would be, were they all false."""
+    return begun(plan, state) / plan.model.alarms.rate[0]
+
+
+def calibration(state: ModelState, baseline: Baseline) -> tuple[str, str]:
+    """Return where thresholds come from, WINDOWS or RESAMPLE, and why."""
+    known = state.nulls.get(baseline.number)
+    if known is None:
+        return RESAMPLE, NOT_LEARNT
+    if known.window != state.book.window:
+        return RESAMPLE, OTHER_WINDOWS
+    return (WINDOWS if known.arrays else RESAMPLE), known.said
