@@ -57,6 +57,13 @@ def _load(path: Path) -> Config:
     return load(path, os.environ, detector_names())
 
 
+def _load_to_read(path: Path) -> Config:
+    """Load for a command that sends nothing, so that who asks needs no secret."""
+    from monitor.core.judging import detector_names  # noqa: PLC0415 - as above
+
+    return load(path, None, detector_names())
+
+
 @main.command()
 @config_option
 @click.option("--once", is_flag=True, help="Read all there is, deliver what is due, print a summary, exit.")
@@ -141,7 +148,7 @@ def metrics(path: Path, *, openmetrics: bool) -> None:
     from monitor.inspecting import committed_metrics  # noqa: PLC0415 - as above
 
     accept = "application/openmetrics-text" if openmetrics else ""
-    click.echo(committed_metrics(_load(path), SystemClock(), accept), nl=False)
+    click.echo(committed_metrics(_load_to_read(path), SystemClock(), accept), nl=False)
 
 
 @main.command()
@@ -152,7 +159,7 @@ def status(path: Path, *, as_json: bool) -> None:
     from monitor.inspecting import committed_status  # noqa: PLC0415 - as above
     from monitor.status import as_text  # noqa: PLC0415 - as above
 
-    document = committed_status(_load(path))
+    document = committed_status(_load_to_read(path))
     click.echo(json.dumps(document, indent=2) if as_json else as_text(document))
 
 
@@ -166,7 +173,7 @@ def performance(path: Path, model: str | None, *, segments: bool, as_json: bool)
     from monitor.inspecting import committed_performance  # noqa: PLC0415 - as above
     from monitor.performance_history import history_text  # noqa: PLC0415 - as above
 
-    document = committed_performance(_load(path), model, segments=segments)
+    document = committed_performance(_load_to_read(path), model, segments=segments)
     click.echo(json.dumps(document, indent=2) if as_json else history_text(document))
 
 
@@ -180,7 +187,7 @@ def baseline(path: Path, model: str | None, begin: str | None, end: str | None, 
     """Make a new reference from a part of the log, or list the stored ones. Stop the daemon first."""
     from monitor.baselining import Span, list_baselines, make_baseline  # noqa: PLC0415 - as above
 
-    config = _load(path)
+    config = _load_to_read(path)
     if listing:
         click.echo("\n".join(list_baselines(config)))
         return
@@ -213,7 +220,7 @@ def backtest(
     refuse_nowhere(out)
     keep_freed()
     log_problems_to_stderr()
-    found = answer(Request(path, truth, against, model, inject), _load, SystemClock(), _bar)
+    found = answer(Request(path, truth, against, model, inject), _load_to_read, SystemClock(), _bar)
     if out == Path("-"):
         click.echo(as_json(found.data))
         return

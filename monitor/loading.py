@@ -29,10 +29,11 @@ PLACEHOLDERS: Mapping[str, object] = {
 """Stand-ins for required keys that are missing or broken, so that the rest can still be checked."""
 
 
-def load(path: Path, environ: Mapping[str, str], detectors: Collection[str] | None = None) -> Config:
+def load(path: Path, environ: Mapping[str, str] | None, detectors: Collection[str] | None = None) -> Config:
     """Return the configuration in the file, its paths absolute and its secrets read.
 
-    environ: where `secret_env` is looked up. detectors: the names a monitor may use; None: any.
+    environ: where `secret_env` is looked up; None for who sends nothing: no secret is read then. detectors:
+    the names a monitor may use; None: any.
     Raises ConfigError with every complaint, one line each.
     """
     raw = _read(path)
@@ -44,11 +45,11 @@ def load(path: Path, environ: Mapping[str, str], detectors: Collection[str] | No
     broken = [c.at for c in complaints]
     config = examine(_repaired(raw, broken), folder) if isinstance(found, tuple) else found
     if isinstance(config, Config):
-        keys, wrong = _secrets(config, environ)
+        keys, wrong = _secrets(config, environ) if environ is not None else ({}, [])
         complaints += [c for c in (*check(config, detectors), *wrong) if not _void(c, broken)]
     if complaints or not isinstance(config, Config):
         raise ConfigError(list(dict.fromkeys(write(str(path), c) for c in complaints)))
-    hooks = {name: webhook.keyed(keys[name]) for name, webhook in config.webhooks.items()}
+    hooks = {n: webhook.keyed(keys[n]) if n in keys else webhook for n, webhook in config.webhooks.items()}
     return config.model_copy(update={"webhooks": hooks})
 
 

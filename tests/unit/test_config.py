@@ -130,6 +130,12 @@ def test_secrets_are_decoded(tmp_path: Path) -> None:
     assert hooks["other"].secret.get_secret_value() == KEY
 
 
+def test_who_sends_nothing_needs_no_secret(tmp_path: Path) -> None:
+    hooks = load(write(tmp_path, FULL), None, DETECTORS).webhooks
+
+    assert {name: hook.secret.get_secret_value() for name, hook in hooks.items()} == dict.fromkeys(hooks, b"")
+
+
 def test_a_good_config_shows_no_secret(tmp_path: Path) -> None:
     config = load(write(tmp_path, FULL), ENVIRON, DETECTORS)
     shown = f"{config!r} {config} {config.model_dump_json()} {config.webhooks!r} {json.dumps(json_schema())}"
