@@ -17,6 +17,7 @@ from detectors.quality import QUALITY
 from detectors.ranking import RankingMeasure
 from detectors.regression import RegressionMeasure
 from detectors.series import SHIFT
+from detectors.stream_choice import STREAMS
 from monitor.config import Config, Model
 from monitor.core.assessing import Assessor
 from monitor.core.judging import BudgetJudge, distances_of
@@ -32,6 +33,12 @@ from monitor.outcome_checks import judgeable
 from monitor.performance_facts import expected_series
 from monitor.quantities import format_duration
 from monitor.references import baseline_of, read_frame, schema_of, standard_of, timed_rows
+
+TAKEN = {
+    "errors": "the error",
+    "unit": "error, loss, score and numbers",
+    "numbers": "error, loss, score and numbers",
+}
 
 
 def describe(config: Config) -> str:
@@ -193,6 +200,7 @@ def detector_lines() -> list[str]:
     lines.insert(0, f"{SHIFT:20} drift    every feature, where the reference spans enough windows")
     lines += [f"{name:20} quality" for name in QUALITY]
     lines.append(f"{'quality':20} all the quality monitors")
+    lines += [f"{name:20} stream   {TAKEN[kind.takes]}" for name, kind in STREAMS.items()]
     return lines + [f"{name:20} performance  {', '.join(tasks)}" for name, tasks in _tasks().items()]
 
 

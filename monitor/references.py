@@ -120,7 +120,7 @@ def measured_of(
     whole = replace(
         schema, columns=columns.model_copy(update=update), joined=True, labelled=columns.label in present
     )
-    timed = frame.with_columns(pl.lit(ANY_TIME).alias("driftd:time"))
+    timed = in_order(schema, frame).with_columns(pl.lit(ANY_TIME).alias("driftd:time"))
     rows = _typed(whole, timed, baseline.origin)
     standard = measured(model, baseline, rows)
 
@@ -156,6 +156,17 @@ def _rows(schema: Schema, timed: pl.DataFrame, origin: str) -> TypedRows:
     }
     narrow = Schema(columns.model_copy(update=update), schema.numeric, schema.categorical, schema.task)
     return _typed(narrow, timed, origin)
+
+
+def in_order(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a reference's rows by time where it has their times, else as the file has them."""
+    columns = schema.columns
+    if columns.timestamp not in frame.columns:
+        return frame
+    time, readable = read_times(frame[columns.timestamp], columns.timestamp_unit)
+    if not readable.all() or not (time[1:] < time[:-1]).any():
+        return frame
+    return frame[np.argsort(time, kind="stable")]
 
 
 def _typed(schema: Schema, frame: pl.DataFrame, origin: str) -> TypedRows:
