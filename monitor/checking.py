@@ -33,6 +33,7 @@ from monitor.outcome_checks import judgeable
 from monitor.performance_facts import expected_series
 from monitor.quantities import format_duration
 from monitor.references import baseline_of, read_frame, schema_of, standard_of, timed_rows
+from monitor.replaying import Reference, stream_lines
 
 TAKEN = {
     "errors": "the error",
@@ -52,6 +53,7 @@ def _model(model: Model) -> Iterator[str]:
     yield f"model {model.name} ({model.task}): windows of {window}, late rows waited for {lateness}"
     path, standard = model.reference.path, Standard(0)
     baseline: Baseline | None = None
+    replay: Reference | None = None
     if path is None:
         first = format_duration(model.reference.first or model.window)
         yield f"  reference: the first {first} of the log, once they are over"
@@ -62,6 +64,7 @@ def _model(model: Model) -> Iterator[str]:
         schema = schema_of(model, frame)
         baseline = baseline_of(schema, frame, f"file {path}")
         nulls = _nulls(model, schema, frame, baseline)
+        replay = baseline, frame
         yield from _reference(model, schema, baseline, set(frame.columns))
         yield from _thresholds(model, baseline, nulls)
         if judgeable(model) and (joins(model) or model.columns.label in frame.columns):
@@ -74,6 +77,7 @@ def _model(model: Model) -> Iterator[str]:
     elif not model.deduplicate:
         yield "  deduplicate = false: a row sent twice counts twice"
     yield from _performance(model, standard)
+    yield from stream_lines(model, schema, replay, standard)
     if baseline is not None:
         yield from _room(model, baseline, standard)
     yield from _retraining(model)

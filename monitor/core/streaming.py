@@ -1,7 +1,7 @@
 """Which streams a model has: its streaming monitors on a reference, each with its scale and its maker."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from detectors.base import Level
@@ -9,7 +9,7 @@ from detectors.mean_bound import Moments
 from detectors.measure import Floats
 from detectors.pit import Pit
 from detectors.profile import NumericSummary, summaries
-from detectors.stream_choice import STREAMS, make_stream
+from detectors.stream_choice import STREAMS, defaults, make_stream
 from detectors.streaming import Stream
 from monitor.config import Model, Monitor
 from monitor.core.plan import joins, score_columns, targets
@@ -27,7 +27,7 @@ class Spec:
     """One stream on one reference.
 
     make: gives a new stream; None where there is none, for the reason `why`, as a verdict of `level`.
-    pit: the scale; None where values are taken as they are.
+    pit: the scale; None where values are taken as they are. says: how it judges, for people.
     """
 
     feature: str
@@ -37,6 +37,7 @@ class Spec:
     pit: Pit | None = None
     level: Level = Level.NO_REFERENCE
     why: str = ""
+    says: str = ""
 
     def scaled(self, values: Floats) -> Floats:
         """Return raw values as the stream takes them."""
@@ -94,7 +95,8 @@ class Streaming:
         if known is not None and monitor.detector == "e_sr":
             parameters = self._cautious(parameters, known)
             reference = known.moments_of(int(parameters["block"]) if parameters.get("means") else 1)
-        return _with(bare, parameters, reference)
+        told = _told(parameters, known) if reference is not None else ""
+        return _with(replace(bare, says=told), parameters, reference)
 
     def _cautious(self, given: dict[str, Any], known: Usual) -> dict[str, Any]:
         """Return the parameters of e_sr, with the harm that is tolerated and the blocks that are needed."""
@@ -122,6 +124,20 @@ def _default(model: Model, usual: Mapping[str, Usual]) -> tuple[Monitor, ...]:
     return (Monitor(detector="e_sr", on="error" if ERROR in usual else "loss"),)
 
 
+def _told(parameters: Mapping[str, Any], known: Usual | None = None) -> str:
+    """Say how e_sr judges, and what is done where rows of the reference depend on each other."""
+    asked = defaults("e_sr") | dict(parameters)
+    said = f"one in {asked['arl']:,.0f} rows allowed, and a mean that moves by {asked['tolerance']:.4g}"
+    if known is None or known.block == 1:
+        return said
+    rows = f"the reference's rows depend on each other over {known.block:,} rows"
+    if known.dependent:
+        return f"{said}, which is NOT KEPT: {rows} and more"
+    if not asked["means"]:
+        return f"{said}, which is NOT KEPT: {rows}; write means = true and block = {known.block}"
+    return f"{said}; by the means of {asked['block']} rows, since {rows}"
+
+
 def _on_column(monitor: Monitor, known: NumericSummary, kind: str) -> Spec:
     name = known.grid.name
     if not known.n:
@@ -129,7 +145,8 @@ def _on_column(monitor: Monitor, known: NumericSummary, kind: str) -> Spec:
         return _without(bare, Level.NO_REFERENCE, "the reference has no value of it")
     pit = Pit.of_summary(known)
     scale = pit if monitor.scale != "raw" else None
-    return _with(Spec(name, monitor.detector, kind, pit=scale), monitor.parameters, pit.reference)
+    told = _told(monitor.parameters) if monitor.detector == "e_sr" else ""
+    return _with(Spec(name, monitor.detector, kind, pit=scale, says=told), monitor.parameters, pit.reference)
 
 
 def _with(bare: Spec, parameters: Mapping[str, Any], reference: Moments | None) -> Spec:
@@ -140,11 +157,11 @@ def _with(bare: Spec, parameters: Mapping[str, Any], reference: Moments | None) 
         make()
     except ValueError as error:
         return _without(bare, Level.INSUFFICIENT_DATA, str(error))
-    return Spec(bare.feature, bare.detector, bare.kind, make, bare.pit)
+    return replace(bare, make=make)
 
 
 def _without(bare: Spec, level: Level, why: str) -> Spec:
-    return Spec(bare.feature, bare.detector, bare.kind, level=level, why=why)
+    return replace(bare, level=level, why=why)
 
 
 def _last(found: Sequence[Spec]) -> tuple[Spec, ...]:
