@@ -161,6 +161,8 @@ def _whole(plan: Plan, state: ModelState) -> Iterator[Sample]:
     if baseline is not None:
         yield Sample("driftd_calibration_info", (name, *calibration(state, baseline)), 1)
     none = {WHOLE, ERROR, LOSS}
+    for what in ("stream_rows", "stream_left_out"):
+        yield Sample(f"driftd_{what}_total", (name,), state.book.counts.get(("", what, ""), 0))
     yield Sample("driftd_features_firing", (name,), len(firing - none))
     yield Sample("driftd_features_monitored", (name,), len({k.feature for k, _ in monitors} - none))
     config = hashlib.blake2b(plan.model.model_dump_json().encode(), digest_size=8).hexdigest()
