@@ -8,7 +8,9 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.config import Model, Monitor, Reference
+from monitor.config import Model, Monitor, Performance, Reference
+from monitor.core.ledger import span_of
+from monitor.core.queries import answered_until, labelled_until
 from monitor.core.state import load_model
 from monitor.store.memory import MemoryStore
 from tests.lives import (
@@ -26,7 +28,7 @@ from tests.lives import (
     lived,
     metrics,
 )
-from tests.logs import Row, mean_judge, model
+from tests.logs import MINUTE, Row, mean_judge, model
 
 LEARN: dict[str, Any] = {"reference": Reference(first=timedelta(minutes=3))}
 OF_ROWS = (
@@ -142,3 +144,24 @@ def test_outcomes_are_fed_alike_however_they_come(cuts: set[int], seed: int, liv
         ("score", "adwin"),
     }
     assert lasting(pieces) == lasting(whole)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 1000), st.sampled_from(["last", "first"]), st.sampled_from([None, 30]))
+def test_what_is_known_of_windows_is_what_the_join_says(seed: int, policy: str, cut: int | None) -> None:
+    made = judged_model(monitors=OF_OUTCOMES, performance=Performance(conflict=policy))  # type: ignore[arg-type]
+    predictions, outcomes = logs_of(seed)
+    again = outcomes.sample(fraction=0.3, seed=seed).with_columns(
+        pl.col("at") + 20 * MINUTE * (seed % 3), label=1 - pl.col("label")
+    )
+    process = Process(made, MemoryStore(), mean_judge(), answered=answered())
+    log = Sheet(pl.concat([outcomes, again]).sort("at"), (), "outcomes-1")
+    process.run(Sheet(predictions, () if cut is None else range(0, 240, cut)), log, flush=False)
+    labels, plan = process.worker.state.labels, process.worker.plan
+    starts = sorted({key.start for key in labels.records})
+
+    for tick in range(starts[0] + plan.window, starts[-1] + 5 * plan.window, plan.window):
+        for some in (frozenset(starts[:1]), frozenset(starts[1:])):
+            span = span_of(plan, labels.applied, tick)
+            slow = labelled_until(labels, span, some, tick).select("key", "check", "time", "label")
+            assert answered_until(labels, span, some, tick).select(slow.columns).equals(slow)
