@@ -43,24 +43,27 @@ class Stretch:
 class Held:
     """One stream at rest. number: the reference's that it goes by. data: as the detector dumps itself.
 
-    windows: start -> its stretch, of windows that are not judged yet.
+    windows: start -> its stretch, of windows that are not judged yet. mapped: whether it was fed places in
+    the reference.
     """
 
     number: int
     data: bytes = b""
     windows: Mapping[int, Stretch] = field(default_factory=dict)
+    mapped: bool = False
 
     def dump(self) -> bytes:
         """Write it: a line of JSON, then the detector's own bytes."""
         windows = [[start, *astuple(part)] for start, part in sorted(self.windows.items())]
-        return json.dumps([self.number, windows], separators=(",", ":")).encode() + b"\n" + self.data
+        head = [self.number, self.mapped, windows]
+        return json.dumps(head, separators=(",", ":")).encode() + b"\n" + self.data
 
     @classmethod
     def load(cls, value: bytes) -> "Held":
         """Read what `dump` wrote."""
         head, _, data = value.partition(b"\n")
-        number, windows = json.loads(head)
-        return cls(number, data, {start: Stretch(*part) for start, *part in windows})
+        number, mapped, windows = json.loads(head)
+        return cls(number, data, {start: Stretch(*part) for start, *part in windows}, mapped)
 
 
 Streams = Mapping[StreamKey, Held]

@@ -113,7 +113,7 @@ def _fed(spec: Spec, stream: Stream, held: Held | None, run: Run) -> Held:
         stream.load(held.data)
     for start, part in _stretches(stream, run.start, spec.scaled(run.values[spec.feature])):
         windows[start] = windows.get(start, Stretch()).then(part)
-    return Held(number, stream.dump(), windows)
+    return Held(number, stream.dump(), windows, mapped=spec.pit is not None)
 
 
 def _stretches(stream: Stream, start: Ints, values: Floats) -> Iterator[tuple[int, Stretch]]:
@@ -143,6 +143,8 @@ def refused(streaming: Streaming, state: ModelState) -> dict[StreamKey, str]:
         spec = next((s for s in specs if (s.feature, s.detector) == (key.feature, key.detector)), None)
         if spec is None or spec.make is None:
             found[key] = spec.why if spec is not None else ""
+        elif held.mapped is (spec.pit is None):
+            found[key] = "the state is of another scale"
         elif why := spec.make().load(held.data):
             found[key] = why
     return found
