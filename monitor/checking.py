@@ -28,6 +28,7 @@ from monitor.core.profiles import ALL
 from monitor.core.reference import Baseline
 from monitor.core.schema import Schema
 from monitor.core.standard import Standard
+from monitor.core.streaming import Streaming
 from monitor.facts import SERIES_PER_TRIP
 from monitor.outcome_checks import judgeable
 from monitor.performance_facts import expected_series
@@ -125,7 +126,9 @@ def _room(model: Model, baseline: Baseline, standard: Standard) -> Iterator[str]
     """Say so if the series of one version alone are beyond the limit."""
     plan = Plan.of(model)
     specs = BudgetJudge(plan, Calibrator()).specs(baseline.grid, windows=True)
-    monitors = len(specs) * len(baseline.profiles) * SERIES_PER_TRIP
+    streaming = Streaming(model)
+    streams = len(streaming.of_rows(baseline)) + len(streaming.of_outcomes(standard))
+    monitors = (len(specs) * len(baseline.profiles) + streams) * SERIES_PER_TRIP
     measured = judgeable(model) and (joins(model) or bool(standard.sums))
     performance = expected_series(Assessor(plan, Vocabulary.of(model)), standard) if measured else 0
     if monitors + performance > model.series_limit:

@@ -111,3 +111,14 @@ def test_by_default_a_classifier_has_its_errors_watched(tmp_path: Path, data: Pa
     length = WEEK // MICROSECOND
     (first, *_) = (one for one in seen.started("e_sr"))
     assert first.start == int(micros(cards)[90_000]) // length * length
+
+
+def test_losses_that_become_smaller_are_no_alarm(tmp_path: Path, data: Path) -> None:
+    prices = pl.read_parquet(data / "car_price" / "car_price_regression_synthetic.parquet")
+    prices = prices.rename({"y_true": "label"}).drop("period")
+
+    seen = watch(tmp_path, prices, 60_000, "regression", "")
+
+    (key,) = (key for key in seen.state.streams if key.detector == "e_sr")
+    assert key.feature == "_loss"
+    assert seen.started("e_sr") == []
