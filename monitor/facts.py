@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 
 from detectors.base import Verdict
+from detectors.stream_choice import STREAMS
 from exporters.catalog import Sample
 from monitor.core.judging import monitor_specs
 from monitor.core.labels import REALIZED
@@ -176,7 +177,7 @@ def spent(plan: Plan, state: ModelState) -> float:
     apart = {(s.feature, s.detector) for s in specs if s.threshold is not None}
     now = max((k.start for k in state.windows), default=state.book.last_closed or 0)
     since = now - time // MICROSECOND
-    alarms = [a for a in state.book.alarms if a[0] > since and a[1:] not in apart]
+    alarms = [a for a in state.book.alarms if a[0] > since and a[1:] not in apart and a[2] not in STREAMS]
     return len(alarms) / allowed
 
 

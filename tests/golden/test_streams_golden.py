@@ -94,7 +94,7 @@ def test_a_raw_feature_alarms_where_the_detector_alone_does(watched: Watched, lo
 
 
 def test_a_stream_of_errors_asks_for_a_retraining(watched: Watched) -> None:
-    note = min(watched.notes, key=lambda note: note.created)
+    note = min(watched.project.notes(), key=lambda note: note.created)
 
     (monitor,) = json.loads(note.body)["data"]["monitors"]
     assert (monitor["kind"], monitor["feature"], monitor["detector"]) == ("performance", "_error", "e_sr")
