@@ -148,6 +148,24 @@ class Counting:
                 parts.append(_count(cell * BINS + _bins(score, BINS), count, 2 * BINS))
         return np.concatenate(parts, axis=1)
 
+    def errors(self, rows: Scored) -> Floats:
+        """Return of each row 1 where the class is wrong, else 0: float64 [n], NaN without a label."""
+        predicted = self._predicted(rows, *self._scores(rows))
+        wrong = (predicted != _codes(rows.label, self.classes)).astype(np.float64)
+        return np.where(np.isnan(rows.label), np.nan, wrong)
+
+    def doubts(self, rows: Scored) -> Floats:
+        """Return of each row the probability that was not given to its class: float64 [n] in [0, 1].
+
+        NaN without a label or a score.
+        """
+        scores, usable = self._scores(rows)
+        doubts = np.full(len(rows.label), np.nan)
+        usable &= np.isfinite(rows.label)
+        label = _codes(rows.label[usable], self.classes)
+        doubts[usable] = 1.0 - _of_truth(scores[usable], label)
+        return doubts
+
     def _scores(self, rows: Scored) -> tuple[Floats, Flags]:
         """Return the scores within [0, 1], [n, H], and which rows have them all."""
         width = histograms(self.classes) if self.scored else 0
@@ -219,12 +237,18 @@ def _losses(scores: Floats, label: Ints) -> tuple[Floats, Floats]:
 
     Two classes: a label that is neither counts as not class 1. More: one that is none had probability 0.
     """
+    of_truth = _of_truth(scores, label)
     if scores.shape[1] == 1:
-        of_truth = np.where(label == 1, scores[:, 0], 1.0 - scores[:, 0])
         brier = np.square(1.0 - of_truth)
     else:
-        known = label < scores.shape[1]
-        chosen = np.where(known, label, 0)[:, None]
-        of_truth = np.where(known, np.take_along_axis(scores, chosen, axis=1)[:, 0], 0.0)
         brier = np.square(scores).sum(axis=1) - 2.0 * of_truth + 1.0
     return -np.log(np.maximum(of_truth, LEAST)), brier
+
+
+def _of_truth(scores: Floats, label: Ints) -> Floats:
+    """Return the probability that each row's class was given."""
+    if scores.shape[1] == 1:
+        return np.where(label == 1, scores[:, 0], 1.0 - scores[:, 0])
+    known = label < scores.shape[1]
+    chosen = np.where(known, label, 0)[:, None]
+    return np.where(known, np.take_along_axis(scores, chosen, axis=1)[:, 0], 0.0)

@@ -9,6 +9,7 @@ import random
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from inspect import ismethod
 from typing import Any, Protocol
@@ -57,7 +58,7 @@ class RiverStream(Counted):
     def __init__(self, choice: Choice) -> None:
         self.name = choice.name
         self._choice = choice
-        self._maker = Maker(choice.name, f"river {version('river')}", choice.parameters)
+        self._maker = Maker(choice.name, _release(), choice.parameters)
         self._begin()
 
     def _begin(self) -> None:
@@ -101,6 +102,12 @@ class RiverStream(Counted):
         self._intake, state = held
         _fill(self._rule, state)
         return ""
+
+
+@cache
+def _release() -> str:
+    """Name the release; reading it takes longer than a small batch."""
+    return f"river {version('river')}"
 
 
 def _made(choice: Choice) -> Rule:

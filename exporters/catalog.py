@@ -44,6 +44,18 @@ CATALOG: tuple[Metric, ...] = (
         ("model", "method", "reason"),
         "Where the model's thresholds come from: windows or resample, and why.",
     ),
+    Metric(
+        "driftd_stream_rows_total",
+        "counter",
+        ("model",),
+        "Rows that streams were fed in judged windows, each stream's counted.",
+    ),
+    Metric(
+        "driftd_stream_left_out_total",
+        "counter",
+        ("model",),
+        "Of these, rows left out: null, NaN or infinite.",
+    ),
     *PERFORMANCE_METRICS,
     Metric("driftd_window_rows", "gauge", GROUP, "Rows of the last closed window."),
     Metric("driftd_reference_rows", "gauge", ("model", "segment"), "Rows of the reference."),

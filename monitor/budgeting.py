@@ -1,5 +1,6 @@
 """What a model's budget of false alarms stands on, and how much of it is spent."""
 
+from detectors.stream_choice import STREAMS
 from monitor.core.judging import monitor_specs
 from monitor.core.plan import MICROSECOND, Plan
 from monitor.core.reference import Baseline
@@ -11,13 +12,17 @@ NOT_LEARNT = "the reference was made by a release that did not learn from its wi
 
 
 def begun(plan: Plan, state: ModelState) -> int:
-    """Count the episodes that began within the budget's time; monitors with thresholds of their own apart."""
+    """Count the episodes that began within the budget's time.
+
+    Monitors with thresholds of their own, and streams, share no budget and do not count.
+    """
     baseline = state.newest_baseline
     specs = monitor_specs(plan.model, baseline.grid, windows=True) if baseline is not None else ()
     apart = {(s.feature, s.detector) for s in specs if s.threshold is not None}
     now = max((k.start for k in state.windows), default=state.book.last_closed or 0)
     since = now - plan.rate[1] // MICROSECOND
-    return sum(alarm[0] > since and alarm[1:] not in apart for alarm in state.book.alarms)
+    shared = (a for a in state.book.alarms if a[1:] not in apart and a[2] not in STREAMS)
+    return sum(began > since for began, _, _ in shared)
 
 
 def spent(plan: Plan, state: ModelState) -> float:

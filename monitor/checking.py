@@ -17,6 +17,7 @@ from detectors.quality import QUALITY
 from detectors.ranking import RankingMeasure
 from detectors.regression import RegressionMeasure
 from detectors.series import SHIFT
+from detectors.stream_choice import STREAMS
 from monitor.config import Config, Model
 from monitor.core.assessing import Assessor
 from monitor.core.judging import BudgetJudge, distances_of
@@ -27,11 +28,19 @@ from monitor.core.profiles import ALL
 from monitor.core.reference import Baseline
 from monitor.core.schema import Schema
 from monitor.core.standard import Standard
+from monitor.core.streaming import Streaming
 from monitor.facts import SERIES_PER_TRIP
 from monitor.outcome_checks import judgeable
 from monitor.performance_facts import expected_series
 from monitor.quantities import format_duration
 from monitor.references import baseline_of, read_frame, schema_of, standard_of, timed_rows
+from monitor.replaying import Reference, stream_lines
+
+TAKEN = {
+    "errors": "the error",
+    "unit": "error, loss, score and numbers",
+    "numbers": "error, loss, score and numbers",
+}
 
 
 def describe(config: Config) -> str:
@@ -45,6 +54,7 @@ def _model(model: Model) -> Iterator[str]:
     yield f"model {model.name} ({model.task}): windows of {window}, late rows waited for {lateness}"
     path, standard = model.reference.path, Standard(0)
     baseline: Baseline | None = None
+    replay: Reference | None = None
     if path is None:
         first = format_duration(model.reference.first or model.window)
         yield f"  reference: the first {first} of the log, once they are over"
@@ -55,6 +65,7 @@ def _model(model: Model) -> Iterator[str]:
         schema = schema_of(model, frame)
         baseline = baseline_of(schema, frame, f"file {path}")
         nulls = _nulls(model, schema, frame, baseline)
+        replay = baseline, frame
         yield from _reference(model, schema, baseline, set(frame.columns))
         yield from _thresholds(model, baseline, nulls)
         if judgeable(model) and (joins(model) or model.columns.label in frame.columns):
@@ -67,6 +78,7 @@ def _model(model: Model) -> Iterator[str]:
     elif not model.deduplicate:
         yield "  deduplicate = false: a row sent twice counts twice"
     yield from _performance(model, standard)
+    yield from stream_lines(model, schema, replay, standard)
     if baseline is not None:
         yield from _room(model, baseline, standard)
     yield from _retraining(model)
@@ -115,7 +127,9 @@ def _room(model: Model, baseline: Baseline, standard: Standard) -> Iterator[str]
     """Say so if the series of one version alone are beyond the limit."""
     plan = Plan.of(model)
     specs = BudgetJudge(plan, Calibrator()).specs(baseline.grid, windows=True)
-    monitors = len(specs) * len(baseline.profiles) * SERIES_PER_TRIP
+    streaming = Streaming(model)
+    streams = len(streaming.of_rows(baseline)) + len(streaming.of_outcomes(standard))
+    monitors = (len(specs) * len(baseline.profiles) + streams) * SERIES_PER_TRIP
     measured = judgeable(model) and (joins(model) or bool(standard.sums))
     performance = expected_series(Assessor(plan, Vocabulary.of(model)), standard) if measured else 0
     if monitors + performance > model.series_limit:
@@ -194,6 +208,7 @@ def detector_lines() -> list[str]:
     lines.insert(0, f"{SHIFT:20} drift    every feature, where the reference spans enough windows")
     lines += [f"{name:20} quality" for name in QUALITY]
     lines.append(f"{'quality':20} all the quality monitors")
+    lines += [f"{name:20} stream   {TAKEN[kind.takes]}" for name, kind in STREAMS.items()]
     return lines + [f"{name:20} performance  {', '.join(tasks)}" for name, tasks in _tasks().items()]
 
 

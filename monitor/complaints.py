@@ -21,7 +21,7 @@ LATER: Mapping[tuple[type[Strict], str], tuple[str, ...]] = {
     (Source, "type"): ("objectstore", "http", "kafka", "redis", "postgres"),
     (Source, "format"): ("sagemaker", "kserve", "seldon"),
     (Webhook, "format"): ("cloudevents", "airflow", "github", "argo", "kubeflow"),
-    (Monitor, "on"): ("error", "label"),
+    (Monitor, "on"): ("label",),
 }
 """Words that the full design knows and this version does not build yet."""
 REMOVE = {"role": "remove this source", "type": "remove this source", "when": "remove it"}

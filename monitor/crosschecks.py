@@ -10,6 +10,7 @@ from monitor.complaints import LATER, LISTING, Complaint, Place, later, nearest,
 from monitor.config import Columns, Config, Features, Model, Monitor, Source, Webhook
 from monitor.outcome_checks import is_performance, outcomes, performance_monitor
 from monitor.quantities import format_duration
+from monitor.stream_checks import is_stream, stream_monitor, window_monitor
 
 CANONICAL = ("prediction", "score", "version")
 RESERVED = ("_all", "_other")
@@ -60,11 +61,16 @@ def _monitor(
         says = f"{quoted(name)} is not a detector of this version{nearest(name, detectors, LISTING)}"
         yield Complaint((*place, "detector"), says)
     elif is_performance(name):
+        yield from window_monitor(monitor, place)
         yield from performance_monitor(model, monitor, at, place)
+        return
+    elif is_stream(name):
+        yield from stream_monitor(model, monitor, at, place)
         return
     elif detectors is not None and name not in detectors:
         says = f'{quoted(name)} is not a detector of this version; did you mean "{metric}"?'
         yield Complaint((*place, "detector"), says)
+    yield from window_monitor(monitor, place)
     yield from _on(monitor, model, at, place)
 
 
@@ -178,6 +184,9 @@ def _on(monitor: Monitor, model: Model, at: Place, place: Place) -> Iterator[Com
                 yield Complaint((*here, i), says, needs)
     elif on in LATER[Monitor, "on"]:
         yield Complaint(here, later("on", on))
+    elif on in {"error", "loss"}:
+        says = f"{quoted(on)} is for detectors of streams, as adwin; write another detector, or on"
+        yield Complaint(here, says, ((*place, "detector"),))
     elif on not in GROUPS:
         names = ", ".join(f'"{g}"' for g in GROUPS)
         yield Complaint(here, f"{quoted(on)} is not known; write one of {names}, or a list of columns")

@@ -15,10 +15,11 @@ from monitor.core.plan import Plan
 from monitor.core.policy import Shown, Trip, TripKey
 from monitor.core.profiles import ALL
 from monitor.core.state import ModelState
+from monitor.core.usual import ERROR, LOSS
 from monitor.core.windows import NEVER
 from monitor.outgoing import Outbox
 from monitor.performance_facts import outcome_samples, performance_blocks
-from monitor.performing import BASES, shown_state
+from monitor.performing import BASES, is_metric, shown_state
 from monitor.room import Block, series, within
 from monitor.store.rejects import unkept
 
@@ -55,8 +56,8 @@ def model_samples(plan: Plan, state: ModelState) -> list[Sample]:
 
 
 def _monitors(state: ModelState) -> list[tuple[TripKey, Trip]]:
-    """Return the monitors of drift and quality; those of performance have metrics of their own."""
-    return sorted(((k, t) for k, t in state.trips.items() if t.kind not in BASES), key=_importance)
+    """Return the monitors of drift and quality, and all streams; metrics are shown with performance."""
+    return sorted(((k, t) for k, t in state.trips.items() if not is_metric(k, t)), key=_importance)
 
 
 def _importance(item: tuple[TripKey, Trip]) -> tuple[bool, bool, TripKey]:
@@ -155,11 +156,14 @@ def _whole(plan: Plan, state: ModelState) -> Iterator[Sample]:
     name, baseline = plan.name, state.newest_baseline
     monitors = _monitors(state)
     firing = {k.feature for k, t in monitors if shown_state(plan, state, t) is Shown.FIRING}
-    yield Sample("driftd_features_firing", (name,), len(firing - {WHOLE}))
-    yield Sample("driftd_features_monitored", (name,), len({k.feature for k, _ in monitors} - {WHOLE}))
     yield Sample("driftd_false_alarm_budget_ratio", (name,), spent(plan, state))
     if baseline is not None:
         yield Sample("driftd_calibration_info", (name, *calibration(state, baseline)), 1)
+    none = {WHOLE, ERROR, LOSS}
+    for what in ("stream_rows", "stream_left_out"):
+        yield Sample(f"driftd_{what}_total", (name,), state.book.counts.get(("", what, ""), 0))
+    yield Sample("driftd_features_firing", (name,), len(firing - none))
+    yield Sample("driftd_features_monitored", (name,), len({k.feature for k, _ in monitors} - none))
     config = hashlib.blake2b(plan.model.model_dump_json().encode(), digest_size=8).hexdigest()
     yield Sample("driftd_model_info", (name, baseline.hash if baseline else "", config), 1)
 

@@ -23,6 +23,7 @@ from monitor.core.remeasuring import remeasured
 from monitor.core.schema import Schema
 from monitor.core.standard import Standard, layout, same_codes
 from monitor.core.state import ModelState, load_model, nulls_changes, volume_changes
+from monitor.core.streaming import Streaming
 from monitor.core.tracks import track_changes
 from monitor.decoders.plain import decode, peek_time
 from monitor.errors import ConfigError, ReferenceUnusableError
@@ -33,6 +34,7 @@ from monitor.references import baseline_of, covers, measured_of, read_frame, sch
 from monitor.sources.files import FilesSource
 from monitor.sources.reading import Limits
 from monitor.store.segments import Shelf
+from monitor.stream_opening import with_streams
 from monitor.types import Changes, Chunk, EntryKey
 from monitor.worker import Decode, Feed, Tools, Worker
 
@@ -208,6 +210,8 @@ def _open(
     if joining is not None and again:
         kept = remeasured(joining.assessor, state.labels, state.standard_at)
         state, changes = replace(state, labels=kept.labels), changes | kept.changes
+    state, begun = with_streams(Streaming(model), state)
+    changes |= begun
     if changes:
         tools.commit(model.name, changes, (), ())
     _warn(model, state)

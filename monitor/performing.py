@@ -7,7 +7,7 @@ from functools import lru_cache, partial
 from detectors.challenger import Standing
 from detectors.measure import Better
 from detectors.performance import ESTIMATED as PREFIX
-from detectors.performance import Allowed, Question, limit
+from detectors.performance import WHOLE, Allowed, Question, limit
 from monitor.config import Model
 from monitor.core.assessing import Assessor
 from monitor.core.comparing import FAIRNESS, WORST, load_contest, plan_of
@@ -61,6 +61,11 @@ class Window:
     measured: Measured
 
 
+def is_metric(key: TripKey, trip: Trip) -> bool:
+    """Tell whether a trip judges a metric; streams of errors and losses are of performance too, but none."""
+    return trip.kind in BASES and key.feature == WHOLE
+
+
 def shown_state(plan: Plan, state: ModelState, trip: Trip) -> Shown:
     """Return a trip's state; one whose version or segment has had no rows for some windows is stale.
 
@@ -81,7 +86,7 @@ def questions(plan: Plan) -> tuple[Question, ...]:
 
 def judged(plan: Plan, state: ModelState) -> dict[Place, Judged]:
     """Return every judged metric, with the limit that its newest judged window was held against."""
-    trips = {key: trip for key, trip in sorted(state.trips.items()) if trip.kind in BASES}
+    trips = {key: trip for key, trip in sorted(state.trips.items()) if is_metric(key, trip)}
     asked = {q.detector: q for q in questions(plan)} if trips else {}
     found = {}
     for key, trip in trips.items():

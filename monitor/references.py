@@ -114,14 +114,7 @@ def measured_of(
     model: Model, schema: Schema, frame: pl.DataFrame, baseline: Baseline
 ) -> tuple[Standard, Callable[[], Standard]]:
     """Return what `standard_of` does but for what takes long, and a function that does the rest."""
-    columns = schema.columns
-    present = set(frame.columns)
-    update = {"prediction_id": "", "timestamp": "driftd:time", "timestamp_unit": "auto"}
-    whole = replace(
-        schema, columns=columns.model_copy(update=update), joined=True, labelled=columns.label in present
-    )
-    timed = frame.with_columns(pl.lit(ANY_TIME).alias("driftd:time"))
-    rows = _typed(whole, timed, baseline.origin)
+    rows = rows_of(schema, frame, baseline.origin)
     standard = measured(model, baseline, rows)
 
     def finish() -> Standard:
@@ -156,6 +149,29 @@ def _rows(schema: Schema, timed: pl.DataFrame, origin: str) -> TypedRows:
     }
     narrow = Schema(columns.model_copy(update=update), schema.numeric, schema.categorical, schema.task)
     return _typed(narrow, timed, origin)
+
+
+def rows_of(schema: Schema, frame: pl.DataFrame, origin: str) -> TypedRows:
+    """Return a reference's typed rows with what performance needs, by time where it has their times."""
+    columns = schema.columns
+    present = set(frame.columns)
+    update = {"prediction_id": "", "timestamp": "driftd:time", "timestamp_unit": "auto"}
+    whole = replace(
+        schema, columns=columns.model_copy(update=update), joined=True, labelled=columns.label in present
+    )
+    timed = _in_order(schema, frame).with_columns(pl.lit(ANY_TIME).alias("driftd:time"))
+    return _typed(whole, timed, origin)
+
+
+def _in_order(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a reference's rows by time where it has their times, else as the file has them."""
+    columns = schema.columns
+    if columns.timestamp not in frame.columns:
+        return frame
+    time, readable = read_times(frame[columns.timestamp], columns.timestamp_unit)
+    if not readable.all() or not (time[1:] < time[:-1]).any():
+        return frame
+    return frame[np.argsort(time, kind="stable")]
 
 
 def _typed(schema: Schema, frame: pl.DataFrame, origin: str) -> TypedRows:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from detectors.performance import WHOLE
 from monitor.budgeting import begun, calibration
 from monitor.core.outbox import NoteState
 from monitor.core.plan import Plan
@@ -124,7 +125,7 @@ def _thresholds(known: Mapping[str, str] | None) -> str:
 def _line(firing: Mapping[str, Any]) -> str:
     version = f" {firing['version']}" if firing["version"] else ""
     numbers = _numbers(firing["score"], firing["threshold"])
-    what = "performance" if firing["kind"] in BASES else firing["feature"]
+    what = "performance" if firing["feature"] == WHOLE and firing["kind"] in BASES else firing["feature"]
     where = plain(f"{what} {firing['detector']} [{firing['segment']}{version}]")
     return f"{where} {numbers} since {firing['since']} ({firing['episode']})"
 

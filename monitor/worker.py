@@ -17,6 +17,9 @@ from monitor.core.policy import Phase, Transition, Trip, TripKey
 from monitor.core.profiles import Run
 from monitor.core.schema import Schema
 from monitor.core.state import ModelState
+from monitor.core.stream_state import stream_changes
+from monitor.core.streaming import Streaming
+from monitor.core.streams import feed_held
 from monitor.core.timestamps import read_times
 from monitor.core.windows import NEVER
 from monitor.logs import logger
@@ -68,6 +71,7 @@ class Worker:
         self.joining = joining
         self.state = state
         self.evaluation = Histogram()
+        self.streaming = Streaming(plan.model)
         self._judge = judge
         self._watched = watched(schema)
         self._known = known_columns(plan.model)
@@ -141,7 +145,8 @@ class Worker:
         def settle(state: ModelState, watermark: int) -> Closed:
             return self._settle(tools, state, watermark)
 
-        context = Context(self.plan, self.schema, tools.now_us() + FUTURE, tools.run, settle, self.joining)
+        now = tools.now_us() + FUTURE
+        context = Context(self.plan, self.schema, now, tools.run, settle, self.joining, self.streaming)
         take = take_outcomes if _of_outcomes(read.batch.source) else take_in
         taken = take(context, self.state, read.batch, read.decoded)
         watermark = taken.state.book.progress.watermark(self.plan.lateness)
@@ -202,7 +207,10 @@ class Worker:
         learnt: Changes = {}
         until = state.book.learn_until
         if not state.baselines and until is not None and watermark >= until:
+            held = state.learning
             state, learnt = learned(self.plan, state, self._watched, self._known, tools.run)
+            state = feed_held(self.streaming, state, held)
+            learnt |= stream_changes(state.model, {}, state.streams)
         over = any(key.start + self.plan.window <= watermark for key in state.windows)
         if self.joining is not None and over:
             state, losses = with_losses(self.joining, state)
@@ -211,7 +219,14 @@ class Worker:
         assessor = self.joining.assessor if self.joining else None
         watch = partial(tools.watch, self.plan.name) if tools.watch is not None else None
         closed = close_until(
-            self.plan, self._judge, state, watermark, cut=cut, assessor=assessor, watch=watch
+            self.plan,
+            self._judge,
+            state,
+            watermark,
+            cut=cut,
+            assessor=assessor,
+            watch=watch,
+            streaming=self.streaming,
         )
         if closed.state is not state:
             self.evaluation = self.evaluation.observed(tools.clock.monotonic() - began)

@@ -66,7 +66,7 @@ def defaults(field: Any, key: str) -> set[str]:  # noqa: ANN401  # pydantic's de
     if key in {"daemon.max_line", "daemon.rejects_max"}:
         assert parse_size(format_size(default)) == default
         return {f'"{format_size(default)}"'}
-    if isinstance(default, bool | tuple):
+    if isinstance(default, bool | tuple | dict):
         return {json.dumps(default)}
     return {str(default) if isinstance(default, int | float) else f'"{default}"'}
 

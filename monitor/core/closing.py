@@ -27,6 +27,8 @@ from monitor.core.state import (
     volume_changes,
     window_changes,
 )
+from monitor.core.streaming import Streaming
+from monitor.core.streams import Pass
 from monitor.core.tracks import Track, followed, track_changes
 from monitor.core.wishes import ask_for_retraining
 from monitor.types import Changes
@@ -86,6 +88,7 @@ class _Tally:
     transitions: list[Transition] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     maturing: Maturing | None = None
+    streams: Pass | None = None
     watch: Watch | None = None
     tick: int = 0
 
@@ -99,12 +102,13 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
     cut: bool = False,
     assessor: Assessor | None = None,
     watch: Watch | None = None,
+    streaming: Streaming | None = None,
 ) -> Closed:
     """Close every open window that ends at or before the watermark, the oldest first.
 
     cut: the log was cut short by hand, so a window that ends after the newest row is not complete, and
     outcomes count whenever they became known. assessor: of a model whose outcomes are joined. watch: looks
-    on, as a backtest does; it changes nothing.
+    on, as a backtest does; it changes nothing. streaming: of a model with monitors that go over rows.
     """
     over = sorted({k.start for k in state.windows if k.start + plan.window <= watermark})
     stale_ids = [s for s in state.ids.runs if s + plan.window <= watermark]
@@ -115,6 +119,7 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
         state, dict(state.trips), dict(state.volumes), dict(state.book.versions), dict(state.tracks)
     )
     tally.maturing, tally.watch = maturing, watch
+    tally.streams = Pass(streaming, state) if streaming is not None else None
     groups: dict[int, list[GroupKey]] = {start: [] for start in over}
     for key in sorted(state.windows, key=lambda k: (k.version, k.segment)):
         if key.start in groups:
@@ -129,6 +134,9 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
         if maturing is not None:
             for group, verdict in maturing.settle(tick):
                 _step(plan, tally, group, verdict)
+            if tally.streams is not None:
+                for group, verdict in tally.streams.settle(maturing.ledger, maturing.judged, tick):
+                    _step(plan, tally, group, verdict)
         asked = ask_for_retraining(plan, tally.state, tally.trips, start)
         tally.state = asked.state
         tally.changes |= asked.changes
@@ -174,8 +182,10 @@ def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[i
         ledger.labels = without(ledger.labels, {*tally.versions, *(k.version for k in ledger.labels.records)})
         tally.changes |= ledger.finish(tally.maturing.upto)
         after = replace(after, labels=ledger.labels)
+    if tally.streams is not None:
+        after = tally.streams.finish(after, tally.changes)
     changes = tally.changes | window_changes(state.model, gone) | run_changes(state.model, (), numbers)
-    changes[("book", state.model, "")] = dump_book(book)
+    changes[("book", state.model, "")] = dump_book(after.book)
     changes |= trip_changes(state.model, _moved(state.trips, tally.trips))
     changes |= volume_changes(state.model, _moved(state.volumes, tally.volumes))
     changes |= track_changes(state.model, state.tracks, tally.tracks)
@@ -221,6 +231,8 @@ def _close_window(
             tally.trips.pop(TripKey(*place, *NOT_YET), None)  # there is a reference now
         series = _series(tally, baseline, group, profile)
         for verdict in judge(baseline, seen, len(groups), series):
+            _step(plan, tally, group, verdict)
+        for verdict in tally.streams.close(baseline, group) if tally.streams is not None else ():
             _step(plan, tally, group, verdict)
         if tally.maturing is not None and baseline is not None:
             for place_of, verdict in tally.maturing.estimate(baseline, group, profile, len(groups)):

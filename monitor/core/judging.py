@@ -13,6 +13,7 @@ from detectors.performance import METRICS
 from detectors.profile import Grid, WindowProfile
 from detectors.quality import QUALITY, Quality, quality_monitors
 from detectors.series import MISSING, SHIFT, Series, judge_series
+from detectors.stream_choice import STREAMS
 from monitor.config import Model, Monitor
 from monitor.core.closing import NOT_YET
 from monitor.core.plan import Plan, score_columns, targets
@@ -23,7 +24,7 @@ JUDGES_KEPT = 64
 
 def detector_names() -> frozenset[str]:
     """Return every name that a monitor's `detector` may have."""
-    return frozenset({SHIFT, *STATISTICS, *QUALITY, *METRICS, "quality"})
+    return frozenset({SHIFT, *STATISTICS, *QUALITY, *METRICS, *STREAMS, "quality"})
 
 
 def drift_monitors(model: Model) -> tuple[Monitor, ...]:

@@ -18,13 +18,14 @@ Judged = tuple[GroupKey, Verdict]
 
 
 class Maturing:
-    """One pass of ticks over a model's labels."""
+    """One pass of ticks over a model's labels. judged: the windows of the last one, by start and version."""
 
     def __init__(
         self, assessor: Assessor, ledger: Ledger, standard_at: Callable[[int], Standard], upto: int
     ) -> None:
         self.ledger = ledger
         self.upto = upto
+        self.judged: list[tuple[int, str]] = []
         self._assessor = assessor
         self._standard_at = standard_at
         # the groups that share the budget, by window: what is shown again has the same level
@@ -56,7 +57,8 @@ class Maturing:
                 shown.add((key.start, key.version))
         for place in sorted(shown):
             self._compare(*place)
-        for start, version in self.ledger.matured(tick):
+        self.judged = self.ledger.matured(tick)
+        for start, version in self.judged:
             yield from self._judge(start, version, groups[start])
             self._compare(start, version)
             self.ledger.mark(start, version)

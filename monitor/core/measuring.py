@@ -16,6 +16,7 @@ from monitor.core.outcomes import Vocabulary, own_labels, waiting
 from monitor.core.profiles import ALL
 from monitor.core.reference import Baseline, common
 from monitor.core.standard import GROUP, GROUP_VALUES, Standard, label_codes, layout, measure_of
+from monitor.core.usual import usual_of
 from monitor.errors import ReferenceUnusableError
 from monitor.types import TypedRows
 
@@ -92,7 +93,7 @@ def _with_sums(
         for labels, codes in label_codes(frame, empty.values)
         for name, found in zip(labels, measure.sums(scored, codes, len(labels)), strict=True)
     }
-    return replace(laid_out, sums={ALL: sums[ALL], **sums})
+    return replace(laid_out, sums={ALL: sums[ALL], **sums}, usual=usual_of(model, scored))
 
 
 def _losses(grid: Grid, rows: TypedRows, scored: Scored) -> bytes:

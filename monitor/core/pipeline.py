@@ -21,6 +21,9 @@ from monitor.core.reference import Baseline
 from monitor.core.schema import Schema, type_rows
 from monitor.core.segments import fitted
 from monitor.core.state import ModelState, dump_book, position_changes, run_changes, window_changes
+from monitor.core.stream_state import stream_changes
+from monitor.core.streaming import Streaming
+from monitor.core.streams import feed_rows
 from monitor.core.timestamps import detect_unit
 from monitor.core.unknown import columns_of, note_unknown
 from monitor.core.versions import capped
@@ -60,6 +63,7 @@ class Context:
     run: Run = map
     settle: Settle | None = None
     joining: Joining | None = None
+    streaming: Streaming | None = None
 
 
 @dataclass(slots=True)
@@ -191,6 +195,8 @@ def _store_rows(
     if plan.first and not tally.state.baselines:
         _hold(plan, tally, counted)
     _profile(context, tally, counted)
+    if context.streaming is not None:
+        tally.state = feed_rows(context.streaming, tally.state, counted)
     if context.joining is not None:
         tally.state, waits = await_outcomes(context.joining, tally.state, replace(rows, frame=counted.frame))
         tally.changes |= waits
@@ -237,6 +243,7 @@ def _done(tally: _Tally, state: ModelState, batch: Batch) -> Taken:
     changes = tally.changes | {("book", state.model, ""): dump_book(after.book)}
     changes |= position_changes(state.model, batch.source, before, batch.position)
     changes |= window_changes(state.model, {key: after.windows.get(key) for key in tally.touched})
+    changes |= stream_changes(state.model, state.streams, after.streams)
     rejects = sorted(tally.rejects, key=lambda r: (r.file, r.offset))  # as in the log, however it was cut
     return Taken(after, changes, tuple(rejects), tuple(tally.transitions), tuple(tally.notes))
 

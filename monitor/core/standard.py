@@ -18,6 +18,7 @@ from monitor.config import Model
 from monitor.core.codec import pack, unpack
 from monitor.core.outcomes import Vocabulary
 from monitor.core.profiles import ALL, OTHER, segment_label
+from monitor.core.usual import Usual, losses
 
 GROUP = "group:"
 GROUP_VALUES = 50
@@ -33,6 +34,7 @@ class Standard:
     "group:<column>". sums: label -> sums of the labelled rows, empty where the reference has no outcomes.
     edges, centre: what a regression's measure is laid out by. loss: the model of losses, b"" without one.
     pending: whether that model is still to be fitted. layout: the `layout` that the sums were made by.
+    usual: its errors and losses as streams take them.
     """
 
     number: int
@@ -43,6 +45,7 @@ class Standard:
     loss: bytes = b""
     pending: bool = False
     layout: str = ""
+    usual: Mapping[str, Usual] = field(default_factory=dict)
 
     def dump(self) -> bytes:
         """Write it for the store, the model of losses with its hash."""
@@ -54,6 +57,7 @@ class Standard:
             "sha256": digest(self.loss),
             "pending": self.pending,
             "layout": self.layout,
+            "usual": {kind: usual.item() for kind, usual in self.usual.items()},
         }
         arrays: dict[str, NDArray[Any]] = {f"sums/{label}": s for label, s in self.sums.items()}
         arrays["loss"] = np.frombuffer(self.loss.ljust(-(-len(self.loss) // 8) * 8, b"\0"), "<u8")
@@ -75,6 +79,7 @@ class Standard:
             loss,
             head["pending"],
             head["layout"],
+            {kind: Usual.load(item) for kind, item in head.get("usual", {}).items()},
         )
 
     def loss_model(self) -> LossModel | None:
@@ -99,6 +104,7 @@ def layout(model: Model) -> str:
     """Return all of the configuration that decides what sums mean: equal texts, equal meaning."""
     wishes, columns = model.performance, model.columns
     meaning = [wishes.threshold, wishes.k, columns.segments, columns.groups, Vocabulary.of(model).scores]
+    meaning.append(tuple(losses(model)))
     return json.dumps([_codes(model), meaning], separators=(",", ":"))
 
 

@@ -23,6 +23,8 @@ from monitor.core.profiles import GroupKey, Rows
 from monitor.core.reference import Baseline
 from monitor.core.segments import load_rows
 from monitor.core.standard import Standard
+from monitor.core.stream_state import SPACE as STREAMS
+from monitor.core.stream_state import Streams, load_streams
 from monitor.core.tracks import Track, load_tracks
 from monitor.core.windows import Progress
 from monitor.fields import TimeUnit
@@ -90,6 +92,7 @@ class ModelState:
     labels: Labels = field(default_factory=Labels)
     nulls: Mapping[int, Nulls] = field(default_factory=dict)
     tracks: Mapping[tuple[str, str], Track] = field(default_factory=dict)
+    streams: Streams = field(default_factory=dict)
 
     def baseline_at(self, start: int) -> Baseline | None:
         """Return the reference that windows starting at `start` are judged by."""
@@ -256,6 +259,7 @@ def load_model(model: str, entries: Mapping[EntryKey, bytes], reopen: Reopen | N
         load_labels(spaces, reopen or _closed),
         {json.loads(k)[0]: Nulls.load(v) for k, v in spaces.get("nulls", {}).items()},
         load_tracks(spaces.get("track", {}).items()),
+        load_streams(spaces.get(STREAMS, {})),
     )
 
 

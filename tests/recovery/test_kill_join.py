@@ -50,9 +50,21 @@ path = "logs/predictions.jsonl"
 role = "outcomes"
 type = "files"
 path = "logs/outcomes.jsonl"
-"""
+""" + "".join(
+    f"\n[[models.monitors]]\ndetector = {name}\n"
+    for name in (
+        '"quality"',
+        '"wasserstein"\non = "numeric"',
+        '"accuracy"',
+        '"estimated_accuracy"',
+        '"e_sr"',
+        '"e_sr"\non = "score"\nparameters = { side = "both" }',
+        '"adwin"\non = ["car_value"]',
+        '"hddm_a"',
+    )
+)
 SPOILED = b'{"id": 1, "timestamp": \n[1, 2]\n'
-JOINED = ("labels", "record", "history", "trip", "book")
+JOINED = ("labels", "record", "history", "trip", "book", "stream")
 """Spaces of the store that must be the same, byte by byte; how rows wait follows the batches."""
 
 
@@ -162,6 +174,7 @@ def test_killed_while_joining_it_ends_as_if_undisturbed(project: Project, car_lo
     )
     assert ours == theirs
     assert_all_met(ours)
+    assert {json.loads(key)[2] for space, key in ours if space == "stream"} == {"e_sr", "adwin", "hddm_a"}
     assert unnamed(project) == set()
 
 

@@ -159,7 +159,7 @@ def test_a_state_of_another_release_of_river_begins_anew_and_says_so(
 ) -> None:
     stream = adwin()
     stream.feed(errors(0.1))
-    monkeypatch.setattr(river_streams, "version", lambda _: "0.99.0")
+    monkeypatch.setattr(river_streams, "_release", lambda: "river 0.99.0")
     newer = adwin()
 
     note = newer.load(stream.dump())

@@ -1,0 +1,86 @@
+"""What is kept of streaming detectors between two batches, and how it is laid out as entries."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
+
+from monitor.types import Changes
+
+SPACE = "stream"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class StreamKey:
+    """Which stream: of the whole model, one version."""
+
+    version: str
+    feature: str
+    detector: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What a stream made of the rows of one open window: rows, those of them that were left out, score.
+
+    score: after the last of them; of the highest alarm where there was one (alarms of them).
+    """
+
+    rows: int = 0
+    left_out: int = 0
+    alarms: int = 0
+    score: float = 0.0
+
+    def then(self, later: "Stretch") -> "Stretch":
+        """Return both stretches as one."""
+        scores = [part.score for part in (self, later) if part.alarms]
+        score = max(scores) if scores else later.score
+        return Stretch(
+            self.rows + later.rows, self.left_out + later.left_out, self.alarms + later.alarms, score
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One stream at rest. number: the reference's that it goes by. data: as the detector dumps itself.
+
+    windows: start -> its stretch, of windows that are not judged yet. mapped: whether it was fed places in
+    the reference.
+    """
+
+    number: int
+    data: bytes = b""
+    windows: Mapping[int, Stretch] = field(default_factory=dict)
+    mapped: bool = False
+
+    def dump(self) -> bytes:
+        """Write it: a line of JSON, then the detector's own bytes."""
+        windows = [[start, *astuple(part)] for start, part in sorted(self.windows.items())]
+        head = [self.number, self.mapped, windows]
+        return json.dumps(head, separators=(",", ":")).encode() + b"\n" + self.data
+
+    @classmethod
+    def load(cls, value: bytes) -> "Held":
+        """Read what `dump` wrote."""
+        head, _, data = value.partition(b"\n")
+        number, mapped, windows = json.loads(head)
+        return cls(number, data, {start: Stretch(*part) for start, *part in windows}, mapped)
+
+
+Streams = Mapping[StreamKey, Held]
+
+
+def load_streams(entries: Mapping[str, bytes]) -> dict[StreamKey, Held]:
+    """Build the streams from the store's entries of their space."""
+    return {StreamKey(*json.loads(key)): Held.load(value) for key, value in entries.items()}
+
+
+def stream_changes(model: str, before: Streams, after: Streams) -> Changes:
+    """Return the entries of streams that differ."""
+    changes: Changes = {
+        (SPACE, model, _key(key)): held.dump() for key, held in after.items() if before.get(key) is not held
+    }
+    return changes | {(SPACE, model, _key(key)): None for key in before.keys() - after.keys()}
+
+
+def _key(key: StreamKey) -> str:
+    return json.dumps(astuple(key), separators=(",", ":"), ensure_ascii=False)
