@@ -34,6 +34,8 @@ them. Windows below `alarms.min_rows` are judged too.
 
 Seeds: {seeds}. Nothing was tuned on these seeds. Thin references, heavy windows and days, counts and
 many zeros changed the method on other seeds; the rest of the other families was only looked at.
+
+Other tools on the same streams: [PEERS.md](PEERS.md).
 """
 TABLE = """
 ## {title}
