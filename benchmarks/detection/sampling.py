@@ -1,5 +1,6 @@
 """Streams as counts per window: rows are drawn, changed, and counted on the grid of their reference."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,8 +35,31 @@ class Stream:
     onset: int
 
 
-def stream(family: Family, seed: int, changes: tuple[str, ...] = CHANGES) -> Stream:
-    """Return one stream; `changes` happen to features of their own, behind the calm ones."""
+@dataclass(frozen=True, eq=False)
+class Column:
+    """The rows of a feature. values: of all rows, of a category its codes; present: which are not missing."""
+
+    values: Rows
+    present: NDArray[np.bool_]
+    category: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Rowwise:
+    """The rows of a stream. rows, window: how many each window has, and the window of each; onset as above.
+
+    columns: the calm features and then the changed ones, drawn as one asks for them, once.
+    """
+
+    family: Family
+    rows: Ints
+    window: Ints
+    onset: int
+    columns: Iterator[Column]
+
+
+def rowwise(family: Family, seed: int, changes: tuple[str, ...] = CHANGES) -> Rowwise:
+    """Return one stream row by row; `changes` happen to features of their own, behind the calm ones."""
     rng = np.random.default_rng([seed, *family.name.encode()])
     calendar = family.calendar
     per_day = calendar.per_day
@@ -46,18 +70,43 @@ def stream(family: Family, seed: int, changes: tuple[str, ...] = CHANGES) -> Str
     common = rng.standard_normal(int(rows.sum()), np.float32) * np.float32(np.sqrt(family.common))
     window = np.repeat(np.arange(len(rows)), rows)
     made = _Maker(family, rng, window, common, onset)
-    found = [made.feature(place, name, means[:, place]) for place, name in enumerate(names)]
-    length = DAY // per_day
+    columns = (made.column(place, name, means[:, place]) for place, name in enumerate(names))
+    return Rowwise(family, rows, window, onset, columns)
+
+
+def stream(family: Family, seed: int, changes: tuple[str, ...] = CHANGES) -> Stream:
+    """Return one stream as counts, of the same rows."""
+    drawn = rowwise(family, seed, changes)
+    calendar = family.calendar
+    found = [counted(drawn, column) for column in drawn.columns]
+    length = DAY // calendar.per_day
     return Stream(
         tuple(counts for counts, _, _ in found),
         tuple(ordered for _, _, ordered in found),
         np.stack([missing for _, missing, _ in found], axis=1),
-        rows,
-        MONDAY + np.arange(len(rows)) * length,
+        drawn.rows,
+        MONDAY + np.arange(calendar.windows) * length,
         length,
         calendar.reference,
-        onset,
+        drawn.onset,
     )
+
+
+def counted(drawn: Rowwise, column: Column) -> tuple[Ints, Ints, bool]:
+    """Return counts [T, K], missing rows [T] and whether the cells have an order."""
+    windows, present = len(drawn.rows), column.present
+    missing = np.bincount(drawn.window[~present], minlength=windows)
+    codes, width = cells(drawn, column)
+    places = drawn.window[present] * width + codes[present]
+    counts = np.bincount(places, minlength=windows * width).reshape(windows, width)
+    return counts, missing, not column.category
+
+
+def cells(drawn: Rowwise, column: Column) -> tuple[Ints, int]:
+    """Return the cell of each row on the grid of the reference, and how many cells there are."""
+    if column.category:
+        return column.values.astype(np.int64), len(CATEGORY_CUTS) + 1
+    return _binned(column.values, (drawn.window < drawn.family.calendar.reference) & column.present)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,22 +117,16 @@ class _Maker:
     common: Rows
     onset: int
 
-    def feature(self, place: int, change: str, means: Floats) -> tuple[Ints, Ints, bool]:
-        """Return counts [T, K], missing rows [T] and whether the cells have an order."""
+    def column(self, place: int, change: str, means: Floats) -> Column:
         changed = self.window >= self.onset if change else np.zeros(1, bool)
         values = self._changed(self._noise() + means.astype(np.float32)[self.window], change, changed)
         chance = MISSING + 0.02 * changed if change == CHANGES[5] else MISSING
         present = self.rng.random(len(values), np.float32) >= chance
-        windows = len(means)
-        missing = np.bincount(self.window[~present], minlength=windows)
-        category = change == CHANGES[4] or (self.family.shape == "categories" and place % 2 == 0)
-        if category:
-            codes, width = self._categories(values, change, changed), len(CATEGORY_CUTS) + 1
-        else:
-            values = self._shaped(values)
-            codes, width = _binned(values, (self.window < self.family.calendar.reference) & present)
-        cells = self.window[present] * width + codes[present]
-        return np.bincount(cells, minlength=windows * width).reshape(windows, width), missing, not category
+        if change == CHANGES[4] or (self.family.shape == "categories" and place % 2 == 0):
+            return Column(
+                self._categories(values, change, changed).astype(np.float32), present, category=True
+            )
+        return Column(self._shaped(values), present, category=False)
 
     def _noise(self) -> Rows:
         rest = np.float32(np.sqrt(1.0 - self.family.common))

@@ -1,6 +1,8 @@
 """One stream judged by the windows' null model: false episodes, and how soon each change is found."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +33,17 @@ def trial(name: str, seed: int, budgets: tuple[float, ...] = (1.0,)) -> tuple[Ou
     """Return what each budget (false episodes in the time watched) makes of one seed of the named family."""
     family = NAMED[name]
     drawn = stream(family, seed)
+    onset = drawn.onset - drawn.reference
+    return tuple(outcome(family, onset, found) for found in watched(family, drawn, budgets))
+
+
+def watched(family: Family, drawn: Stream, budgets: tuple[float, ...]) -> Iterator[NDArray[np.bool_]]:
+    """Yield what each budget breaches after the reference, [T - reference, features]."""
     null, reading, clock = learnt(drawn)
     judged = 2 * family.features  # of each feature its shift and its missing values
     monitors = judged * (len(drawn.rows) - drawn.reference)
-    return tuple(
-        _outcome(family, drawn, breaches(null, drawn, reading, clock, b / monitors)) for b in budgets
-    )
+    for budget in budgets:
+        yield breaches(null, drawn, reading, clock, budget / monitors)
 
 
 def learnt(drawn: Stream) -> tuple[WindowNull, Reading, Clock]:
@@ -66,11 +73,16 @@ def breaches(
     return np.asarray(np.logical_or.reduceat(found, ends, axis=1))
 
 
-def _outcome(family: Family, drawn: Stream, found: NDArray[np.bool_]) -> Outcome:
+def outcome(family: Family, onset: int, found: NDArray[np.bool_]) -> Outcome:
+    """Return what the breaches [T - reference, features] amount to; onset: the first changed of them."""
     calm = found[:, : family.features]
-    late = found[drawn.onset - drawn.reference :, family.features :]
-    delays = [int(c.argmax()) + 1 if c.any() else None for c in late.T]
-    return Outcome(sum(episodes(column) for column in calm.T), int(calm.sum()), tuple(delays))
+    delays = tuple(first(column) for column in found[onset:, family.features :].T)
+    return Outcome(sum(episodes(column) for column in calm.T), int(calm.sum()), delays)
+
+
+def first(column: NDArray[np.bool_]) -> int | None:
+    """Return which window is the first breach, 1 for the first one, None without any."""
+    return int(column.argmax()) + 1 if column.any() else None
 
 
 def episodes(column: NDArray[np.bool_]) -> int:
@@ -84,3 +96,19 @@ def episodes(column: NDArray[np.bool_]) -> int:
     """
     at = np.flatnonzero(column)
     return int(len(at) > 0) + int((np.diff(at) > KEEP_FIRING).sum())
+
+
+def delay(found: Iterable[int | None]) -> str:
+    """Return the median delay and, where not all were found, the share that was.
+
+    Examples
+    --------
+    >>> delay([1, 2, 2]), delay([4, None, 8, 10]), delay([None, None])
+    ('2', '9 (75 %)', '- (0 %)')
+
+    """
+    every = [float("inf") if d is None else float(d) for d in found]
+    known = sum(d < float("inf") for d in every)
+    middle = median(every)
+    said = "-" if middle == float("inf") else f"{middle:.0f}"
+    return said if known == len(every) else f"{said} ({100 * known / len(every):.0f} %)"
