@@ -27,10 +27,10 @@ Written by `python -m benchmarks.detection`; do not edit.
 Hourly windows of 500 rows, 25 numeric features, a reference of 15 days (28 for weekly seasons), then 30 days
 watched, unless the name says otherwise. The budget is one false episode in 30 days over all features: the
 shift of each feature and its missing values have the level 1/36,000 in each window. Beside the calm features
-each stream has one feature per change, at a random time from the 6th to the 11th day watched; `sd` is that of a normal row (of heavy tails the unit
-of Student's law, 0.58 of its sd). Found after: windows until the first breach, 1 for the first changed one;
-the median over the seeds, with the share of seeds that found it within the time watched when it is not all of
-them. Windows below `alarms.min_rows` are judged too.
+each stream has one feature per change, at a random time from the 6th to the 11th day watched; `sd` is that
+of a normal row (of heavy tails the unit of Student's law, 0.58 of its sd). Found after: windows until the
+first breach, 1 for the first changed one; the median over the seeds, with the share of seeds that found it
+within the time watched when it is not all of them. Windows below `alarms.min_rows` are judged too.
 
 Seeds: {seeds}. Nothing was tuned on these seeds. Thin references, heavy windows and days, counts and
 many zeros changed the method on other seeds; the rest of the other families was only looked at.
