@@ -1,4 +1,4 @@
-"""What all default monitors cost, beside the nine distances of the first benchmark: the Parquet log with each.
+"""What all default monitors cost over the Parquet log, beside the nine distances of the first benchmark.
 
     python -m benchmarks.defaults [--rounds 3]
 
