@@ -36,6 +36,10 @@ def test_a_monitor_with_a_threshold_of_its_own_is_counted_apart() -> None:
     assert spent(plan_of(MADE), state((NOW, "x", "psi"))) == 0.0
 
 
+def test_streams_know_no_budget() -> None:
+    assert spent(plan_of(MADE), state((NOW, "_error", "e_sr"), (NOW, "x", "adwin"))) == 0.0
+
+
 def test_nothing_is_spent_before_anything_happened() -> None:
     assert spent(plan_of(MADE), ModelState("m")) == 0.0
 

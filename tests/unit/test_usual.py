@@ -4,21 +4,23 @@ import numpy as np
 import pytest
 
 from detectors.mean_bound import moments_of
-from detectors.measure import Scored
+from detectors.measure import Floats, Scored
 from monitor.config import Columns, Performance
 from monitor.core.usual import BLOCKS, ERROR, LOSS, Usual, losses, usual_of
 from tests.lives import judged_model
 from tests.logs import model
 
-SEED = 5
-CALM = (np.random.default_rng(SEED).random(40_000) < 0.1).astype(float)
-BURSTS = (
-    np.random.default_rng(SEED).random(40_000)
-    < np.repeat(np.random.default_rng(SEED).uniform(0.0, 0.4, 2_000), 20)
-).astype(float)
+
+def drawn(rate: float | Floats, seed: int = 5) -> Floats:
+    """Return 40,000 errors of this rate, or of these."""
+    return (np.random.default_rng(seed).random(40_000) < rate).astype(float)
 
 
-def usual(values: np.ndarray[tuple[int], np.dtype[np.float64]], *, mapped: bool = False) -> Usual:
+CALM = drawn(0.1)
+BURSTS = drawn(np.repeat(np.random.default_rng(6).uniform(0.0, 0.4, 2_000), 20))
+
+
+def usual(values: Floats, *, mapped: bool = False) -> Usual:
     found = Usual.of(values, mapped=mapped)
     assert found is not None
     return found
@@ -43,9 +45,7 @@ def test_errors_that_come_in_bursts_need_blocks_longer_than_these() -> None:
 
 
 def test_a_reference_that_wanders_is_said_to_depend_at_any_length() -> None:
-    slow = (np.random.default_rng(SEED).random(40_000) < np.linspace(0.05, 0.6, 40_000)).astype(float)
-
-    assert usual(slow).dependent
+    assert usual(drawn(np.linspace(0.05, 0.6, 40_000))).dependent
 
 
 def test_no_value_is_nothing_usual() -> None:
@@ -60,13 +60,13 @@ def test_a_handful_of_rows_is_summed_up() -> None:
 
 @pytest.mark.parametrize("mapped", [False, True])
 def test_it_comes_back_as_it_was_written(mapped: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    found = usual(np.random.default_rng(SEED).random(3_000), mapped=mapped)
+    found = usual(np.random.default_rng(7).random(3_000), mapped=mapped)
 
     assert Usual.load(found.item()) == found
 
 
 def test_a_mapped_loss_has_the_mean_one_half_and_grows_with_the_losses() -> None:
-    found = usual(np.abs(np.random.default_rng(SEED).normal(size=50_000)) * 1e6, mapped=True)
+    found = usual(np.abs(np.random.default_rng(8).normal(size=50_000)) * 1e6, mapped=True)
 
     assert found.pit is not None
     assert found.moments[0].mean == pytest.approx(0.5, abs=1e-9)
