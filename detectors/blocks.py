@@ -9,12 +9,13 @@ independent blocks is uncertain, and Student's law is wide for it.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.adjustment import TINY, TOGETHER, Usual
 from detectors.distances import Floats
 from detectors.evidence import Merged, Tail
 from detectors.probability import SURE, dof_of_spread, log_variance
-from detectors.seasons import Clock, Ints, Season
+from detectors.seasons import DAY, Clock, Ints, Season
 
 LAGS = 3
 """Autocorrelation is looked at up to a third of the series."""
@@ -26,6 +27,10 @@ UNLIKE = 0.05
 """Columns that are all alike hold at least this share of independent evidence about their differences."""
 CHANCE_OF_SKEW, CHANCE_OF_EXCESS = 6.0, 24.0
 """n times the variance of the skewness, and of the kurtosis, of n normal values."""
+WINDOWS_NEEDED = 30
+DAYS_NEEDED = 7
+ONE_PAIR = 1.5
+"""Of lags with no more pairs than one, nothing is known."""
 SHORT = 1.4
 """How much `independent_blocks` falls short."""
 
@@ -83,15 +88,17 @@ def learn_tail(
     Statistical Applications in Genetics and Molecular Biology 3(1).
 
     """
-    z = merged.z[clock.starts - clock.starts[0] >= (scale - 1) * clock.length]
-    own = _moments(z, _ahead(usual, clock, scale), usual.periods)
+    whole = clock.starts - clock.starts[0] >= (scale - 1) * clock.length
+    z, known = merged.z[whole], merged.windows[whole] > 0
+    own = _moments(z, known, _ahead(usual, clock, scale), usual.periods)
     usual_noise = usual.between / usual.noise * np.maximum(np.median(merged.rows / scale, axis=0), 1.0)
     lent = own
     for kind in np.unique(kinds):
         lent = _lend(lent, own, np.flatnonzero(kinds == kind), z, usual_noise + usual.design)
     excess = np.maximum(lent.excess, 0.0)
     top = np.abs(z).max(axis=0) * np.sqrt(_ahead(usual, clock, scale))
-    used = np.asarray((lent.dof >= dof_needed) | (scale == 1), np.float64)
+    sure = (lent.dof >= dof_needed) | (scale == 1)
+    used = np.asarray(sure & enough(merged.windows > 0, clock), np.float64)
     variance = merged.windows.sum(axis=0) / np.maximum(merged.precision.sum(axis=0), TINY)
     return Tail(
         scale,
@@ -115,16 +122,18 @@ class Spread:
     skew: Floats
 
 
-def _moments(z: Floats, ahead: Floats, periods: Floats) -> Spread:
-    """Return what the series [R, J] shows of itself.
+def _moments(z: Floats, known: NDArray[np.bool_], ahead: Floats, periods: Floats) -> Spread:
+    """Return what the series [R, J] shows of itself where it is known; z is 0 elsewhere.
 
     The kurtosis of few values is too small: of n normal ones it is 3n / (n + 2).
     """
-    square = np.maximum((z * z).mean(axis=0), TINY)
-    dof = np.maximum(independent_blocks(z) * (1.0 - 1.0 / periods), FEWEST_DOF)
+    n = np.maximum(known.sum(axis=0), 1)
+    square = np.maximum((z * z).sum(axis=0) / n, TINY)
+    dof = np.maximum(independent_blocks(z, known) * (1.0 - 1.0 / periods), FEWEST_DOF)
     few = SHORT * dof
-    kurtosis = (z**4).mean(axis=0) / square**2 * (few + 2.0) / few
-    return Spread(np.maximum(square * ahead, TINY), dof, kurtosis - 3.0, (z**3).mean(axis=0) / square**1.5)
+    kurtosis = (z**4).sum(axis=0) / n / square**2 * (few + 2.0) / few
+    skew = (z**3).sum(axis=0) / n / square**1.5
+    return Spread(np.maximum(square * ahead, TINY), dof, kurtosis - 3.0, skew)
 
 
 def _ahead(usual: Usual, clock: Clock, scale: int) -> Floats:
@@ -139,8 +148,10 @@ def _ahead(usual: Usual, clock: Clock, scale: int) -> Floats:
     return np.asarray((d + q) / (d - q) * (d - 1.0) / (d + 1.0))
 
 
-def independent_blocks(z: Floats) -> Floats:
+def independent_blocks(z: Floats, known: NDArray[np.bool_]) -> Floats:
     """Return how many independent values would tell the variance as well as the series [R, J] does, [J].
+
+    known: where the series has values; elsewhere z is 0.
 
     Squares of Gaussian values with correlation r have the correlation r * r, so it is
     R / (1 + 2 sum r_k * r_k). The noise of the r_k makes it too small by a third or so; never too large.
@@ -148,20 +159,35 @@ def independent_blocks(z: Floats) -> Floats:
     Examples
     --------
     >>> z = np.repeat(np.random.default_rng(0).normal(size=(40, 1)), 10, axis=0)
-    >>> bool(20 < independent_blocks(z)[0] < 45)
+    >>> bool(20 < independent_blocks(z, np.ones(z.shape, bool))[0] < 45)
     True
 
     """
-    return np.concatenate([_independent(z[:, i : i + TOGETHER]) for i in range(0, z.shape[1], TOGETHER)])
+    some = [slice(i, i + TOGETHER) for i in range(0, z.shape[1], TOGETHER)]
+    return np.concatenate([_independent(z[:, part], known[:, part]) for part in some])
 
 
-def _independent(z: Floats) -> Floats:
-    length = len(z)
-    power = np.abs(np.fft.rfft(z, 2 * length, axis=0)) ** 2
-    covariance = np.fft.irfft(power, axis=0)[: length // LAGS + 1]
-    pairs = length / (length - np.arange(len(covariance)))
-    r = covariance / np.maximum(covariance[0], TINY) * pairs[:, None]
-    return np.asarray(length / (1.0 + 2.0 * (r[1:] ** 2).sum(axis=0)))
+def _independent(z: Floats, known: NDArray[np.bool_]) -> Floats:
+    lags = len(z) // LAGS + 1
+    present = np.asarray(known[:, :1] if known.all() else known, np.float64)
+    pairs = _lagged(present, lags)
+    covariance = _lagged(z, lags) / np.maximum(pairs, 1.0)
+    r = np.clip(covariance / np.maximum(covariance[0], TINY), -1.0, 1.0) * (pairs > ONE_PAIR)
+    return np.asarray(pairs[0] / (1.0 + 2.0 * (r[1:] ** 2).sum(axis=0)))
+
+
+def _lagged(values: Floats, lags: int) -> Floats:
+    """Return the sums of the products of each series with itself, lagged by 0, 1, ... windows: [lags, J]."""
+    power = np.abs(np.fft.rfft(values, 2 * len(values), axis=0)) ** 2
+    return np.asarray(np.fft.irfft(power, axis=0)[:lags])
+
+
+def enough(known: NDArray[np.bool_], clock: Clock) -> NDArray[np.bool_]:
+    """Return which series [R, J] are known in windows and on days enough to learn from, bool [J]."""
+    day = clock.starts // max(DAY, clock.length)
+    firsts = np.flatnonzero(np.diff(day, prepend=day[0] - 1))
+    days = np.add.reduceat(known, firsts, axis=0) > 0
+    return np.asarray((known.sum(axis=0) >= WINDOWS_NEEDED) & (days.sum(axis=0) >= DAYS_NEEDED))
 
 
 def _lend(found: Spread, own: Spread, columns: Ints, z: Floats, unit: Floats) -> Spread:

@@ -142,22 +142,33 @@ class Drift:
         self._nulls: Recent[Null] = Recent(NULLS_KEPT)
 
     def close(
-        self, window: WindowProfile, limits: Mapping[tuple[str, str], float] = MappingProxyType({})
+        self,
+        window: WindowProfile,
+        limits: Mapping[tuple[str, str], float] = MappingProxyType({}),
+        clusters: Mapping[str, tuple[float, float]] = MappingProxyType({}),
     ) -> Sequence[Verdict]:
         """Judge a closed window: one verdict per monitor; a failing one becomes an ERROR verdict.
 
         limits: (feature, detector) -> what the reference's own windows reach without a change; no threshold
-        that the budget sets is lower.
+        that the budget sets is lower. clusters: feature -> how many rows of the window, and of the reference,
+        tell as much as one independent row; only so many are drawn.
         """
         references = {s.grid.name: s for s in summaries(window.grid, window.reference)}
         seen = summaries(window.grid, window.window)
         pairs = {s.grid.name: Pair(references[s.grid.name], s, self._nulls) for s in seen}
         return [
-            self._verdict(spec, pairs.get(spec.feature), limits.get((spec.feature, spec.detector), 0.0))
+            self._verdict(
+                spec,
+                pairs.get(spec.feature),
+                limits.get((spec.feature, spec.detector), 0.0),
+                clusters.get(spec.feature, (1.0, 1.0)),
+            )
             for spec in self._monitors
         ]
 
-    def _verdict(self, spec: MonitorSpec, pair: Pair | None, limit: float) -> Verdict:
+    def _verdict(
+        self, spec: MonitorSpec, pair: Pair | None, limit: float, cluster: tuple[float, float]
+    ) -> Verdict:
         if pair is None:
             return unjudged(spec, Level.ERROR, 0, "the reference has no such feature")
         if pair.reference.n == 0:
@@ -167,17 +178,18 @@ class Drift:
             note = f"{pair.window.n} values in the window, {pair.reference.n} in the reference"
             return unjudged(spec, Level.INSUFFICIENT_DATA, pair.window.n, note)
         try:
-            return self._judge(spec, pair, limit)
+            return self._judge(spec, pair, limit, cluster)
         except FAILURES as error:
             return unjudged(spec, Level.ERROR, pair.window.n, f"{type(error).__name__}: {error}")
 
-    def _judge(self, spec: MonitorSpec, pair: Pair, limit: float) -> Verdict:
+    def _judge(self, spec: MonitorSpec, pair: Pair, limit: float, cluster: tuple[float, float]) -> Verdict:
         row = self._statistics[spec.detector]
         sizes = (pair.reference.n, pair.window.n)
         score = float(row.of(pair.comparison))
         threshold = spec.threshold
         if threshold is None:
-            calibrated = self._calibrator.threshold(row, pair.null, sizes, self._alarms.level)
+            drawn = tuple(max(int(n / c), 1) for n, c in zip(sizes, reversed(cluster), strict=True))
+            calibrated = self._calibrator.threshold(row, pair.null, (drawn[0], drawn[1]), self._alarms.level)
             threshold = max(calibrated, limit, row.floor(self._alarms.min_effect, *sizes))
         pvalue = row.pvalue(*row.arguments(pair.comparison)) if row.pvalue is not None else None
         return judged(spec, sizes[1], (score, threshold), row.effect(score, *sizes), pvalue)

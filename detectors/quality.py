@@ -34,7 +34,9 @@ WINDOWS_NEEDED = 8
 LEAST_VOLUME_CHANGE = 1.0
 """Half or twice as many rows as usual is the least worth an alarm."""
 
-ALONE: Mapping[str, float] = MappingProxyType({})
+Cluster = tuple[float, float]
+"""Of the window's rows, and of the reference's: how many tell as much as one independent row."""
+ALONE: Mapping[str, Cluster] = MappingProxyType({})
 Found = tuple[int, float, float]
 """How many rows were judged, the score, the threshold."""
 
@@ -43,17 +45,17 @@ Found = tuple[int, float, float]
 class Chance:
     """What an excess may be by chance.
 
-    level: the probability of more. cluster: how many rows of a window tell as much as one independent row:
-    a cold day is no draw of so many rows.
+    level: the probability of more. cluster, known: how many rows of the window, and of the reference, tell as
+    much as one independent row: a cold day is no draw of so many rows.
     """
 
     level: float
     cluster: float = 1.0
+    known: float = 1.0
 
     def allowed(self, found: float, n: int, m: int) -> float:
         """Return the share of m rows that is exceeded with that probability after `found` of n."""
-        known, new = (max(int(rows / self.cluster), 1) for rows in (n, m))
-        return largest_share(found, known, new, self.level)
+        return largest_share(found, max(int(n / self.known), 1), max(int(m / self.cluster), 1), self.level)
 
 
 def null_share(reference: Summary, window: Summary, chance: Chance) -> Found:
@@ -66,7 +68,8 @@ def null_share(reference: Summary, window: Summary, chance: Chance) -> Found:
 
 def type_failures(reference: Summary, window: Summary, chance: Chance) -> Found:
     """Judge the share of rows whose value could not be read as the feature's type, like null_share."""
-    return _excess((reference.invalid, reference.rows), (window.invalid, window.rows), chance)
+    alone = Chance(chance.level)  # what values have in common says nothing of those that are none
+    return _excess((reference.invalid, reference.rows), (window.invalid, window.rows), alone)
 
 
 def out_of_range(reference: Summary, window: Summary, chance: Chance) -> Found:
@@ -99,7 +102,7 @@ def _missing(summary: Summary) -> int:
 
 def _excess(reference: tuple[int, int], window: tuple[int, int], chance: Chance) -> Found:
     share = reference[0] / reference[1]
-    allowed = chance.allowed(reference[0] / chance.cluster, reference[1], window[1]) - share
+    allowed = chance.allowed(reference[0] / chance.known, reference[1], window[1]) - share
     return window[1], max(window[0] / window[1] - share, 0.0), max(allowed, LEAST_SHARE)
 
 
@@ -191,15 +194,15 @@ class Quality:
         self._monitors = tuple(monitors)
         self._alarms = alarms
 
-    def close(self, window: WindowProfile, clusters: Mapping[str, float] = ALONE) -> Sequence[Verdict]:
+    def close(self, window: WindowProfile, clusters: Mapping[str, Cluster] = ALONE) -> Sequence[Verdict]:
         """Judge a closed window: one verdict per monitor; a failing one becomes an ERROR verdict.
 
-        clusters: of a feature's rows, how many tell as much as one independent row; 1 where nothing is known.
+        clusters: of each feature's rows, how many tell as much as one independent row: see `Chance`.
         """
         references = {s.grid.name: s for s in summaries(window.grid, window.reference)}
         pairs = {s.grid.name: (references[s.grid.name], s) for s in summaries(window.grid, window.window)}
         return [
-            self._verdict(spec, window, pairs.get(spec.feature), clusters.get(spec.feature, 1.0))
+            self._verdict(spec, window, pairs.get(spec.feature), clusters.get(spec.feature, (1.0, 1.0)))
             for spec in self._monitors
         ]
 
@@ -208,7 +211,7 @@ class Quality:
         spec: MonitorSpec,
         window: WindowProfile,
         pair: tuple[Summary, Summary] | None,
-        cluster: float,
+        cluster: Cluster,
     ) -> Verdict:
         check = QUALITY[spec.detector]
         try:
@@ -216,7 +219,7 @@ class Quality:
                 return self._whole(spec, check, window)
             if pair is None:
                 return unjudged(spec, Level.ERROR, 0, "the reference has no such feature")
-            return self._feature(spec, check, pair, Chance(self._alarms.level, cluster))
+            return self._feature(spec, check, pair, Chance(self._alarms.level, *cluster))
         except FAILURES as error:
             return unjudged(spec, Level.ERROR, window.window.rows, f"{type(error).__name__}: {error}")
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from detectors.base import Level, Verdict
 from detectors.monitors import NOTE, Judgement, MonitorSpec, judged, unjudged
+from detectors.quality import Cluster
 from detectors.readings import Kind, Readers, Reading
 from detectors.score_null import ScoreNull
 from detectors.seasons import Clock
@@ -49,15 +50,9 @@ class Series:
         """What read the windows."""
         return self.null.readers
 
-    def clustering(self) -> Mapping[str, float]:
-        """Return of each feature how many of the last window's rows tell as much as one independent row."""
-        readers = self.readers
-        missing = np.array([kind is Kind.MISSING for kind in readers.kinds])
-        effects = self.null.usual.clustering(int(self.reading.sizes[-1].max()))
-        weights = readers.share * ~missing
-        total = np.bincount(readers.feature, weights)
-        means = np.bincount(readers.feature, weights * effects) / total
-        return dict(zip((f.name for f in readers.features), means.tolist(), strict=True))
+    def clustering(self) -> Mapping[str, Cluster]:
+        """Return the clusters of the last window; see `clusters_of`."""
+        return clusters_of(self.null, int(self.reading.sizes[-1].max()))
 
     def limits(self, level: float) -> Mapping[tuple[str, str], float]:
         """Return what the reference's windows say each distance may be: (feature, detector) -> score."""
@@ -68,6 +63,29 @@ class Series:
         places = [firsts[columns[feature]] for feature, _ in self.scores.monitors]
         values = Reading(self.reading.values[:, places], self.reading.sizes[:, places])
         return self.scores.limits(values, self.clock, level)
+
+
+@dataclass(frozen=True, eq=False)
+class Lent:
+    """What is known of a group that has no null model of its own, from that of all rows."""
+
+    clusters: Mapping[str, Cluster]
+
+
+def clusters_of(null: WindowNull, rows: int) -> Mapping[str, Cluster]:
+    """Return how many rows of each feature tell as much as one independent row.
+
+    First in a window of so many rows, then in those of the reference.
+    """
+    readers = null.readers
+    missing = np.array([kind is Kind.MISSING for kind in readers.kinds])
+    weights = readers.share * ~missing
+    total = np.bincount(readers.feature, weights)
+    own, known = (
+        (np.bincount(readers.feature, weights * null.usual.clustering(n)) / total).tolist()
+        for n in (rows, int(np.median(null.typical)))
+    )
+    return {f.name: (own[i], known[i]) for i, f in enumerate(readers.features)}
 
 
 def judge_series(monitors: Sequence[MonitorSpec], alarms: Judgement, series: Series) -> list[Verdict]:
@@ -92,7 +110,8 @@ def _verdict(spec: MonitorSpec, finding: Finding, min_rows: int) -> Verdict:
     if finding.n < min_rows:
         return unjudged(spec, Level.INSUFFICIENT_DATA, finding.n, f"{finding.n} values in the window")
     if not math.isfinite(finding.limit):
-        return unjudged(spec, Level.INSUFFICIENT_DATA, finding.n, "the reference has no window of that time")
+        note = "the reference has too few windows with values of it, or none of that time"
+        return unjudged(spec, Level.NO_REFERENCE, finding.n, note)
     if spec.detector == MISSING:
         score, threshold = max(finding.apart, 0.0), finding.limit
     else:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.adjustment import TINY, Usual, adjust
-from detectors.blocks import learn_tail, merge_blocks, merge_last
+from detectors.blocks import DAYS_NEEDED, WINDOWS_NEEDED, learn_tail, merge_blocks, merge_last
 from detectors.distances import Floats
 from detectors.evidence import Merged, Tail
 from detectors.readings import Kind, Readers, Reading
@@ -27,8 +27,6 @@ SCALES = (1, 4, 24, 72, 168)
 LARGEST_PART = 4
 """A scale is at most this part of the reference."""
 DOF_NEEDED = 10.0
-WINDOWS_NEEDED = 30
-DAYS_NEEDED = 7
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -123,6 +121,7 @@ class WindowNull:
     usual: Usual
     tails: tuple[Tail, ...]
     length: int
+    typical: Floats
 
     @cached_property
     def share(self) -> Floats:
@@ -142,22 +141,37 @@ class WindowNull:
 
     def _measured(self, blocks: Sequence[Merged], level: float, min_effect: float) -> Measured:
         floors = self.readers.floors(min_effect)
+        levels = np.minimum(level * self.share, 0.5)
         apart, limits = [], []
         for tail, merged in zip(self.tails, blocks, strict=True):
-            step = 1.0 / np.sqrt(np.maximum(merged.precision, TINY))
-            level_of_each = np.minimum(level * self.share, 0.5)
-            limit = tail.limit(merged, level_of_each, self._skew(tail, merged)) * step
+            thin = self._thinned(tail, merged)
+            limit = np.minimum(*(self._limit(tail, each, levels) for each in (merged, thin)))
             judged = (tail.used > 0) & (merged.precision > 0)
-            apart.append(merged.z * step)
+            apart.append(merged.z * _step(merged))
             limits.append(np.where(judged, np.maximum(limit, floors), np.inf))
         return Measured(np.stack(apart), np.stack(limits))
+
+    def _limit(self, tail: Tail, merged: Merged, levels: Floats) -> Floats:
+        """Return how far blocks may be, in the readings' units."""
+        return tail.limit(merged, levels, self._skew(tail, merged)) * _step(merged)
+
+    def _thinned(self, tail: Tail, merged: Merged) -> Merged:
+        """Return the blocks as if their windows had no more rows than the reference's.
+
+        Windows of more rows differ by less, not by more: what was learnt of smaller ones bounds them too,
+        though it says ever less of how much less that is.
+        """
+        precision = np.minimum(merged.precision, merged.windows / np.maximum(tail.variance, TINY))
+        z = merged.z * np.sqrt(precision / np.maximum(merged.precision, TINY))
+        return Merged(z, precision, np.minimum(merged.rows, merged.windows * self.typical), merged.windows)
 
     def _pvalues(self, blocks: Sequence[Merged]) -> Floats:
         """Return each monitor's p-value by each reading alone, the smallest over the scales, [R, J]."""
         found = []
         for tail, merged in zip(self.tails, blocks, strict=True):
             judged = (tail.used > 0) & (merged.precision > 0)
-            pvalue = tail.pvalue(merged, self._skew(tail, merged)) / self.share
+            both = (merged, self._thinned(tail, merged))
+            pvalue = np.minimum(*(tail.pvalue(each, self._skew(tail, each)) for each in both)) / self.share
             found.append(np.where(judged, np.minimum(pvalue, 1.0), 1.0))
         return np.asarray(np.min(found, axis=0))
 
@@ -217,7 +231,7 @@ class WindowNull:
         """Return everything but the readers, which the reference's counts give, as named arrays."""
         head = np.array([self.length, *(tail.scale for tail in self.tails)], np.int64)
         tails = [{f"{tail.scale}/{k}": v for k, v in tail.arrays().items()} for tail in self.tails]
-        return reduce(or_, tails, {"scales": head, **self.usual.arrays()})
+        return reduce(or_, tails, {"scales": head, "typical": self.typical, **self.usual.arrays()})
 
     @classmethod
     def load(cls, arrays: Arrays, readers: Readers) -> "WindowNull":
@@ -227,7 +241,12 @@ class WindowNull:
             Tail.of(scale, {k.partition("/")[2]: v for k, v in arrays.items() if k.startswith(f"{scale}/")})
             for scale in scales
         )
-        return cls(readers, Usual.of(arrays), tails, length)
+        return cls(readers, Usual.of(arrays), tails, length, arrays["typical"])
+
+
+def _step(merged: Merged) -> Floats:
+    """Return what one standard deviation of the evidence is in the readings' units."""
+    return np.asarray(1.0 / np.sqrt(np.maximum(merged.precision, TINY)))
 
 
 def learn(readers: Readers, reading: Reading, clock: Clock, scales: Sequence[int] = SCALES) -> WindowNull:
@@ -243,7 +262,9 @@ def learn(readers: Readers, reading: Reading, clock: Clock, scales: Sequence[int
         if scale == 1 or scale * LARGEST_PART <= len(clock.starts):
             merged = merge_blocks(z, precision, reading.sizes, clock, scale)
             tails.append(learn_tail(merged, usual, clock, kinds, scale, DOF_NEEDED))
-    return WindowNull(readers, usual, tuple(tails), clock.length)
+    present = np.where(reading.sizes > 0, reading.sizes, np.nan)
+    present[:, ~(reading.sizes > 0).any(axis=0)] = 0.0
+    return WindowNull(readers, usual, tuple(tails), clock.length, np.nanmedian(present, axis=0))
 
 
 def account(null: WindowNull, clock: Clock) -> str:

@@ -12,7 +12,7 @@ import polars as pl
 
 from detectors.base import Level, Verdict
 from detectors.profile import WindowProfile, summaries
-from detectors.series import Series
+from detectors.series import Lent, Series
 from monitor.config import Columns, Features, Model, Reference, Source
 from monitor.core.closing import Judge
 from monitor.core.plan import Plan
@@ -142,7 +142,7 @@ def mean_judge(limit: float = 1.0) -> Judge:
         baseline: Baseline | None,
         window: WindowProfile | None,
         groups: int,
-        series: Series | None = None,  # noqa: ARG001 - this judge looks at the window alone
+        series: Series | Lent | None = None,  # noqa: ARG001 - this judge looks at the window alone
     ) -> list[Verdict]:
         if baseline is None or window is None:
             return [Verdict("reference", "_all", "quality", Level.NO_REFERENCE, 0)]

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 from detectors.base import Verdict
 from detectors.profile import Profile, WindowProfile
-from detectors.series import Series
+from detectors.series import Lent, Series, clusters_of
 from monitor.core import dedup
 from monitor.core.assessing import Assessor
 from monitor.core.ledger import Ledger
@@ -14,7 +14,7 @@ from monitor.core.maturing import Maturing, without
 from monitor.core.outbox import Note
 from monitor.core.plan import MICROSECOND, Plan
 from monitor.core.policy import Reason, Transition, Trip, TripKey, episode_id, step
-from monitor.core.profiles import GroupKey
+from monitor.core.profiles import ALL, GroupKey
 from monitor.core.reference import Baseline
 from monitor.core.seeing import beside_reference
 from monitor.core.state import (
@@ -58,11 +58,12 @@ class Judge(Protocol):
         baseline: Baseline | None,
         window: WindowProfile | None,
         groups: int,
-        series: Series | None = None,
+        series: Series | Lent | None = None,
     ) -> Sequence[Verdict]:
         """Return one verdict per monitor; window is None without a baseline; groups share the budget.
 
-        series: the window beside those before it, where the reference's own windows tell what is usual.
+        series: the window beside those before it, where the reference's own windows tell what is usual; of
+        a segment without a null model what that of all rows lends it.
         """
 
 
@@ -240,13 +241,16 @@ def _close_window(
         tally.volumes[place] = (*history, profile.rows)[-HISTORY:]
 
 
-def _series(tally: _Tally, baseline: Baseline | None, group: GroupKey, profile: Profile) -> Series | None:
+def _series(
+    tally: _Tally, baseline: Baseline | None, group: GroupKey, profile: Profile
+) -> Series | Lent | None:
     """Read the window and set it beside those before it; None where nothing tells what is usual."""
     place = (group.version, group.segment)
     null = tally.state.null_of(baseline, group.segment) if baseline is not None else None
     if baseline is None or null is None:
         tally.tracks.pop(place, None)
-        return None
+        whole = tally.state.null_of(baseline, ALL) if baseline is not None else None
+        return Lent(clusters_of(whole.windows, profile.rows)) if whole is not None else None
     track = followed(tally.tracks.get(place), baseline.number, group.start, null.read(baseline.grid, profile))
     tally.tracks[place] = track
     return null.series(track.reading, track.starts)

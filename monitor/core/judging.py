@@ -11,8 +11,8 @@ from detectors.drift import STATISTICS, Drift, applies
 from detectors.monitors import Judgement, MonitorSpec, default_statistic, unjudged
 from detectors.performance import METRICS
 from detectors.profile import Grid, WindowProfile
-from detectors.quality import QUALITY, Quality, quality_monitors
-from detectors.series import MISSING, SHIFT, Series, judge_series
+from detectors.quality import ALONE, QUALITY, Quality, quality_monitors
+from detectors.series import MISSING, SHIFT, Lent, Series, judge_series
 from detectors.stream_choice import STREAMS
 from monitor.config import Model, Monitor
 from monitor.core.closing import NOT_YET
@@ -98,12 +98,12 @@ class BudgetJudge:
         baseline: Baseline | None,
         window: WindowProfile | None,
         groups: int,
-        series: Series | None = None,
+        series: Series | Lent | None = None,
     ) -> Sequence[Verdict]:
         """Return one verdict per monitor; without a reference there is nothing to say but that."""
         if baseline is None or window is None:
             return [Verdict(NOT_YET[1], NOT_YET[0], "quality", Level.NO_REFERENCE, 0)]
-        return self._made(baseline.grid, groups, series is not None).close(window, series)
+        return self._made(baseline.grid, groups, isinstance(series, Series)).close(window, series)
 
     def specs(self, grid: Grid, *, windows: bool) -> tuple[MonitorSpec, ...]:
         """Return the monitors of a group on this grid; windows: see `monitor_specs`."""
@@ -143,11 +143,13 @@ class _Bench:
     series: Sequence[MonitorSpec]
     alarms: Judgement
 
-    def close(self, window: WindowProfile, series: Series | None) -> list[Verdict]:
-        if series is None:
+    def close(self, window: WindowProfile, series: Series | Lent | None) -> list[Verdict]:
+        if not isinstance(series, Series):
+            clusters = series.clusters if series is not None else ALONE
             note = "the reference's own windows are not known: `driftd check` says why"
             alone = [unjudged(spec, Level.NO_REFERENCE, window.window.rows, note) for spec in self.series]
-            return [*self.quality.close(window), *alone, *self.drift.close(window)]
+            drift = self.drift.close(window, clusters=clusters)
+            return [*self.quality.close(window, clusters), *alone, *drift]
         limits = series.limits(self.alarms.level)
         beside = judge_series(self.series, self.alarms, series)
         quality = self.quality.close(window, series.clustering())

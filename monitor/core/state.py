@@ -153,7 +153,7 @@ def load_book(data: bytes) -> Book:
         frozenset(document["columns"]),
         document["versions"],
         document["window"],
-        tuple((begun, feature, detector) for begun, feature, detector in document["alarms"]),
+        tuple((begun, feature, detector) for begun, feature, detector in document.get("alarms", [])),
     )
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from detectors.base import Verdict
 from detectors.calibration import Calibrator
 from detectors.profile import WindowProfile
-from detectors.series import Series
+from detectors.series import Lent, Series
 from monitor.config import Alarms, Columns, Features, Monitor, Reference, Retrain
 from monitor.core.closing import Judge
 from monitor.core.judging import BudgetJudge
@@ -192,7 +192,7 @@ def test_columns_seen_while_learning_are_known_and_new_ones_are_not(cuts: list[i
         baseline: Baseline | None,
         window: WindowProfile | None,
         groups: int,
-        series: Series | None = None,  # noqa: ARG001 - of no use here
+        series: Series | Lent | None = None,  # noqa: ARG001 - of no use here
     ) -> list[Verdict]:
         told.add(window.columns_unknown if baseline and window and groups else None)
         return []

@@ -1,7 +1,8 @@
 """kill -9 at any instant: in the end the same is stored, byte by byte, as by an undisturbed run.
 
 Some kills come at random moments. The others are aimed: the test watches the state folder and kills when it
-has seen a commit begin. tests/commits.py tells from what was left behind whether one hit.
+has seen a commit begin. Some of these hold the database's lock meanwhile, so that the commit cannot end
+before the kill, however busy the machine is. tests/commits.py tells from what is left whether one hit.
 """
 
 import json
@@ -9,7 +10,11 @@ import os
 import random
 import re
 import shutil
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,12 +23,14 @@ import polars as pl
 import pytest
 
 from tests.commits import Traces, inside_commit
-from tests.programs import CAR_LOAN, Project, eventually
+from tests.programs import CAR_LOAN, Daemon, Project, eventually
 
 pytestmark = pytest.mark.acceptance
 
 MODEL = "car-loan"
 KILLS, PIECES = 50, 40
+LOCKED = 0.3
+"""Share of the aimed kills of a daemon that already runs that hold the lock."""
 CONFIG = f"""
 [daemon]
 listen = "127.0.0.1:0"
@@ -127,19 +134,52 @@ def one_life(project: Project, fresh: bytes, rng: random.Random, *, aimed: bool)
         if not early:
             daemon.ready()
             start = Traces.of(project.state)
-            project.append("predictions.jsonl", fresh)
-        if aimed:
-            wait_for_commit(project.state, start, rng)
-        else:
-            time.sleep(rng.uniform(0, 1.5) * (0.2 if not early else 1))
-        daemon.kill()
+        with locked(project.state) if aimed and not early and rng.random() < LOCKED else nullcontext():
+            if not early:
+                project.append("predictions.jsonl", fresh)
+            if aimed:
+                wait_for_commit(daemon, project.state, start, rng)
+            else:
+                time.sleep(rng.uniform(0, 1.5) * (0.2 if not early else 1))
+            daemon.kill()
     return inside_commit(project.state, before, project.folder / "scratch")
 
 
-def wait_for_commit(state: Path, before: Traces, rng: random.Random) -> None:
-    """Wait until a commit has begun, and at most a few seconds: there may be nothing to commit."""
-    deadline = time.monotonic() + 2
+HOLD = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def locked(state: Path) -> Iterator[None]:
+    """Hold the database's write lock: a commit writes its rejects, and then waits.
+
+    By a process that is killed as well: one that closed the database would tidy it up.
+    """
+    command = [sys.executable, "-c", HOLD, str(state / "driftd.sqlite")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        try:
+            yield
+        finally:
+            holder.kill()
+
+
+def wait_for_commit(daemon: Daemon, state: Path, before: Traces, rng: random.Random) -> None:
+    """Wait until a commit has begun, and at most two seconds once it listens: there may be nothing to commit.
+
+    How long it takes to start depends on what else the machine does.
+    """
+    deadline = float("inf")
     while time.monotonic() < deadline and Traces.of(state).rejects == before.rejects:
+        if deadline == float("inf") and '"listening"' in daemon.text:
+            deadline = time.monotonic() + 2
+        assert daemon.process.poll() is None, daemon.text
         time.sleep(0.0002)
     time.sleep(rng.choice([0, 0, 0, 0, 0.0005, 0.002]))
 

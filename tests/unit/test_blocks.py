@@ -71,7 +71,8 @@ def test_the_last_block_is_the_last_of_all(scale: int) -> None:
 
 
 def test_independent_values_are_all_counted() -> None:
-    found = independent_blocks(np.random.default_rng(3).normal(size=(400, 50)))
+    z = np.random.default_rng(3).normal(size=(400, 50))
+    found = independent_blocks(z, np.ones(z.shape, bool))
 
     assert 150 < found.mean() < 400
 
@@ -79,7 +80,7 @@ def test_independent_values_are_all_counted() -> None:
 def test_days_count_once() -> None:
     days = np.repeat(np.random.default_rng(4).normal(size=(15, 50)), 24, axis=0)
 
-    assert 8 < independent_blocks(days).mean() < 20
+    assert 8 < independent_blocks(days, np.ones(days.shape, bool)).mean() < 20
 
 
 def test_the_limit_of_independent_windows_is_the_normal_quantile() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from detectors.base import Level, Verdict
 from detectors.profile import WindowProfile
-from detectors.series import Series
+from detectors.series import Lent, Series
 from monitor.config import Alarms, Model, Retrain
 from monitor.core.closing import Closed, close_until
 from monitor.core.pipeline import Context, take_in
@@ -34,7 +34,7 @@ class Recorder:
         baseline: Baseline | None,
         window: WindowProfile | None,
         groups: int,
-        series: Series | None = None,
+        series: Series | Lent | None = None,
     ) -> Sequence[Verdict]:
         rows = window.window.rows if window else -1
         self.asked.append((rows, groups, window))
