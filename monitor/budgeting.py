@@ -1,14 +1,17 @@
 """What a model's budget of false alarms stands on, and how much of it is spent."""
 
 from detectors.stream_choice import STREAMS
-from monitor.core.judging import monitor_specs
+from monitor.core.judging import distances_of, monitor_specs
+from monitor.core.nulls import recipe_of
 from monitor.core.plan import MICROSECOND, Plan
 from monitor.core.reference import Baseline
 from monitor.core.state import ModelState
 
 WINDOWS, RESAMPLE = "windows", "resample"
-OTHER_WINDOWS = "what the reference's windows show was learnt for another length of windows"
-NOT_LEARNT = "the reference was made by a release that did not learn from its windows"
+ANEW = "make the reference anew with `driftd baseline`"
+OTHER_WINDOWS = f"the reference's windows were learnt from for another length of windows; {ANEW}"
+OTHER_DISTANCES = f"the reference's windows were learnt from before some of the distances were named; {ANEW}"
+NOT_LEARNT = f"the reference was made by a release that did not learn from its windows; {ANEW}"
 
 
 def begun(plan: Plan, state: ModelState) -> int:
@@ -30,11 +33,13 @@ def spent(plan: Plan, state: ModelState) -> float:
     return begun(plan, state) / plan.model.alarms.rate[0]
 
 
-def calibration(state: ModelState, baseline: Baseline) -> tuple[str, str]:
+def calibration(plan: Plan, state: ModelState, baseline: Baseline) -> tuple[str, str]:
     """Return where thresholds come from, WINDOWS or RESAMPLE, and why."""
     known = state.nulls.get(baseline.number)
     if known is None:
         return RESAMPLE, NOT_LEARNT
     if known.window != state.book.window:
         return RESAMPLE, OTHER_WINDOWS
+    if known.arrays and known.recipe != recipe_of(plan.window, distances_of(plan.model, baseline.grid)):
+        return RESAMPLE, OTHER_DISTANCES
     return (WINDOWS if known.arrays else RESAMPLE), known.said

@@ -158,7 +158,7 @@ def _whole(plan: Plan, state: ModelState) -> Iterator[Sample]:
     firing = {k.feature for k, t in monitors if shown_state(plan, state, t) is Shown.FIRING}
     yield Sample("driftd_false_alarm_budget_ratio", (name,), spent(plan, state))
     if baseline is not None:
-        yield Sample("driftd_calibration_info", (name, *calibration(state, baseline)), 1)
+        yield Sample("driftd_calibration_info", (name, *calibration(plan, state, baseline)), 1)
     none = {WHOLE, ERROR, LOSS}
     for what in ("stream_rows", "stream_left_out"):
         yield Sample(f"driftd_{what}_total", (name,), state.book.counts.get(("", what, ""), 0))

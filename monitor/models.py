@@ -11,18 +11,16 @@ from monitor.budgeting import RESAMPLE, calibration
 from monitor.config import Config, Model, Source
 from monitor.core.assessing import Assessor
 from monitor.core.joining import Joining
-from monitor.core.judging import BudgetJudge, distances_of
+from monitor.core.judging import BudgetJudge
 from monitor.core.learning import forget_held
-from monitor.core.nulls import Nulls, learn_nulls, recipe_of
 from monitor.core.outcomes import Vocabulary
 from monitor.core.pile import Keep
 from monitor.core.plan import Plan, joins
-from monitor.core.profiles import Run
 from monitor.core.reference import Baseline
 from monitor.core.remeasuring import remeasured
 from monitor.core.schema import Schema
 from monitor.core.standard import Standard, layout, same_codes
-from monitor.core.state import ModelState, load_model, nulls_changes, volume_changes
+from monitor.core.state import ModelState, load_model, volume_changes
 from monitor.core.streaming import Streaming
 from monitor.core.tracks import track_changes
 from monitor.decoders.plain import decode, peek_time
@@ -30,16 +28,16 @@ from monitor.errors import ConfigError, ReferenceUnusableError
 from monitor.facts import source_names
 from monitor.logs import logger
 from monitor.quantities import format_duration
-from monitor.references import baseline_of, covers, measured_of, read_frame, schema_of, timed_rows
+from monitor.references import baseline_of, covers, measured_of, read_frame, schema_of
 from monitor.sources.files import FilesSource
 from monitor.sources.reading import Limits
 from monitor.store.segments import Shelf
 from monitor.stream_opening import with_streams
+from monitor.teaching import with_nulls
 from monitor.types import Changes, Chunk, EntryKey
 from monitor.worker import Decode, Feed, Tools, Worker
 
 Finish = Callable[[], Standard]
-CHANGED = "the reference's file is no longer the one that the reference was made of"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,32 +120,6 @@ def _background(work: Finish) -> Finish:
     return result.result
 
 
-def with_nulls(
-    plan: Plan, schema: Schema, state: ModelState, run: Run, *, fresh: bool
-) -> tuple[ModelState, Changes]:
-    """Learn from the newest reference's own windows, unless that was done for what is configured now.
-
-    Of a reference that was made of the log they can be learnt once, when it is made: later its rows are gone.
-    fresh: the reference was made just now, so that the file is sure to be the one it was made of.
-    """
-    baseline, path = state.newest_baseline, plan.model.reference.path
-    if baseline is None:
-        return state, {}
-    monitors, known = distances_of(plan.model, baseline.grid), state.nulls.get(baseline.number)
-    if known is not None and known.recipe == recipe_of(plan.window, monitors):
-        return state, {}
-    if path is None or baseline.origin != f"file {path}":
-        return state, {}
-    frame = read_frame(Path(path))
-    if fresh or baseline_of(schema, frame, baseline.origin, run).hash == baseline.hash:
-        rows = timed_rows(schema, frame, baseline.origin, plan.window)
-        nulls = learn_nulls(baseline, rows, plan.window, monitors, run)
-    else:
-        nulls = Nulls(baseline.number, plan.window, recipe_of(plan.window, monitors), CHANGED, {})
-    after = replace(state, nulls={**state.nulls, baseline.number: nulls})
-    return after, nulls_changes(plan.name, nulls)
-
-
 def joining_of(plan: Plan, state: ModelState, keep: Keep, finish: Finish | None = None) -> Joining | None:
     """Return what measures a model's performance, None where there is nothing to measure it by."""
     joined = joins(plan.model)
@@ -214,7 +186,7 @@ def _open(
     changes |= begun
     if changes:
         tools.commit(model.name, changes, (), ())
-    _warn(model, state)
+    _warn(plan, state)
     worker = Worker(plan, schema, BudgetJudge(plan, desk[0]), state, joining)
     sources = tuple(
         (open_source(config, schema, name, source), source)
@@ -223,12 +195,13 @@ def _open(
     return WatchedModel(worker, sources)
 
 
-def _warn(model: Model, state: ModelState) -> None:
+def _warn(plan: Plan, state: ModelState) -> None:
     """Say so when nothing but chance among independent rows stands behind the budget."""
+    model = plan.model
     baseline = state.newest_baseline
     if baseline is None:
         return
-    method, reason = calibration(state, baseline)
+    method, reason = calibration(plan, state, baseline)
     if method == RESAMPLE:
         says = "thresholds take rows for independent: where they are not, the budget does not hold"
         logger("reference").warning(says, model=model.name, budget=model.alarms.budget, reason=reason)

@@ -35,7 +35,7 @@ def _model(plan: Plan, state: ModelState) -> dict[str, Any]:
     return {
         "model": plan.name,
         "reference": _reference(state) if baseline else None,
-        "thresholds": dict(zip(("method", "reason"), calibration(state, baseline), strict=True))
+        "thresholds": dict(zip(("method", "reason"), calibration(plan, state, baseline), strict=True))
         if baseline
         else None,
         "budget": {"allowed": plan.model.alarms.budget, "begun": begun(plan, state)},

@@ -41,6 +41,7 @@ class Nulls:
 
     number: the reference's. window: microseconds. recipe: what they were learnt for; see `recipe_of`. said:
     one sentence for people. arrays: label -> what its models dumped; labels without are judged by resampling.
+    file: which state of the reference's file they were learnt from, as whoever reads it tells states apart.
     """
 
     number: int
@@ -48,10 +49,12 @@ class Nulls:
     recipe: str
     said: str
     arrays: Mapping[str, Arrays]
+    file: str = ""
 
     def dump(self) -> bytes:
         """Write it for the store."""
         head = {"number": self.number, "window": self.window, "recipe": self.recipe, "said": self.said}
+        head["file"] = self.file
         flat = {f"{label}\n{name}": a for label, found in self.arrays.items() for name, a in found.items()}
         return pack(head, flat)
 
@@ -63,7 +66,7 @@ class Nulls:
         for key, array in flat.items():
             label, _, name = key.rpartition("\n")
             arrays.setdefault(label, {})[name] = array
-        return cls(head["number"], head["window"], head["recipe"], head["said"], arrays)
+        return cls(head["number"], head["window"], head["recipe"], head["said"], arrays, head["file"])
 
     @cached_property
     def _made(self) -> dict[str, "GroupNull"]:
@@ -136,13 +139,22 @@ def learn_nulls(
     recipe = recipe_of(window, monitors)
     starts = np.unique(rows.start[rows.start != NEVER])[-MOST_WINDOWS:]
     clock = Clock(starts, window)
-    lacking = shortage(clock) if len(starts) else UNTIMED
+    lacking = _shortage(clock)
     if lacking is not None:
         return Nulls(baseline.number, window, recipe, lacking, {})
     learner = _Learner(baseline, clock, recipe)
     learner.look_at(rows, run)
     arrays = learner.learn()
     return Nulls(baseline.number, window, recipe, learner.said, arrays)
+
+
+def _shortage(clock: Clock) -> str | None:
+    if not len(clock.starts):
+        return UNTIMED
+    lacking = shortage(clock)
+    if lacking is not None and len(clock.starts) == MOST_WINDOWS:
+        return f"windows are too short: only the newest {MOST_WINDOWS:,} are learnt from, and {lacking}"
+    return lacking
 
 
 class _Learner:

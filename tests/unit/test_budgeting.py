@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 
 from detectors.seasons import DAY
-from monitor.budgeting import NOT_LEARNT, OTHER_WINDOWS, begun, calibration, spent
+from monitor.budgeting import NOT_LEARNT, OTHER_DISTANCES, OTHER_WINDOWS, begun, calibration, spent
 from monitor.config import Alarms, Monitor
-from monitor.core.nulls import Nulls
+from monitor.core.judging import distances_of
+from monitor.core.nulls import Nulls, recipe_of
 from monitor.core.state import Book, ModelState
 from tests.logs import model, plan_of, reference
 
@@ -18,6 +19,7 @@ MADE = model(
     monitors=(Monitor(detector="ks", on=("x",)), Monitor(detector="psi", on=("x",), threshold=0.2)),
 )
 NOW = 100 * DAY
+RECIPE = recipe_of(DAY, distances_of(MADE, reference(MADE).grid))
 
 
 def state(*alarms: tuple[int, str, str]) -> ModelState:
@@ -50,10 +52,11 @@ def test_nothing_is_spent_before_anything_happened() -> None:
         ({}, ("resample", NOT_LEARNT)),
         ({1: Nulls(1, DAY, "", "too few windows", {})}, ("resample", "too few windows")),
         ({1: Nulls(1, DAY // 24, "", "many windows", {"all": {}})}, ("resample", OTHER_WINDOWS)),
-        ({1: Nulls(1, DAY, "", "many windows", {"all": {}})}, ("windows", "many windows")),
+        ({1: Nulls(1, DAY, "", "many windows", {"all": {}})}, ("resample", OTHER_DISTANCES)),
+        ({1: Nulls(1, DAY, RECIPE, "many windows", {"all": {}})}, ("windows", "many windows")),
     ],
 )
 def test_where_thresholds_come_from_is_told(nulls: dict[int, Nulls], found: tuple[str, str]) -> None:
     one = replace(state(), nulls=nulls)
 
-    assert calibration(one, one.baselines[0]) == found
+    assert calibration(plan_of(MADE), one, one.baselines[0]) == found

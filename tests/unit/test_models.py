@@ -1,5 +1,6 @@
 """Opening a model on a state that another configuration left."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,9 +23,10 @@ from monitor.core.standard import Standard, layout
 from monitor.core.state import Book, ModelState, dump_book, load_book
 from monitor.core.tracks import followed
 from monitor.errors import ConfigError
-from monitor.models import CHANGED, with_layout, with_nulls, with_window
+from monitor.models import with_layout, with_window
 from monitor.references import baseline_of, schema_of
 from monitor.store.segments import MemorySegments
+from monitor.teaching import CHANGED, with_nulls
 from tests.laws.test_nulls_laws import TIMED
 from tests.logs import model, reference
 
@@ -38,6 +40,13 @@ def test_the_length_of_windows_is_remembered() -> None:
 
     assert (state.book.window, changes) == (HOUR, {})
     assert load_book(dump_book(state.book)) == state.book
+
+
+def test_the_book_of_a_release_that_kept_no_alarms_is_read() -> None:
+    document = json.loads(dump_book(Book(window=HOUR, alarms=((1, "x", "ks"),))))
+    del document["alarms"]
+
+    assert load_book(json.dumps(document).encode()) == Book(window=HOUR)
 
 
 def test_another_length_is_taken_on_when_nothing_is_open_and_volumes_are_learnt_anew() -> None:
@@ -200,6 +209,26 @@ def test_a_file_that_is_another_one_by_now_teaches_nothing(tmp_path: Path) -> No
 
     assert (after.nulls[1].said, after.nulls[1].arrays) == (CHANGED, {})
     assert not learnt(plan, after)[1]
+
+
+def test_the_right_file_teaches_when_it_is_back(tmp_path: Path) -> None:
+    plan, state = taught(tmp_path)
+    TIMED.tail(1000).write_parquet(tmp_path / "reference.parquet")
+    after, _ = learnt(plan, state)
+    TIMED.write_parquet(tmp_path / "reference.parquet")
+
+    again, anew = learnt(plan, after)
+    assert anew
+    assert again.null_of(again.baselines[0], ALL) is not None
+
+
+def test_times_that_are_added_to_the_file_teach(tmp_path: Path) -> None:
+    plan, state = taught(tmp_path, TIMED.drop("at"))
+    after, _ = learnt(plan, state, fresh=True)
+    assert after.nulls[1].arrays == {}
+    TIMED.write_parquet(tmp_path / "reference.parquet")
+
+    assert learnt(plan, after)[0].nulls[1].arrays
 
 
 def test_a_reference_of_the_log_keeps_what_it_was_taught(tmp_path: Path) -> None:

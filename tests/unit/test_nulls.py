@@ -118,3 +118,35 @@ def test_days_that_differ_raise_the_thresholds_of_distances() -> None:
         limits.append(one.series(reading, np.array([TIMED["at"][0]])).limits(1e-2)["x", "ks"])
 
     assert limits[0] > 1.3 * limits[1]
+
+
+def test_windows_that_are_too_short_are_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taught, "MOST_WINDOWS", 20)
+
+    assert learnt().said.startswith("windows are too short: only the newest 20 are learnt from, and ")
+
+
+def test_a_feature_that_only_the_last_days_know_is_not_judged_by_them() -> None:
+    late = pl.when(pl.int_range(pl.len()) < TIMED.height - 60).then(None).otherwise("x")
+    frame = TIMED.with_columns(x=late)
+    group = learnt(frame).of(made(frame), ALL)
+    assert group is not None
+    reading = group.read(made(frame).grid, made().profiles[ALL])
+    found = group.windows.judge(reading, group.series(reading, np.array([TIMED["at"][0]])).clock, 1e-3)
+
+    limits = {one.feature: one.limit for one in found.shift}
+    assert limits["x"] == np.inf
+    assert np.isfinite(limits["colour"])
+
+
+def test_larger_windows_have_no_wider_limits() -> None:
+    group = learnt().of(made(), ALL)
+    assert group is not None
+    one = group.read(made().grid, made().profiles[ALL])
+    clock = group.series(one, np.array([TIMED["at"][0]])).clock
+    limits = [
+        group.windows.measure(replace(one, sizes=np.full_like(one.sizes, n)), clock, 1e-3).limit[0, 0]
+        for n in (30, 300, 3_000, 300_000)
+    ]
+
+    assert all((larger <= limits[0] * (1 + 1e-9)).all() for larger in limits)
