@@ -146,7 +146,7 @@ class WindowNull:
         for tail, merged in zip(self.tails, blocks, strict=True):
             step = 1.0 / np.sqrt(np.maximum(merged.precision, TINY))
             level_of_each = np.minimum(level * self.share, 0.5)
-            limit = tail.limit(merged, level_of_each, self._skew(tail, merged)) * step
+            limit = tail.limit(merged, level_of_each, self.skew(tail, merged)) * step
             judged = (tail.used > 0) & (merged.precision > 0)
             apart.append(merged.z * step)
             limits.append(np.where(judged, np.maximum(limit, floors), np.inf))
@@ -157,7 +157,7 @@ class WindowNull:
         found = []
         for tail, merged in zip(self.tails, blocks, strict=True):
             judged = (tail.used > 0) & (merged.precision > 0)
-            pvalue = tail.pvalue(merged, self._skew(tail, merged)) / self.share
+            pvalue = tail.pvalue(merged, self.skew(tail, merged)) / self.share
             found.append(np.where(judged, np.minimum(pvalue, 1.0), 1.0))
         return np.asarray(np.min(found, axis=0))
 
@@ -203,7 +203,7 @@ class WindowNull:
             SAID[Season(int(self.usual.season[column]))],
         )
 
-    def _skew(self, tail: Tail, merged: Merged) -> Floats:
+    def skew(self, tail: Tail, merged: Merged) -> Floats:
         """Return the skewness on the evidence's side: the reference's or that of the chance of the rows."""
         variance, skewness = self.readers.noise
         rows = np.maximum(merged.rows, 1.0)
