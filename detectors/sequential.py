@@ -114,7 +114,7 @@ def limits(scores: Floats, alpha: float) -> Floats:
     at = count / (alpha * np.arange(1.0, count + 1.0))
     over = scores[:, None] > at
     others = over.sum(axis=0) - over
-    return np.asarray(np.where(others >= np.arange(count), at, np.inf).min(axis=1))
+    return np.asarray(np.where(others >= np.arange(count), at, np.inf).min(axis=1, initial=np.inf))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
