@@ -117,14 +117,7 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
     maturing = _maturing(plan, assessor, state, watermark, cut=cut) if assessor is not None else None
     if not over and not stale_ids and maturing is None:
         return Closed(state, {})
-    tally = _Tally(
-        state,
-        dict(state.trips),
-        dict(state.volumes),
-        dict(state.book.versions),
-        dict(state.tracks),
-        Keeper(plan, state.wealth),
-    )
+    tally = _begun(plan, state)
     tally.maturing, tally.watch = maturing, watch
     tally.streams = Pass(streaming, state) if streaming is not None else None
     groups: dict[int, list[GroupKey]] = {start: [] for start in over}
@@ -149,6 +142,17 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
         tally.changes |= asked.changes
         tally.notes += asked.notes
     return _finished(plan, tally, over, frozenset(stale_ids))
+
+
+def _begun(plan: Plan, state: ModelState) -> _Tally:
+    return _Tally(
+        state,
+        dict(state.trips),
+        dict(state.volumes),
+        dict(state.book.versions),
+        dict(state.tracks),
+        Keeper(plan, state.wealth),
+    )
 
 
 def _maturing(

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from detectors.base import Level, Verdict
+from detectors.calibration import Calibrator
 from detectors.dependence import Dependence
 from detectors.gathered import judge_evidence, settle
 from detectors.monitors import MonitorSpec
 from detectors.sequential import HELD, Wealth
 from detectors.series import EVIDENCE, Series
+from monitor.config import Monitor
+from monitor.core.judging import BudgetJudge
+from tests.logs import model, plan_of, reference
 from tests.unit.test_series import ALARMS, series
 
 ALPHA = 1e-3
@@ -108,3 +112,24 @@ def test_verdicts_of_others_leave_the_wealth_alone() -> None:
     wealth = Wealth(np.full((1, 3), 7.0), np.array([False]))
 
     assert settle(wealth, ["x"], [other]).scores.tolist() == [7.0]
+
+
+def judge_of(*detectors: str, threshold: float | None = None) -> BudgetJudge:
+    wished = tuple(Monitor(detector=name) for name in detectors)
+    own = (Monitor(detector=EVIDENCE, threshold=threshold),) if threshold is not None else ()
+    return BudgetJudge(plan_of(model(monitors=(*wished, *own))), Calibrator())
+
+
+def test_a_quarter_of_the_budget_goes_to_evidence() -> None:
+    grid = reference(model()).grid
+    alone, beside, only = judge_of("shift"), judge_of("shift", EVIDENCE), judge_of(EVIDENCE)
+
+    assert beside.level(grid, 3) == pytest.approx(0.75 * alone.level(grid, 3))
+    assert beside.sequential_level(grid, 3) == pytest.approx(0.25 * 2 * alone.level(grid, 3))
+    assert only.sequential_level(grid, 3) == pytest.approx(2 * alone.level(grid, 3))
+
+
+def test_evidence_with_a_threshold_of_its_own_spends_nothing() -> None:
+    grid = reference(model()).grid
+
+    assert judge_of("shift", threshold=50.0).level(grid, 3) == judge_of("shift").level(grid, 3)
