@@ -2,6 +2,9 @@
 
 from datetime import timedelta
 
+SEQUENTIAL_PART = 0.25
+"""Of the budget: what monitors share that gather evidence over windows, where there are any beside others."""
+
 
 def level(budget: tuple[float, timedelta], window: timedelta, monitors: int) -> float:
     """Return the level per monitor and window that keeps the expected number of breaches in the budget.

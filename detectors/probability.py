@@ -49,6 +49,13 @@ def chi2_tail(dof: ArrayLike, value: ArrayLike) -> Floats:
     return np.asarray(special.chdtrc(dof, value))
 
 
+def chi2_quantile(dof: ArrayLike, level: float) -> Floats:
+    """Return what the chi-square law falls below with probability `level`."""
+    from scipy import special  # noqa: PLC0415 - see the module's text
+
+    return np.asarray(special.chdtri(dof, 1.0 - level))
+
+
 def log_variance(dof: ArrayLike) -> tuple[Floats, Floats]:
     """Return mean and variance of the logarithm of a variance estimated with `dof` degrees of freedom.
 

@@ -5,18 +5,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.base import Level, Verdict
+from detectors.dependence import Dependence
+from detectors.finding import Finding
 from detectors.monitors import NOTE, Judgement, MonitorSpec, judged, unjudged
 from detectors.quality import Cluster
 from detectors.readings import Kind, Readers, Reading
 from detectors.score_null import ScoreNull
 from detectors.seasons import Clock
-from detectors.window_null import Finding, WindowNull
+from detectors.sequential import Wealth, doubtful
+from detectors.window_null import WindowNull
 
-SHIFT, MISSING = "shift", "null_share"
-SERIES = frozenset({SHIFT, MISSING})
-"""The detectors that a series is judged by."""
+SHIFT, MISSING, EVIDENCE = "shift", "null_share", "evidence"
+SERIES = frozenset({SHIFT, EVIDENCE})
+"""The detectors that need the reference's own windows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +41,33 @@ class Scores:
 class Series:
     """The last windows of a group, the one to judge last, and what is usual in them.
 
-    rows: as WindowNull.judge takes them. scores: of the configured distances, None without any.
+    reading: as WindowNull.judge takes it. scores: of the configured distances, None without any. dependence:
+    of the reference's windows on each other, None if that was not tested. wealth: gathered up to and with the
+    last window; None where nothing is.
     """
 
     null: WindowNull
     reading: Reading
     clock: Clock
     scores: Scores | None = None
+    dependence: Dependence | None = None
+    wealth: Wealth | None = None
+
+    @property
+    def independent(self) -> bool:
+        """Whether evidence may be gathered over windows."""
+        return self.dependence is not None and self.dependence.excluded
+
+    def gathered(self, wealth: Wealth | None, min_rows: int) -> Wealth:
+        """Return the wealth after the last window; None stands for that of gamblers who have not begun."""
+        before = Wealth.none(len(self.readers.features)) if wealth is None else wealth
+        return before.after(doubtful(self.null, self.reading, self.clock), self.sizes >= min_rows)
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """How many values of each feature the last window has."""
+        firsts = np.searchsorted(self.readers.feature, np.arange(len(self.readers.features)))
+        return np.asarray(self.reading.sizes[-1, firsts])
 
     @property
     def readers(self) -> Readers:
@@ -89,7 +113,7 @@ def clusters_of(null: WindowNull, rows: int) -> Mapping[str, Cluster]:
 
 
 def judge_series(monitors: Sequence[MonitorSpec], alarms: Judgement, series: Series) -> list[Verdict]:
-    """Judge the last window of a series: one verdict per monitor, whose detector is one of SERIES.
+    """Judge the last window of a series: one verdict per monitor, of a SHIFT or of MISSING values.
 
     The score of a shift is its largest deviation over the limit of that, so its threshold is 1 unless the
     user has set another. The score of missing values is their share less what is usual.

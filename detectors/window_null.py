@@ -19,6 +19,7 @@ from detectors.adjustment import TINY, Usual, adjust
 from detectors.blocks import DAYS_NEEDED, WINDOWS_NEEDED, learn_tail, merge_blocks, merge_last
 from detectors.distances import Floats
 from detectors.evidence import Merged, Tail
+from detectors.finding import Finding, Findings
 from detectors.readings import Kind, Readers, Reading
 from detectors.seasons import DAY, SAID, Clock, Season
 
@@ -29,45 +30,6 @@ LARGEST_PART = 4
 DOF_NEEDED = 10.0
 
 Arrays = Mapping[str, NDArray[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one monitor of a feature, its shift or its missing values, showed in a window.
-
-    score: the largest deviation of any reading at any scale, divided by its limit; a breach above 1, the
-    threshold. pvalue: of the monitor, over all of its readings and scales. effect: the size of the change in
-    standard deviations (missing: share of the rows). part, scale: which reading, over how many windows.
-    apart, usual, limit: how far it is from what is usual, that, and how far it may be. n: the window's rows
-    behind it. against: the windows that are usual.
-    """
-
-    feature: str
-    score: float
-    pvalue: float
-    effect: float
-    part: str
-    scale: int
-    apart: float
-    usual: float
-    limit: float
-    n: int
-    against: str
-
-    @property
-    def note(self) -> str:
-        """One sentence for people."""
-        over = "" if self.scale == 1 else f" over {self.scale} windows"
-        away = f"{self.part}{over} is {self.apart:+.3g} from its usual {self.usual:.3g}"
-        return f"{away} (limit {self.limit:.3g}), compared with {self.against}"
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What a window showed, one finding per feature, in their order. shift: how values are distributed."""
-
-    shift: tuple[Finding, ...]
-    missing: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +115,7 @@ class WindowNull:
 
     def _limit(self, tail: Tail, merged: Merged, levels: Floats) -> Floats:
         """Return how far blocks may be, in the readings' units."""
-        return tail.limit(merged, levels, self._skew(tail, merged)) * _step(merged)
+        return tail.limit(merged, levels, self.skew(tail, merged)) * _step(merged)
 
     def _thinned(self, tail: Tail, merged: Merged) -> Merged:
         """Return the blocks as if their windows had no more rows than the reference's.
@@ -171,7 +133,7 @@ class WindowNull:
         for tail, merged in zip(self.tails, blocks, strict=True):
             judged = (tail.used > 0) & (merged.precision > 0)
             both = (merged, self._thinned(tail, merged))
-            pvalue = np.minimum(*(tail.pvalue(each, self._skew(tail, each)) for each in both)) / self.share
+            pvalue = np.minimum(*(tail.pvalue(each, self.skew(tail, each)) for each in both)) / self.share
             found.append(np.where(judged, np.minimum(pvalue, 1.0), 1.0))
         return np.asarray(np.min(found, axis=0))
 
@@ -217,7 +179,7 @@ class WindowNull:
             SAID[Season(int(self.usual.season[column]))],
         )
 
-    def _skew(self, tail: Tail, merged: Merged) -> Floats:
+    def skew(self, tail: Tail, merged: Merged) -> Floats:
         """Return the skewness on the evidence's side: the reference's or that of the chance of the rows."""
         variance, skewness = self.readers.noise
         rows = np.maximum(merged.rows, 1.0)

@@ -16,7 +16,7 @@ from detectors.performance import Allowed, Question, limit
 from detectors.quality import QUALITY
 from detectors.ranking import RankingMeasure
 from detectors.regression import RegressionMeasure
-from detectors.series import SHIFT
+from detectors.series import EVIDENCE, SHIFT
 from detectors.stream_choice import STREAMS
 from monitor.config import Config, Model
 from monitor.core.assessing import Assessor
@@ -121,6 +121,18 @@ def _thresholds(model: Model, baseline: Baseline, nulls: Nulls) -> Iterator[str]
     without = [label for label in baseline.profiles if label not in nulls.arrays]
     if without:
         yield f"  thresholds of {len(without)} segments: by resampling rows, as they are too many"
+    if any(spec.detector == EVIDENCE and spec.threshold is None for spec in specs):
+        yield _evidence(baseline, nulls, judge.sequential_level(baseline.grid, groups))
+
+
+def _evidence(baseline: Baseline, nulls: Nulls, alpha: float) -> str:
+    """Say for which groups evidence is gathered over windows, and what it may spend."""
+    models = [nulls.of(baseline, label) for label in baseline.profiles]
+    able = sum(m is not None and m.dependence is not None and m.dependence.excluded for m in models)
+    if not able:
+        return f"  {EVIDENCE}: NOT GATHERED: no group's windows are shown to be independent"
+    rest = f"{able} of {len(models)} groups, those whose windows are shown to be independent"
+    return f"  {EVIDENCE}: gathered in {rest}; in each one false finding in {1 / alpha:,.0f} windows"
 
 
 def _room(model: Model, baseline: Baseline, standard: Standard) -> Iterator[str]:
@@ -206,6 +218,7 @@ def detector_lines() -> list[str]:
         for name, row in STATISTICS.items()
     ]
     lines.insert(0, f"{SHIFT:20} drift    every feature, where the reference spans enough windows")
+    lines.insert(1, f"{EVIDENCE:20} drift    every feature, where the reference's windows are independent")
     lines += [f"{name:20} quality" for name in QUALITY]
     lines.append(f"{'quality':20} all the quality monitors")
     lines += [f"{name:20} stream   {TAKEN[kind.takes]}" for name, kind in STREAMS.items()]

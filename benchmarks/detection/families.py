@@ -30,7 +30,8 @@ CHANGES = (
     "missing + 2 points",
     "ramp to + 0.5 sd in 5 days",
 )
-SHIFTS = dict(zip(CHANGES, (0.25, 0.5, 1.0), strict=False))
+SMALL = ("mean + 0.05 sd", "mean + 0.1 sd")
+SHIFTS = dict(zip((*CHANGES[:3], *SMALL), (0.25, 0.5, 1.0, 0.05, 0.1), strict=True))
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from monitor.core.state import (
 from monitor.core.streaming import Streaming
 from monitor.core.streams import Pass
 from monitor.core.tracks import Track, followed, track_changes
+from monitor.core.wealth import Keeper, wealth_changes
 from monitor.core.wishes import ask_for_retraining
 from monitor.types import Changes
 
@@ -84,6 +85,7 @@ class _Tally:
     volumes: dict[tuple[str, str], tuple[int, ...]]
     versions: dict[str, int]
     tracks: dict[tuple[str, str], Track]
+    keeper: Keeper
     alarms: list[Alarm] = field(default_factory=list)
     changes: Changes = field(default_factory=dict)
     transitions: list[Transition] = field(default_factory=list)
@@ -116,9 +118,7 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
     maturing = _maturing(plan, assessor, state, watermark, cut=cut) if assessor is not None else None
     if not over and not stale_ids and maturing is None:
         return Closed(state, {})
-    tally = _Tally(
-        state, dict(state.trips), dict(state.volumes), dict(state.book.versions), dict(state.tracks)
-    )
+    tally = _begun(plan, state)
     tally.maturing, tally.watch = maturing, watch
     tally.streams = Pass(streaming, state) if streaming is not None else None
     groups: dict[int, list[GroupKey]] = {start: [] for start in over}
@@ -143,6 +143,17 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
         tally.changes |= asked.changes
         tally.notes += asked.notes
     return _finished(plan, tally, over, frozenset(stale_ids))
+
+
+def _begun(plan: Plan, state: ModelState) -> _Tally:
+    return _Tally(
+        state,
+        dict(state.trips),
+        dict(state.volumes),
+        dict(state.book.versions),
+        dict(state.tracks),
+        Keeper(plan, state.wealth),
+    )
 
 
 def _maturing(
@@ -177,6 +188,7 @@ def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[i
         trips=tally.trips,
         volumes=tally.volumes,
         tracks=tally.tracks,
+        wealth=tally.keeper.held,
     )
     if tally.maturing is not None:
         ledger = tally.maturing.ledger
@@ -190,6 +202,7 @@ def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[i
     changes |= trip_changes(state.model, _moved(state.trips, tally.trips))
     changes |= volume_changes(state.model, _moved(state.volumes, tally.volumes))
     changes |= track_changes(state.model, state.tracks, tally.tracks)
+    changes |= wealth_changes(state.model, state.wealth, tally.keeper.held)
     return Closed(after, changes, tuple(tally.transitions), tuple(tally.notes))
 
 
@@ -214,6 +227,7 @@ def _forget_versions(tally: _Tally, oldest: int) -> None:
     tally.trips = {key: trip for key, trip in tally.trips.items() if key.version in kept}
     tally.volumes = {place: rows for place, rows in tally.volumes.items() if place[0] in kept}
     tally.tracks = {place: track for place, track in tally.tracks.items() if place[0] in kept}
+    tally.keeper.forget(kept)
 
 
 def _close_window(
@@ -231,8 +245,10 @@ def _close_window(
             seen = replace(seen, history=history, complete=complete)
             tally.trips.pop(TripKey(*place, *NOT_YET), None)  # there is a reference now
         series = _series(tally, baseline, group, profile)
-        for verdict in judge(baseline, seen, len(groups), series):
+        verdicts = judge(baseline, seen, len(groups), series)
+        for verdict in verdicts:
             _step(plan, tally, group, verdict)
+        tally.keeper.settle(place, series if isinstance(series, Series) else None, verdicts)
         for verdict in tally.streams.close(baseline, group) if tally.streams is not None else ():
             _step(plan, tally, group, verdict)
         if tally.maturing is not None and baseline is not None:
@@ -249,11 +265,12 @@ def _series(
     null = tally.state.null_of(baseline, group.segment) if baseline is not None else None
     if baseline is None or null is None:
         tally.tracks.pop(place, None)
+        tally.keeper.drop(place)
         whole = tally.state.null_of(baseline, ALL) if baseline is not None else None
         return Lent(clusters_of(whole.windows, profile.rows)) if whole is not None else None
     track = followed(tally.tracks.get(place), baseline.number, group.start, null.read(baseline.grid, profile))
     tally.tracks[place] = track
-    return null.series(track.reading, track.starts)
+    return tally.keeper.gathered(place, baseline.number, null.series(track.reading, track.starts))
 
 
 def _step(plan: Plan, tally: _Tally, group: GroupKey, verdict: Verdict) -> None:

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from detectors.base import Level, Verdict
-from detectors.budget import level
+from detectors.budget import SEQUENTIAL_PART, level
 from detectors.calibration import Calibrator
 from detectors.drift import STATISTICS, Drift, applies
+from detectors.gathered import judge_evidence
 from detectors.monitors import Judgement, MonitorSpec, default_statistic, unjudged
 from detectors.performance import METRICS
 from detectors.profile import Grid, WindowProfile
 from detectors.quality import ALONE, QUALITY, Quality, quality_monitors
-from detectors.series import MISSING, SHIFT, Lent, Series, judge_series
+from detectors.series import EVIDENCE, MISSING, SERIES, SHIFT, Lent, Series, judge_series
 from detectors.stream_choice import STREAMS
 from monitor.config import Model, Monitor
 from monitor.core.closing import NOT_YET
@@ -24,12 +25,12 @@ JUDGES_KEPT = 64
 
 def detector_names() -> frozenset[str]:
     """Return every name that a monitor's `detector` may have."""
-    return frozenset({SHIFT, *STATISTICS, *QUALITY, *METRICS, *STREAMS, "quality"})
+    return frozenset({*SERIES, *STATISTICS, *QUALITY, *METRICS, *STREAMS, "quality"})
 
 
 def drift_monitors(model: Model) -> tuple[Monitor, ...]:
     """Return the configured monitors that are not about performance."""
-    known = {SHIFT, *STATISTICS, *QUALITY, "quality"}
+    known = {*SERIES, *STATISTICS, *QUALITY, "quality"}
     return tuple(m for m in model.monitors if m.detector in known)
 
 
@@ -72,7 +73,7 @@ def _specs(model: Model, grid: Grid, monitor: Monitor) -> list[MonitorSpec]:
             name, monitor.detector, "prediction_drift" if name in spoken else "drift", monitor.threshold
         )
         for name in chosen
-        if monitor.detector == SHIFT or applies(monitor.detector, grids[name])
+        if monitor.detector in SERIES or applies(monitor.detector, grids[name])
     ]
 
 
@@ -112,10 +113,25 @@ class BudgetJudge:
     def level(self, grid: Grid, groups: int) -> float:
         """Return the level that each monitor may spend on each window of this many groups.
 
-        Monitors with a threshold of their own spend nothing of the budget.
+        Monitors with a threshold of their own spend nothing of the budget, those of evidence a part of it
+        that is theirs; see `sequential_level`.
         """
-        sharing = sum(spec.threshold is None for spec in self._specs(grid, False))  # noqa: FBT003 - of lru_cache
-        return level(self._plan.rate, self._plan.model.window, max(sharing, 1) * groups)
+        sharing, parted = self._sharing(grid)
+        part = 1.0 - SEQUENTIAL_PART if parted else 1.0
+        return part * level(self._plan.rate, self._plan.model.window, max(sharing, 1) * groups)
+
+    def sequential_level(self, grid: Grid, groups: int) -> float:
+        """Return what the monitors of evidence of one group may spend together on each window."""
+        sharing, _ = self._sharing(grid)
+        part = SEQUENTIAL_PART if sharing else 1.0
+        return part * level(self._plan.rate, self._plan.model.window, groups)
+
+    def _sharing(self, grid: Grid) -> tuple[int, bool]:
+        """Count the monitors that share the budget but those of evidence, and tell whether these do too."""
+        specs = self._specs(grid, False)  # noqa: FBT003 - of lru_cache
+        sharing = [spec.detector for spec in specs if spec.threshold is None]
+        gathering = sharing.count(EVIDENCE)
+        return len(sharing) - gathering, gathering > 0
 
     def _make(self, grid: Grid, groups: int, windows: bool) -> "_Bench":  # noqa: FBT001 - of lru_cache
         alarms = self._plan.model.alarms
@@ -126,12 +142,25 @@ class BudgetJudge:
         # feature by feature, because the calibrator keeps only the last few simulations
         series = [s for s in specs if s.detector == SHIFT or _by_windows(s, windows=windows)]
         quality = [s for s in specs if s.detector in QUALITY and s not in series]
-        return _Bench(Drift(drift, strict, self._calibrator), Quality(quality, strict), series, strict)
+        evidence = _Evidence(
+            [s for s in specs if s.detector == EVIDENCE], self.sequential_level(grid, groups)
+        )
+        return _Bench(
+            Drift(drift, strict, self._calibrator), Quality(quality, strict), series, evidence, strict
+        )
 
 
 def _by_windows(spec: MonitorSpec, *, windows: bool) -> bool:
     """Tell whether the reference's windows set the threshold of missing values."""
     return windows and spec.detector == MISSING and spec.threshold is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """The monitors of evidence, and what they may spend on a window."""
+
+    specs: Sequence[MonitorSpec]
+    level: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +170,19 @@ class _Bench:
     drift: Drift
     quality: Quality
     series: Sequence[MonitorSpec]
+    evidence: _Evidence
     alarms: Judgement
 
     def close(self, window: WindowProfile, series: Series | Lent | None) -> list[Verdict]:
         if not isinstance(series, Series):
             clusters = series.clusters if series is not None else ALONE
             note = "the reference's own windows are not known: `driftd check` says why"
-            alone = [unjudged(spec, Level.NO_REFERENCE, window.window.rows, note) for spec in self.series]
+            lacking = (*self.series, *self.evidence.specs)
+            alone = [unjudged(spec, Level.NO_REFERENCE, window.window.rows, note) for spec in lacking]
             drift = self.drift.close(window, clusters=clusters)
             return [*self.quality.close(window, clusters), *alone, *drift]
         limits = series.limits(self.alarms.level)
         beside = judge_series(self.series, self.alarms, series)
         quality = self.quality.close(window, series.clustering())
-        return [*quality, *beside, *self.drift.close(window, limits)]
+        gathered = judge_evidence(self.evidence.specs, self.alarms, self.evidence.level, series)
+        return [*quality, *beside, *gathered, *self.drift.close(window, limits)]

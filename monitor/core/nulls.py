@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from detectors.comparison import compare
+from detectors.dependence import Dependence, dependence_of
 from detectors.drift import STATISTICS
 from detectors.monitors import MonitorSpec
 from detectors.profile import Grid, NumericGrid, Profile, Summary, empty, summaries
@@ -31,7 +32,8 @@ MOST_READINGS = 4000
 """Segments get a null model of their own while all of them read no more numbers than this per window."""
 MOST_CELLS = 2**22
 """Of as many windows as this holds profiles are kept at once."""
-FORMAT = 1
+FORMAT = 2
+TESTED = "dependence"
 UNTIMED = "the reference's rows have no times"
 
 
@@ -83,10 +85,14 @@ class Nulls:
 
 @dataclass(frozen=True, eq=False)
 class GroupNull:
-    """The models of one group of rows: of its windows, and of the distances that are configured."""
+    """The models of one group of rows: of its windows, and of the distances that are configured.
+
+    dependence: of the reference's windows on each other, None if a release without that test learnt it.
+    """
 
     windows: WindowNull
     scores: Scores | None
+    dependence: Dependence | None = None
 
     @classmethod
     def of(cls, baseline: Baseline, label: str, arrays: Arrays, recipe: str) -> "GroupNull":
@@ -94,7 +100,9 @@ class GroupNull:
         windows = WindowNull.load(_part(arrays, "windows"), readers_of(baseline, label))
         stored = _part(arrays, "scores")
         monitors = tuple((feature, detector) for feature, detector in json.loads(recipe)["distances"])
-        return cls(windows, Scores(monitors, ScoreNull.load(stored)) if stored else None)
+        scores = Scores(monitors, ScoreNull.load(stored)) if stored else None
+        tested = arrays.get(TESTED)
+        return cls(windows, scores, Dependence.of(tested) if tested is not None else None)
 
     def read(self, grid: Grid, profile: Profile) -> Reading:
         """Read one window, as a Reading of length 1."""
@@ -102,7 +110,8 @@ class GroupNull:
 
     def series(self, reading: Reading, starts: Ints) -> Series:
         """Return windows ready to be judged."""
-        return Series(self.windows, reading, Clock(starts, self.windows.length), self.scores)
+        clock = Clock(starts, self.windows.length)
+        return Series(self.windows, reading, clock, self.scores, self.dependence)
 
 
 def _part(arrays: Arrays, name: str) -> dict[str, NDArray[Any]]:
@@ -210,6 +219,8 @@ class _Learner:
             )
             windows = learn(self._readers[label], reading, self._clock)
             arrays = {f"windows:{name}": a for name, a in windows.dump().items()}
+            tested = dependence_of(self._readers[label], reading, self._clock)
+            arrays[TESTED] = tested.array()
             if self._distances:
                 rows = [STATISTICS[detector] for _, detector in self._distances]
                 scores = np.concatenate([p.scores for p in parts])
@@ -218,7 +229,7 @@ class _Learner:
                 arrays |= {f"scores:{name}": a for name, a in null.dump().items()}
             found[label] = arrays
             if label == ALL:
-                self.said = account(windows, self._clock)
+                self.said = f"{account(windows, self._clock)}; {tested.account(windows.readers)}"
         return found
 
 

@@ -26,6 +26,8 @@ from monitor.core.standard import Standard
 from monitor.core.stream_state import SPACE as STREAMS
 from monitor.core.stream_state import Streams, load_streams
 from monitor.core.tracks import Track, load_tracks
+from monitor.core.wealth import SPACE as WEALTH
+from monitor.core.wealth import Purses, load_wealth
 from monitor.core.windows import Progress
 from monitor.fields import TimeUnit
 from monitor.types import Changes, EntryKey, Position
@@ -93,6 +95,7 @@ class ModelState:
     nulls: Mapping[int, Nulls] = field(default_factory=dict)
     tracks: Mapping[tuple[str, str], Track] = field(default_factory=dict)
     streams: Streams = field(default_factory=dict)
+    wealth: Purses = field(default_factory=dict)
 
     def baseline_at(self, start: int) -> Baseline | None:
         """Return the reference that windows starting at `start` are judged by."""
@@ -260,6 +263,7 @@ def load_model(model: str, entries: Mapping[EntryKey, bytes], reopen: Reopen | N
         {json.loads(k)[0]: Nulls.load(v) for k, v in spaces.get("nulls", {}).items()},
         load_tracks(spaces.get("track", {}).items()),
         load_streams(spaces.get(STREAMS, {})),
+        load_wealth(spaces.get(WEALTH, {})),
     )
 
 

@@ -205,6 +205,26 @@ def test_where_thresholds_come_from_is_told(tmp_path: Path) -> None:
     assert "monitor: shift on 3 features" in lines
 
 
+EVIDENCE = '[[models.monitors]]\ndetector = "evidence"\n[[models.monitors]]\ndetector = "shift"\n'
+
+
+@pytest.mark.parametrize(
+    ("days", "outcome", "told"),
+    [
+        (60, "60 windows are too few to show whether they depend", "evidence: NOT GATHERED"),
+        (120, "the reference's windows show no dependence: largest", "evidence: gathered in 1 of 1 groups"),
+    ],
+)
+def test_whether_evidence_can_be_gathered_is_told(tmp_path: Path, days: int, outcome: str, told: str) -> None:
+    reference(tmp_path)
+    timed(tmp_path, days)
+    lines = said(tmp_path, BASE.replace("[[models]]", '[[models]]\nwindow = "1d"') + EVIDENCE)
+
+    assert any(line.startswith("thresholds: from") and f"; {outcome}" in line for line in lines)
+    assert any(line.startswith(told) for line in lines)
+    assert any(line.endswith("one false finding in 150 windows") for line in lines) is (days > 100)
+
+
 def test_a_budget_that_cannot_be_met_is_told_with_what_would_be_enough(tmp_path: Path) -> None:
     reference(tmp_path)
     timed(tmp_path, 20)

@@ -11,6 +11,7 @@ import pytest
 
 from detectors.readings import Reading
 from detectors.seasons import DAY
+from detectors.sequential import Wealth
 from monitor.config import Columns, Model, Monitor, Performance, Reference
 from monitor.core.assessing import Assessor
 from monitor.core.labels import Labels, Record
@@ -22,6 +23,7 @@ from monitor.core.remeasuring import remeasured
 from monitor.core.standard import Standard, layout
 from monitor.core.state import Book, ModelState, dump_book, load_book
 from monitor.core.tracks import followed
+from monitor.core.wealth import Held
 from monitor.errors import ConfigError
 from monitor.models import with_layout, with_window
 from monitor.references import baseline_of, schema_of
@@ -52,11 +54,17 @@ def test_the_book_of_a_release_that_kept_no_alarms_is_read() -> None:
 def test_another_length_is_taken_on_when_nothing_is_open_and_volumes_are_learnt_anew() -> None:
     track = followed(None, 1, 7, Reading(np.zeros((1, 2)), np.ones((1, 2), np.int64)))
     state = ModelState("m", book=Book(window=HOUR), volumes={("v1", ALL): (500, 510)})
-    state = replace(state, tracks={("v1", ALL): track})
+    purse = Held(1, Wealth.none(2))
+    state = replace(state, tracks={("v1", ALL): track}, wealth={("v1", ALL): purse})
     after, changes = with_window(DAILY, state)
 
     assert (after.book.window, after.volumes, after.tracks) == (24 * HOUR, {}, {})
-    assert changes == {("volume", "m", '["v1","all"]'): None, ("track", "m", '["v1","all",7]'): None}
+    assert after.wealth == {}
+    assert changes == {
+        ("volume", "m", '["v1","all"]'): None,
+        ("track", "m", '["v1","all",7]'): None,
+        ("wealth", "m", '["v1","all"]'): None,
+    }
     assert with_window(HOURLY, state)[0].volumes == state.volumes
 
 

@@ -1,0 +1,104 @@
+"""What monitors of evidence have gathered of each group: kept from window to window."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from detectors.base import Verdict
+from detectors.gathered import settle
+from detectors.sequential import Wealth
+from detectors.series import EVIDENCE, Series
+from monitor.core.codec import pack, unpack
+from monitor.core.plan import Plan
+from monitor.core.tracks import Place
+from monitor.types import Changes
+
+SPACE = "wealth"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """One group's wealth after its last window. number: of the reference that it goes by."""
+
+    number: int
+    wealth: Wealth
+
+    def dump(self) -> bytes:
+        """Write it for the store."""
+        return pack(
+            {"number": self.number},
+            {"money": self.wealth.money, "flagged": self.wealth.flagged.astype(np.int64)},
+        )
+
+    @classmethod
+    def load(cls, data: bytes) -> "Held":
+        """Read what `dump` wrote."""
+        head, arrays = unpack(data)
+        return cls(head["number"], Wealth(arrays["money"], arrays["flagged"].astype(bool)))
+
+
+Purses = Mapping[Place, Held]
+
+
+class Keeper:
+    """One pass over closing windows: the wealth of each group that gathers evidence. held: as it stands."""
+
+    def __init__(self, plan: Plan, held: Purses) -> None:
+        self._least = plan.model.alarms.min_rows
+        self._wanted = any(monitor.detector == EVIDENCE for monitor in plan.model.monitors)
+        self.held = dict(held) if self._wanted else {}
+
+    def gathered(self, place: Place, number: int, series: Series) -> Series:
+        """Return the series with what its last window adds; number: of the reference that judges it.
+
+        Without a reference whose windows are independent nothing is gathered; with another one it begins
+        anew.
+        """
+        if not self._wanted or not series.independent:
+            self.drop(place)
+            return series
+        known = self.held.get(place)
+        before = known.wealth if known is not None and known.number == number else None
+        wealth = series.gathered(before, self._least)
+        self.held[place] = Held(number, wealth)
+        return replace(series, wealth=wealth)
+
+    def settle(self, place: Place, series: Series | None, verdicts: Sequence[Verdict]) -> None:
+        """Keep what a group has after its window's verdicts."""
+        known = self.held.get(place)
+        if known is not None and series is not None:
+            names = [feature.name for feature in series.readers.features]
+            self.held[place] = Held(known.number, settle(known.wealth, names, verdicts))
+
+    def drop(self, place: Place) -> None:
+        """Forget what a group has."""
+        self.held.pop(place, None)
+
+    def forget(self, versions: set[str]) -> None:
+        """Forget all versions but these."""
+        self.held = {place: held for place, held in self.held.items() if place[0] in versions}
+
+
+def load_wealth(entries: Mapping[str, bytes]) -> dict[Place, Held]:
+    """Read the groups' wealth from their entries."""
+    found = {}
+    for key, data in entries.items():
+        version, segment = json.loads(key)
+        found[version, segment] = Held.load(data)
+    return found
+
+
+def wealth_changes(model: str, before: Purses, after: Purses) -> Changes:
+    """Return the entries that differ."""
+    changes: Changes = {
+        (SPACE, model, _key(place)): held.dump()
+        for place, held in after.items()
+        if before.get(place) is not held
+    }
+    return changes | {(SPACE, model, _key(place)): None for place in before.keys() - after.keys()}
+
+
+def _key(place: Place) -> str:
+    return json.dumps(place, separators=(",", ":"), ensure_ascii=False)
