@@ -29,7 +29,7 @@ pytestmark = pytest.mark.acceptance
 
 MODEL = "car-loan"
 KILLS, PIECES = 50, 40
-LOCKED = 0.3
+LOCKED = 0.5
 """Share of the aimed kills of a daemon that already runs that hold the lock."""
 CONFIG = f"""
 [daemon]
