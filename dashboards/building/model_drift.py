@@ -78,7 +78,7 @@ def _state_of_the_monitors() -> Panel:
         height=9,
         steps=LEVEL,
         texts=LEVELS,
-        runbook="DriftdNothingJudged",
+        runbook="DriftdDataQuality",
     )
 
 

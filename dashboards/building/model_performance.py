@@ -83,7 +83,7 @@ def _states() -> Panel:
         ),
         steps=LEVEL,
         texts=LEVELS,
-        runbook="DriftdPerformanceLoss",
+        runbook="DriftdEstimatedPerformanceLoss",
     )
 
 
