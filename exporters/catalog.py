@@ -146,6 +146,9 @@ CATALOG: tuple[Metric, ...] = (
         "seconds",
     ),
     Metric("driftd_commit_duration_seconds", "histogram", (), "Time of one commit.", "seconds"),
+    Metric(
+        "driftd_resident_memory_bytes", "gauge", (), "Memory that the process holds; on Linux only.", "bytes"
+    ),
     Metric("driftd_series_active", "gauge", ("model",), "Series exported for the model."),
     Metric("driftd_series_limit", "gauge", ("model",), "The most series exported for the model."),
     Metric(

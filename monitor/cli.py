@@ -246,6 +246,21 @@ def _bar(name: str, length: int | None) -> Iterator[Callable[[int, str], None]]:
         bar.update((length or bar.pos) - bar.pos, bar.current_item)
 
 
+@main.group()
+def dashboards() -> None:
+    """Grafana dashboards."""
+
+
+@dashboards.command("write")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--runbooks", default="", help="The address of your copy of docs/runbooks.")
+def write_dashboards(folder: Path, runbooks: str) -> None:
+    """Write the dashboards' JSON into FOLDER, to be imported into Grafana or provisioned."""
+    from monitor.dashboards import write_dashboards  # noqa: PLC0415 - as above
+
+    click.echo("\n".join(str(path) for path in write_dashboards(folder, runbooks)))
+
+
 @main.command()
 @click.option("--calm", default=60.0, show_default=True, help="Seconds before the first incident.")
 @click.option("--seconds", type=float, help="End by itself after this many seconds.")

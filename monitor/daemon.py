@@ -22,6 +22,7 @@ from monitor.core.windows import NEVER
 from monitor.errors import UNEXPECTED, StoreUnavailableError
 from monitor.facts import all_samples
 from monitor.logs import logger
+from monitor.memory import resident
 from monitor.models import WatchedModel, open_models
 from monitor.outgoing import (
     Deliverer,
@@ -187,6 +188,8 @@ class Daemon:
         found = all_samples(plans, states, self._rejects, self.outbox, self.now_us())
         found.append(Sample("driftd_commit_duration_seconds", (), self._commits))
         found.append(Sample("driftd_ingest_ok", (), 0.0 if self._problem else 1.0))
+        if (held := resident()) is not None:
+            found.append(Sample("driftd_resident_memory_bytes", (), held))
         for model in self.models:
             name = model.worker.plan.name
             found.append(Sample("driftd_evaluation_duration_seconds", (name,), model.worker.evaluation))

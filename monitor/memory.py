@@ -1,6 +1,8 @@
-"""How this process's allocator treats freed memory."""
+"""How much memory this process holds, and how its allocator treats what is freed."""
 
 import ctypes
+import resource
+from pathlib import Path
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
 """glibc's names for mallopt's parameters, from malloc.h."""
@@ -20,3 +22,12 @@ def keep_freed() -> None:
     if mallopt is not None:
         mallopt(MMAP_THRESHOLD, LARGE)
         mallopt(TRIM_THRESHOLD, KEPT)
+
+
+def resident(statm: Path = Path("/proc/self/statm")) -> int | None:
+    """Return the bytes of memory that this process holds, None where no Linux says so."""
+    try:
+        pages = int(statm.read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * resource.getpagesize()

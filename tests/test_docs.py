@@ -93,10 +93,21 @@ def test_every_detector_is_documented(name: str) -> None:
     assert name in rows(page("detectors.md"))
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
+def commands(group: click.Group = main, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
+COMMANDS = dict(commands())
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_is_documented_with_its_options(name: str) -> None:
     section = re.search(rf"^## driftd {name}$(.*?)(?=^## |\Z)", page("cli.md"), re.MULTILINE | re.DOTALL)
-    options = [o for p in main.commands[name].params if isinstance(p, click.Option) for o in p.opts]
+    options = [o for p in COMMANDS[name].params if isinstance(p, click.Option) for o in p.opts]
 
     assert section, f"docs/cli.md has no section for {name}"
     assert [o for o in options if o.startswith("--") and f"`{o}" not in section[1]] == []

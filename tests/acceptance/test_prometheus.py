@@ -1,20 +1,17 @@
 """The live /metrics as others see it: promtool, the OpenMetrics parser, a real Prometheus, slow clients."""
 
-import json
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import polars as pl
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from exporters.catalog import BY_NAME
-from tests.programs import CAR_LOAN, Daemon, Program, Project, Samples, eventually
+from tests.programs import CAR_LOAN, Daemon, Project, Samples, eventually
+from tests.prometheus import Prometheus, scraping
 
 pytestmark = pytest.mark.acceptance
 
@@ -34,14 +31,6 @@ features.categorical = ["salary_range"]
 role = "predictions"
 type = "files"
 path = "logs/*.jsonl"
-"""
-SCRAPE = """
-global:
-  scrape_interval: 500ms
-scrape_configs:
-  - job_name: driftd
-    static_configs:
-      - targets: ["ADDRESS"]
 """
 
 
@@ -127,40 +116,17 @@ def test_slow_clients_and_clients_that_leave_block_nobody(daemon: Daemon) -> Non
 
 
 @pytest.fixture
-def prometheus(tmp_path: Path, daemon: Daemon, program: Callable[[str], str]) -> Iterator[str]:
-    """Run a Prometheus that scrapes the daemon; returns its address."""
-    (tmp_path / "prometheus.yml").write_text(SCRAPE.replace("ADDRESS", daemon.address))
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    command = [
-        program("prometheus"),
-        f"--config.file={tmp_path / 'prometheus.yml'}",
-        f"--storage.tsdb.path={tmp_path / 'data'}",
-        f"--web.listen-address={address}",
-    ]
-    with Program(command, tmp_path / "output") as running:
-        running.wait_for("Server is ready to receive web requests")
-        yield address
-        assert running.stop() == 0
+def prometheus(tmp_path: Path, daemon: Daemon, program: Callable[[str], str]) -> Iterator[Prometheus]:
+    """Run a Prometheus that scrapes the daemon."""
+    with scraping(program("prometheus"), daemon.address, tmp_path) as running:
+        yield running
 
 
-def query(address: str, expression: str) -> list[dict[str, Any]]:
-    connection = HTTPConnection(address, timeout=30)
-    try:
-        connection.request("GET", f"/api/v1/query?query={quote(expression)}")
-        answer = json.loads(connection.getresponse().read())
-    finally:
-        connection.close()
-    assert answer["status"] == "success", answer
-    found: list[dict[str, Any]] = answer["data"]["result"]
-    return found
-
-
-def test_a_real_prometheus_scrapes_it(prometheus: str, daemon: Daemon) -> None:
-    eventually(lambda: query(prometheus, "driftd_events_stored_total"))
+def test_a_real_prometheus_scrapes_it(prometheus: Prometheus, daemon: Daemon) -> None:
+    eventually(lambda: prometheus.query("driftd_events_stored_total"))
     samples = daemon.samples()
 
-    (stored,) = query(prometheus, "driftd_events_stored_total")
+    (stored,) = prometheus.query("driftd_events_stored_total")
     assert stored["metric"] == {
         "__name__": "driftd_events_stored_total",
         "model": MODEL,
@@ -169,7 +135,7 @@ def test_a_real_prometheus_scrapes_it(prometheus: str, daemon: Daemon) -> None:
         "job": "driftd",
     }
     assert float(stored["value"][1]) == samples.total("driftd_events_stored_total") == 20_000
-    states = query(prometheus, 'driftd_drift_state{feature="car_value"}')
+    states = prometheus.query('driftd_drift_state{feature="car_value"}')
     assert states
     for state in states:
         labels = {k: v for k, v in state["metric"].items() if k not in ("__name__", "instance", "job")}
@@ -177,17 +143,17 @@ def test_a_real_prometheus_scrapes_it(prometheus: str, daemon: Daemon) -> None:
         assert float(state["value"][1]) == samples.get("driftd_drift_state", **labels)
     shown = {state["metric"]["state"] for state in states}
     assert {"ok", "firing", "pending", "insufficient_data", "no_reference", "stale", "error"} <= shown
-    (up,) = query(prometheus, "up")
+    (up,) = prometheus.query("up")
     assert up["value"][1] == "1"
-    one_hot = query(prometheus, "sum without (state) (driftd_drift_state) != 1")
+    one_hot = prometheus.query("sum without (state) (driftd_drift_state) != 1")
     assert one_hot == []
 
 
-def test_labels_with_quotes_and_newlines_arrive_whole(prometheus: str, daemon: Daemon) -> None:
+def test_labels_with_quotes_and_newlines_arrive_whole(prometheus: Prometheus, daemon: Daemon) -> None:
     segment = 'salary_range=a "quoted"\\ \n line'
-    eventually(lambda: query(prometheus, "driftd_reference_rows"))
+    eventually(lambda: prometheus.query("driftd_reference_rows"))
 
-    found = {each["metric"]["segment"] for each in query(prometheus, "driftd_reference_rows")}
+    found = {each["metric"]["segment"] for each in prometheus.query("driftd_reference_rows")}
 
     assert segment in found
     assert daemon.samples().get("driftd_reference_rows", model=MODEL, segment=segment)
@@ -199,6 +165,6 @@ def test_the_command_says_what_the_daemon_says(daemon: Daemon, request: pytest.F
     folder = Path(str(daemon.process.args[-1])).parent  # type: ignore[index]  # the command as given
     said = Samples.of(Project(folder).driftd("metrics").stdout)
 
-    own = ("driftd_commit_duration", "driftd_evaluation_duration", "driftd_ingest_ok")
+    own = ("driftd_commit_duration", "driftd_evaluation_duration", "driftd_ingest_ok", "driftd_resident")
     now = ("driftd_ingest_lag", "driftd_source_problem")
     assert said.values == {key: v for key, v in live.values.items() if not key[0].startswith((*own, *now))}

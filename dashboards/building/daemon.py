@@ -1,0 +1,276 @@
+"""The daemon itself: does it keep up, does it lose nothing, does it deliver."""
+
+from dashboards.building.board import DIFFERENCE, HARM, Board, Choice, Panel, Query, Row, Steps, number
+from dashboards.building.daemon_input import account, ingest
+from dashboards.building.selectors import DAEMON as AT
+from dashboards.building.selectors import OF_DAEMON, RATE
+
+OFF: Steps = ((None, "red"), (1, "green"))
+
+
+def daemon() -> Board:
+    """Return the dashboard."""
+    return Board(
+        uid="driftd-daemon",
+        title="driftd / Daemon",
+        description="One daemon: whether it keeps up, loses nothing and delivers.",
+        choices=(
+            Choice(
+                "instance",
+                "Daemon",
+                "The daemon to look at.",
+                "label_values(driftd_build_info, instance)",
+                many=False,
+            ),
+            Choice(
+                "model",
+                "Model",
+                "The models to look at.",
+                'label_values(driftd_model_info{instance="$instance"}, model)',
+            ),
+        ),
+        rows=(_now(), ingest(), account(), _speed(), _webhooks(), _room()),
+        status=("Status", "http://${instance}/readyz"),
+        since="now-6h",
+    )
+
+
+def _now() -> Row:
+    return Row(
+        "Now",
+        (
+            _reading(),
+            _rows_read(),
+            _webhooks_given_up(),
+            _memory_now(),
+        ),
+    )
+
+
+def _reading() -> Panel:
+    return number(
+        "Reading",
+        "1 while the daemon reads; 0 while it waits because a commit or a batch failed. Nothing is lost.",
+        "short",
+        f"driftd_ingest_ok{{{AT}}}",
+        OFF,
+        runbook="DriftdIngestWaiting",
+    )
+
+
+def _rows_read() -> Panel:
+    return number(
+        "Rows read",
+        "Rows a second, over all sources.",
+        "rowsps",
+        f"sum(rate(driftd_events_received_total{{{OF_DAEMON}}}{RATE}))",
+        runbook="DriftdInputStopped",
+    )
+
+
+def _webhooks_given_up() -> Panel:
+    return number(
+        "Webhooks given up",
+        "Webhooks that no attempt delivered.",
+        "short",
+        f"driftd_outbox_dead_letters{{{AT}}}",
+        HARM,
+        runbook="DriftdWebhookDead",
+    )
+
+
+def _memory_now() -> Panel:
+    return number(
+        "Memory",
+        "Memory that the process holds.",
+        "bytes",
+        f"driftd_resident_memory_bytes{{{AT}}}",
+        runbook="DriftdDown",
+    )
+
+
+def quantile(share: float, metric: str, selector: str, by: str = "le") -> str:
+    """Return the expression of a histogram's quantile."""
+    return f"histogram_quantile({share}, sum by ({by}) (rate({metric}_bucket{{{selector}}}{RATE})))"
+
+
+def _speed() -> Row:
+    return Row(
+        "Speed",
+        (
+            _time_of_a_commit(),
+            _time_to_judge(),
+        ),
+    )
+
+
+def _time_of_a_commit() -> Panel:
+    commit = "driftd_commit_duration_seconds"
+    return Panel(
+        "lines",
+        "Time of a commit",
+        "Half of the commits, and 99 of 100 of them, take less; and the mean.",
+        "s",
+        (
+            Query(quantile(0.5, commit, AT), "half of them"),
+            Query(quantile(0.99, commit, AT), "99 of 100"),
+            Query(f"rate({commit}_sum{{{AT}}}{RATE}) / (rate({commit}_count{{{AT}}}{RATE}) > 0)", "mean"),
+        ),
+        runbook="DriftdIngestWaiting",
+    )
+
+
+def _time_to_judge() -> Panel:
+    judge = "driftd_evaluation_duration_seconds"
+    return Panel(
+        "lines",
+        "Time to judge",
+        "The time that the judging of one commit's windows takes: 99 of 100 are below.",
+        "s",
+        (Query(quantile(0.99, judge, OF_DAEMON, "le, model"), "{{model}}"),),
+        runbook="DriftdEvaluationStale",
+    )
+
+
+def _webhooks() -> Row:
+    return Row(
+        "Webhooks",
+        (
+            _outbox(),
+            _age_of_the_oldest_waiting_webhook(),
+            _requests_to_retrain(),
+        ),
+    )
+
+
+def _outbox() -> Panel:
+    return Panel(
+        "lines",
+        "Outbox",
+        "Webhooks that wait for delivery, and those given up.",
+        "short",
+        (
+            Query(f"driftd_outbox_pending{{{AT}}}", "waiting"),
+            Query(f"driftd_outbox_dead_letters{{{AT}}}", "given up"),
+        ),
+        width=8,
+        runbook="DriftdOutboxStuck",
+    )
+
+
+def _age_of_the_oldest_waiting_webhook() -> Panel:
+    return Panel(
+        "lines",
+        "Age of the oldest waiting webhook",
+        "It grows while a receiver does not answer.",
+        "s",
+        (Query(f"driftd_outbox_oldest_age_seconds{{{AT}}}", "oldest"),),
+        width=8,
+        runbook="DriftdOutboxStuck",
+    )
+
+
+def _requests_to_retrain() -> Panel:
+    return Panel(
+        "lines",
+        "Requests to retrain",
+        "Requests of the last hour by outcome: sent, delivered, given up, or held back by a rule.",
+        "short",
+        (
+            Query(
+                "sum by (model, webhook, outcome) "
+                f"(increase(driftd_retrain_requests_total{{{OF_DAEMON}}}[1h]))",
+                "{{model}} {{webhook}}: {{outcome}}",
+            ),
+        ),
+        width=8,
+        runbook="DriftdWebhookDead",
+    )
+
+
+def _room() -> Row:
+    return Row(
+        "Room",
+        (
+            _series(),
+            _series_left_out(),
+            _memory_over_time(),
+            _program(),
+            _references_and_configurations(),
+        ),
+    )
+
+
+def _series() -> Panel:
+    return Panel(
+        "lines",
+        "Series",
+        "Series exported for each model, and the most that may be.",
+        "short",
+        (
+            Query(f"driftd_series_active{{{OF_DAEMON}}}", "{{model}}"),
+            Query(f"driftd_series_limit{{{OF_DAEMON}}}", "{{model}} limit"),
+        ),
+        width=8,
+        runbook="DriftdSeriesDropped",
+    )
+
+
+def _series_left_out() -> Panel:
+    share = f"driftd_series_active{{{OF_DAEMON}}} / driftd_series_limit{{{OF_DAEMON}}}"
+    return Panel(
+        "table",
+        "Series left out",
+        "Series beyond the limit are left out, segments before the whole model.",
+        "short",
+        (
+            Query(
+                f"max by (model) (driftd_series_dropped_total{{{OF_DAEMON}}})",
+                "left out",
+                steps=DIFFERENCE,
+            ),
+            Query(f"max by (model) ({share})", "of the limit", "percentunit"),
+        ),
+        width=8,
+        runbook="DriftdSeriesDropped",
+    )
+
+
+def _memory_over_time() -> Panel:
+    return Panel(
+        "lines",
+        "Memory",
+        "Memory that the process holds.",
+        "bytes",
+        (Query(f"driftd_resident_memory_bytes{{{AT}}}", "resident"),),
+        width=8,
+        runbook="DriftdDown",
+    )
+
+
+def _program() -> Panel:
+    return Panel(
+        "table",
+        "Program",
+        "Versions of driftd and of Python.",
+        "short",
+        (Query(f"max by (version, python) (driftd_build_info{{{AT}}})", "value"),),
+        width=8,
+        height=6,
+        hidden=("value",),
+        runbook="DriftdDown",
+    )
+
+
+def _references_and_configurations() -> Panel:
+    return Panel(
+        "table",
+        "References and configurations",
+        "Hashes of each model's reference and configuration: a change here explains a change elsewhere.",
+        "short",
+        (Query(f"max by (model, reference, config) (driftd_model_info{{{OF_DAEMON}}})", "value"),),
+        width=16,
+        height=6,
+        hidden=("value",),
+        runbook="DriftdDown",
+    )
