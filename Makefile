@@ -35,6 +35,8 @@ lint: setup
 bench: setup
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python -m benchmarks.join
+	$(BIN)/python -m benchmarks.defaults
+	$(BIN)/python -m benchmarks.closing
 
 setup: .venv/.ready
 
