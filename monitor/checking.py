@@ -16,8 +16,10 @@ from detectors.performance import Allowed, Question, limit
 from detectors.quality import QUALITY
 from detectors.ranking import RankingMeasure
 from detectors.regression import RegressionMeasure
-from detectors.series import EVIDENCE, SHIFT
+from detectors.seasons import Clock
+from detectors.series import EVIDENCE, SERIES, SHIFT
 from detectors.stream_choice import STREAMS
+from detectors.window_null import shortage
 from monitor.config import Config, Model
 from monitor.core.assessing import Assessor
 from monitor.core.judging import BudgetJudge, distances_of
@@ -60,6 +62,7 @@ def _model(model: Model) -> Iterator[str]:
         yield f"  reference: the first {first} of the log, once they are over"
         schema = schema_of(model, None)
         yield f"  watched: {', '.join(schema.watched)}"
+        yield from _too_short(Plan.of(model))
     else:
         frame = read_frame(Path(path))
         schema = schema_of(model, frame)
@@ -93,6 +96,13 @@ def _reference(model: Model, schema: Schema, baseline: Baseline, columns: set[st
         yield f"  NOT IN THE REFERENCE, so never judged: {', '.join(absent)}"
 
 
+def _too_short(plan: Plan) -> Iterator[str]:
+    """Say so if the log's first part will hold too few windows to learn from."""
+    lacking = shortage(Clock(np.arange(plan.first // plan.window) * plan.window, plan.window))
+    if lacking is not None:
+        yield f"  thresholds: by resampling rows, as if they were independent: {lacking}"
+
+
 def _nulls(model: Model, schema: Schema, frame: pl.DataFrame, baseline: Baseline) -> Nulls:
     """Learn from the reference's own windows, as the daemon will."""
     window = Plan.of(model).window
@@ -116,6 +126,8 @@ def _thresholds(model: Model, baseline: Baseline, nulls: Nulls) -> Iterator[str]
     if not nulls.arrays:
         yield f"  thresholds: by resampling rows, as if they were independent: {nulls.said}"
         yield f"  THE BUDGET {model.alarms.budget} HOLDS ONLY IF THEY ARE, with no day unlike another"
+        for detector in sorted({s.detector for s in specs} & SERIES):
+            yield f"  {detector} is NOT JUDGED: only the reference's own windows can tell"
         return
     yield f"  thresholds: from {nulls.said}"
     without = [label for label in baseline.profiles if label not in nulls.arrays]

@@ -242,3 +242,18 @@ def test_monitors_with_a_threshold_of_their_own_are_told_apart(tmp_path: Path) -
 
     (budget,) = (line for line in lines if line.startswith("budget "))
     assert budget.endswith("; 1 of them with thresholds of their own spend nothing")
+
+
+def test_a_shift_that_cannot_be_judged_is_told(tmp_path: Path) -> None:
+    reference(tmp_path)
+    lines = said(tmp_path, BASE + '[[models.monitors]]\ndetector = "shift"\n')
+
+    assert "shift is NOT JUDGED: only the reference's own windows can tell" in lines
+
+
+@pytest.mark.parametrize(("first", "enough"), [("5d", False), ("30d", True)])
+def test_a_first_part_that_is_too_short_is_told(tmp_path: Path, first: str, *, enough: bool) -> None:
+    text = BASE.replace('reference = { path = "reference.parquet" }', FIRST.replace("30d", first))
+    lines = said(tmp_path, text.replace("[[models]]", '[[models]]\nwindow = "1h"'))
+
+    assert any("30 windows on 7 days are needed" in line for line in lines) is not enough
