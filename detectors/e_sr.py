@@ -1,14 +1,15 @@
 """The e-detector in Shiryaev-Roberts form: changes of a bounded stream's mean, at a stated rate of alarms."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
 from detectors.bets import Plan, bets_of, in_turn
 from detectors.mean_bound import Moments
 from detectors.measure import Floats
-from detectors.streaming import Alarms, Counted, Intake, Maker, pack, unpack
+from detectors.streaming import Alarms, Intake, Maker, Stored, pack
 
 PIECE = 8192
 """Rows looked at together: enough for NumPy, few enough for the cache."""
@@ -18,7 +19,7 @@ RELEASE = "1"
 """Of the rule: a state of other bets or other sums must not be gone on with."""
 
 
-class ESR(Counted):
+class ESR(Stored):
     """Shiryaev-Roberts sum of betting e-values over blocks of rows; for values in [0, 1].
 
     A gambler bets, with every row x, that the mean is above m: his money is multiplied by 1 + b (x / m - 1)
@@ -163,16 +164,9 @@ class ESR(Counted):
         state = {"arrays": [a.tolist() for a in arrays], "blocks": self._blocks, "score": self._score}
         return pack(self._maker, self._intake, state)
 
-    def load(self, data: bytes) -> str:
-        """Go on from a state of the same reference and plan; see `Stream.load`."""
-        self._begin()
-        held = unpack(self._maker, data)
-        if isinstance(held, str):
-            return held
-        self._intake, state = held
+    def _go_on(self, state: Mapping[str, Any]) -> None:
         self._money, self._fortune, self._stakes, self._rest = map(np.array, state["arrays"])
         self._blocks, self._score = state["blocks"], state["score"]
-        return ""
 
 
 def _onward(start: Floats, steps: Floats) -> Floats:

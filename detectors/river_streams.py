@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from detectors.measure import Floats
-from detectors.streaming import Alarms, Counted, Intake, Maker, pack, unpack
+from detectors.streaming import Alarms, Intake, Maker, Stored, pack
 
 WARNED, ALARMED = 0.5, 1.0
 
@@ -46,7 +46,7 @@ class Rule(Protocol):
         """Take one row. After an alarm the rule forgets all before it."""
 
 
-class RiverStream(Counted):
+class RiverStream(Stored):
     """One of river's rules on a stream; detectors/river_rules.py makes and describes them.
 
     None of them has a number that could be compared, so the score says what the last row did: 0 nothing, 0.5
@@ -93,15 +93,8 @@ class RiverStream(Counted):
         """Return the state; it names river's release."""
         return pack(self._maker, self._intake, _state_of(self._rule))
 
-    def load(self, data: bytes) -> str:
-        """Go on from a state of the same parameters and release of river; see `Stream.load`."""
-        self._begin()
-        held = unpack(self._maker, data)
-        if isinstance(held, str):
-            return held
-        self._intake, state = held
+    def _go_on(self, state: Mapping[str, Any]) -> None:
         _fill(self._rule, state)
-        return ""
 
 
 @cache

@@ -6,6 +6,7 @@ Windows are compared by detectors/base.py instead; a stream has no window, it is
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -82,10 +83,29 @@ class Intake:
         return np.ascontiguousarray(values[finite], dtype=np.float64), places
 
 
-class Counted:
-    """The counts of a stream, as its intake has them."""
+class Stored(ABC):
+    """What streams have in common: the counts of their intake, and how a stored state is taken up."""
 
     _intake: Intake
+    _maker: "Maker"
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Forget everything."""
+
+    @abstractmethod
+    def _go_on(self, state: Mapping[str, Any]) -> None:
+        """Take up what `dump` wrote of the stream's own rule."""
+
+    def load(self, data: bytes) -> str:
+        """Go on from a state of the same parameters and release; see `Stream.load`."""
+        self._begin()
+        held = unpack(self._maker, data)
+        if isinstance(held, str):
+            return held
+        self._intake, state = held
+        self._go_on(state)
+        return ""
 
     @property
     def rows(self) -> int:

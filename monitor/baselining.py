@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from monitor.config import Config, Model
-from monitor.core.judging import distances_of
-from monitor.core.nulls import learn_nulls
+from monitor.core.judging import null_models
 from monitor.core.plan import Plan
 from monitor.core.profiles import Rows
 from monitor.core.reference import Baseline, build
@@ -70,7 +69,7 @@ def make_baseline(config: Config, name: str, span: Span) -> str:
         fresh = build(rows, watched(schema), f"log {span.text}", columns)
         after, changes = adopt(plan, state, fresh)
         added = after.baselines[-1]
-        nulls = learn_nulls(added, rows, plan.window, distances_of(model, added.grid))
+        nulls = null_models(plan, added, rows)
         store.commit(changes | nulls_changes(name, nulls))
     finally:
         store.close()

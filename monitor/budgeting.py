@@ -1,8 +1,7 @@
 """What a model's budget of false alarms stands on, and how much of it is spent."""
 
 from detectors.stream_choice import STREAMS
-from monitor.core.judging import distances_of, monitor_specs
-from monitor.core.nulls import recipe_of
+from monitor.core.judging import monitor_specs, recipe_for
 from monitor.core.plan import MICROSECOND, Plan
 from monitor.core.reference import Baseline
 from monitor.core.state import ModelState
@@ -40,6 +39,6 @@ def calibration(plan: Plan, state: ModelState, baseline: Baseline) -> tuple[str,
         return RESAMPLE, NOT_LEARNT
     if known.window != state.book.window:
         return RESAMPLE, OTHER_WINDOWS
-    if known.arrays and known.recipe != recipe_of(plan.window, distances_of(plan.model, baseline.grid)):
+    if known.arrays and known.recipe != recipe_for(plan, baseline):
         return RESAMPLE, OTHER_DISTANCES
     return (WINDOWS if known.arrays else RESAMPLE), known.said

@@ -22,8 +22,8 @@ from detectors.stream_choice import STREAMS
 from detectors.window_null import shortage
 from monitor.config import Config, Model
 from monitor.core.assessing import Assessor
-from monitor.core.judging import BudgetJudge, distances_of
-from monitor.core.nulls import Nulls, learn_nulls
+from monitor.core.judging import BudgetJudge, null_models
+from monitor.core.nulls import Nulls
 from monitor.core.outcomes import Vocabulary
 from monitor.core.plan import Plan, joins
 from monitor.core.profiles import ALL
@@ -105,9 +105,8 @@ def _too_short(plan: Plan) -> Iterator[str]:
 
 def _nulls(model: Model, schema: Schema, frame: pl.DataFrame, baseline: Baseline) -> Nulls:
     """Learn from the reference's own windows, as the daemon will."""
-    window = Plan.of(model).window
-    rows = timed_rows(schema, frame, baseline.origin, window)
-    return learn_nulls(baseline, rows, window, distances_of(model, baseline.grid))
+    plan = Plan.of(model)
+    return null_models(plan, baseline, timed_rows(schema, frame, baseline.origin, plan.window))
 
 
 def _thresholds(model: Model, baseline: Baseline, nulls: Nulls) -> Iterator[str]:

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from monitor.core.judging import distances_of
-from monitor.core.nulls import Nulls, learn_nulls, recipe_of
+from monitor.core.judging import null_models, recipe_for
+from monitor.core.nulls import Nulls
 from monitor.core.plan import Plan
 from monitor.core.profiles import Run
 from monitor.core.reference import Baseline
@@ -27,19 +27,19 @@ def with_nulls(
     baseline, path = state.newest_baseline, plan.model.reference.path
     if baseline is None:
         return state, {}
-    monitors, known = distances_of(plan.model, baseline.grid), state.nulls.get(baseline.number)
+    wanted, known = recipe_for(plan, baseline), state.nulls.get(baseline.number)
     if path is None or baseline.origin != f"file {path}":
         return state, {}
     file = _state_of(Path(path))
-    same = known is not None and known.recipe == recipe_of(plan.window, monitors)
+    same = known is not None and known.recipe == wanted
     if known is not None and same and (known.arrays or known.file == file):
         return state, {}
     frame = read_frame(Path(path))
     if fresh or _alike(baseline_of(schema, frame, baseline.origin, run), baseline):
         rows = timed_rows(schema, frame, baseline.origin, plan.window)
-        nulls = replace(learn_nulls(baseline, rows, plan.window, monitors, run), file=file)
+        nulls = replace(null_models(plan, baseline, rows, run), file=file)
     else:
-        nulls = Nulls(baseline.number, plan.window, recipe_of(plan.window, monitors), CHANGED, {}, file)
+        nulls = Nulls(baseline.number, plan.window, wanted, CHANGED, {}, file)
     after = replace(state, nulls={**state.nulls, baseline.number: nulls})
     return after, nulls_changes(plan.name, nulls)
 

@@ -14,8 +14,7 @@ from monitor.clock import ManualClock
 from monitor.config import Alarms, Features, Model
 from monitor.config import Source as SourceWish
 from monitor.core.closing import Judge
-from monitor.core.judging import distances_of
-from monitor.core.nulls import learn_nulls
+from monitor.core.judging import null_models
 from monitor.core.outbox import Note
 from monitor.core.outcomes import Vocabulary
 from monitor.core.plan import joins
@@ -133,7 +132,7 @@ class Process:
             plan = plan_of(self.made)
             baseline = replace(baseline_of(schema, self.timed, "file reference.parquet"), number=1)
             rows = timed_rows(schema, self.timed, baseline.origin, plan.window)
-            nulls = learn_nulls(baseline, rows, plan.window, distances_of(self.made, baseline.grid))
+            nulls = null_models(plan, baseline, rows)
             changes |= nulls_changes(self.made.name, nulls)
             state = replace(state, nulls={1: nulls}, book=replace(state.book, window=plan.window))
             changes["book", self.made.name, ""] = dump_book(state.book)

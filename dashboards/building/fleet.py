@@ -16,11 +16,11 @@ from dashboards.building.board import (
     levels,
     number,
 )
+from dashboards.building.selectors import UNJUDGED
 
 AT = 'instance=~"$instance"'
 DRIFT, PERFORMANCE = f"driftd_drift_state{{{AT}", f"driftd_performance_state{{{AT}"
 """Selectors left open, for the state."""
-UNJUDGED = 'state=~"error|stale|no_reference|insufficient_data"'
 HARM_FIRES = (
     f'({PERFORMANCE}, basis="realized", state="firing"}} '
     f'or {DRIFT}, feature=~"_error|_loss", state="firing"}})'

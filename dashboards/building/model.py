@@ -16,9 +16,7 @@ from dashboards.building.board import (
 from dashboards.building.model_drift import drift, segments
 from dashboards.building.model_performance import fairness, metric, outcomes, performance
 from dashboards.building.model_versions import episodes, streams, versions
-from dashboards.building.selectors import GROUP, MODEL, MONITOR
-
-UNJUDGED = 'state=~"error|stale|no_reference|insufficient_data"'
+from dashboards.building.selectors import GROUP, MODEL, MONITOR, UNJUDGED
 
 
 def model() -> Board:

@@ -8,3 +8,4 @@ EVERY_SEGMENT = f'{VERSION}, segment!="all"'
 RATE = "[$__rate_interval]"
 DAEMON = 'instance="$instance"'
 OF_DAEMON = f'{DAEMON}, model=~"$model"'
+UNJUDGED = 'state=~"error|stale|no_reference|insufficient_data"'

@@ -1,8 +1,8 @@
 """Closing windows: verdicts, trips, transitions, retraining requests; in event-time order, once each."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from detectors.base import Verdict
 from detectors.profile import Profile, WindowProfile
@@ -22,6 +22,7 @@ from monitor.core.state import (
     Alarm,
     ModelState,
     dump_book,
+    moved,
     run_changes,
     trip_changes,
     volume_changes,
@@ -38,9 +39,6 @@ VERSIONS_KEPT = 40
 """Versions whose trips and row counts are kept: those with rows in the newest windows."""
 ALARMS_KEPT = 1000
 """Of those that began within the budget's time."""
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
 
 
 NOT_YET = ("_all", "reference")
@@ -199,8 +197,8 @@ def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[i
         after = tally.streams.finish(after, tally.changes)
     changes = tally.changes | window_changes(state.model, gone) | run_changes(state.model, (), numbers)
     changes[("book", state.model, "")] = dump_book(after.book)
-    changes |= trip_changes(state.model, _moved(state.trips, tally.trips))
-    changes |= volume_changes(state.model, _moved(state.volumes, tally.volumes))
+    changes |= trip_changes(state.model, moved(state.trips, tally.trips))
+    changes |= volume_changes(state.model, moved(state.volumes, tally.volumes))
     changes |= track_changes(state.model, state.tracks, tally.tracks)
     changes |= wealth_changes(state.model, state.wealth, tally.keeper.held)
     return Closed(after, changes, tuple(tally.transitions), tuple(tally.notes))
@@ -210,11 +208,6 @@ def _lately(plan: Plan, alarms: Iterable[Alarm], now: int) -> tuple[Alarm, ...]:
     """Return the alarms that began within the budget's time, the newest ones if they are very many."""
     since = now - plan.rate[1] // MICROSECOND
     return tuple(alarm for alarm in alarms if alarm[0] > since)[-ALARMS_KEPT:]
-
-
-def _moved(before: Mapping[Key, Value], after: Mapping[Key, Value]) -> dict[Key, Value | None]:
-    changed: dict[Key, Value | None] = {k: v for k, v in after.items() if v is not before.get(k)}
-    return changed | dict.fromkeys(before.keys() - after.keys())
 
 
 def _forget_versions(tally: _Tally, oldest: int) -> None:

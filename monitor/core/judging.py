@@ -17,7 +17,9 @@ from detectors.series import EVIDENCE, MISSING, SERIES, SHIFT, Lent, Series, jud
 from detectors.stream_choice import STREAMS
 from monitor.config import Model, Monitor
 from monitor.core.closing import NOT_YET
+from monitor.core.nulls import Nulls, learn_nulls, recipe_of
 from monitor.core.plan import Plan, score_columns, targets
+from monitor.core.profiles import Rows, Run
 from monitor.core.reference import Baseline
 
 JUDGES_KEPT = 64
@@ -81,6 +83,16 @@ def distances_of(model: Model, grid: Grid) -> tuple[MonitorSpec, ...]:
     """Return the monitors by configured distances whose thresholds the budget sets."""
     specs = monitor_specs(model, grid, windows=True)
     return tuple(s for s in specs if s.detector in STATISTICS and s.threshold is None)
+
+
+def null_models(plan: Plan, baseline: Baseline, rows: Rows, run: Run = map) -> Nulls:
+    """Learn from the reference's own windows what this model's monitors need; rows: as for `learn_nulls`."""
+    return learn_nulls(baseline, rows, plan.window, distances_of(plan.model, baseline.grid), run)
+
+
+def recipe_for(plan: Plan, baseline: Baseline) -> str:
+    """Name what `null_models` would learn for."""
+    return recipe_of(plan.window, distances_of(plan.model, baseline.grid))
 
 
 class BudgetJudge:

@@ -5,20 +5,19 @@ reference's own part at most `most_rows` stay, those with the smallest keys: a u
 come after it wait in full; they are profiled once the grid exists. The reference never grows afterwards.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 
-from detectors.profile import Profile, empty, merge
-from monitor.core.judging import distances_of
-from monitor.core.nulls import learn_nulls
+from detectors.profile import empty, merge
+from monitor.core.judging import null_models
 from monitor.core.plan import Plan
-from monitor.core.profiles import ALL, GroupKey, Rows, Run, profile_rows
+from monitor.core.profiles import ALL, Rows, Run, profile_rows
 from monitor.core.reference import Watched, build
 from monitor.core.segments import dump_rows, joined, lowest
-from monitor.core.state import ModelState, dump_book, key_of, nulls_changes, window_changes
+from monitor.core.state import ModelState, dump_book, key_of, moved, nulls_changes, window_changes
 from monitor.types import Changes
 
 MOST_ROWS = 300_000
@@ -81,10 +80,10 @@ def learned(
     for key, profile in profile_rows(baseline.grid, later, baseline.segments, run).items():
         windows[key] = merge(baseline.grid, empty(baseline.grid, sample=key.segment == ALL), profile)
     book = replace(state.book, columns=frozenset())
-    changes = forget_held(state) | window_changes(state.model, _moved(state.windows, windows))
+    changes = forget_held(state) | window_changes(state.model, moved(state.windows, windows))
     changes[("baseline", state.model, "1")] = baseline.dump()
     changes[("book", state.model, "")] = dump_book(book)
-    nulls = learn_nulls(baseline, early, plan.window, distances_of(plan.model, baseline.grid), run)
+    nulls = null_models(plan, baseline, early, run)
     changes |= nulls_changes(state.model, nulls)
     after = replace(state, book=book, windows=windows, learning={}, baselines=(baseline,))
     return replace(after, nulls={1: nulls}), changes
@@ -93,9 +92,3 @@ def learned(
 def forget_held(state: ModelState) -> Changes:
     """Return the entries that let go of the held rows."""
     return {(SPACE, state.model, key_of(n)): None for n in state.learning}
-
-
-def _moved(
-    before: Mapping[GroupKey, Profile], after: Mapping[GroupKey, Profile]
-) -> dict[GroupKey, Profile | None]:
-    return {key: after.get(key) for key in {*before, *after} if after.get(key) is not before.get(key)}

@@ -3,37 +3,24 @@
 import polars as pl
 from polars import selectors as cs
 
-from monitor.core.join import Span, join
+from monitor.core.join import Span
 from monitor.core.labels import Labels
-from monitor.core.windows import NEVER
-
-IDENTITY = ("key", "check", "time")
 
 
-def labelled_until(labels: Labels, span: Span, starts: frozenset[int], tick: int) -> pl.DataFrame:
-    """Return all pairs of some windows, by their starts, as they stand at a tick: winners only, in one order.
-
-    span: how they are joined; its ticks are not looked at.
-    """
-    window = pl.col("time") // span.window * span.window
-    wanted = window.is_in(sorted(starts))
-    first, last = min(starts) - span.bucket, max(starts) + span.window
-    predictions = [frame.filter(wanted) for frame in labels.predictions.frames(first, last)]
-    whole = Span(NEVER, tick, span.window, span.horizon, span.bucket, span.policy)
-    pairs = join([], predictions, labels.outcomes.frames(), whole).pairs
-    return pairs.unique(IDENTITY, keep="last", maintain_order=True).sort("time", "key", "check")
-
-
-def answered_until(labels: Labels, span: Span, starts: frozenset[int], tick: int) -> pl.DataFrame:
+def labelled_until(
+    labels: Labels, span: Span, starts: frozenset[int], tick: int, *, grouped: bool = True
+) -> pl.DataFrame:
     """Return the predictions of some windows with the label that each has at a tick, by time, key and check.
 
-    The same rows as `labelled_until`, sooner: only who wins is looked for, not when the others won.
+    span: how they are joined; its ticks are not looked at. grouped: with the columns of segments and groups.
+    It looks only for who wins, not for when the others won, as the join does.
     """
     turn = pl.col("turn").cast(pl.Int64) * span.window
     wanted = (pl.col("time") // span.window * span.window).is_in(sorted(starts)) & (turn <= tick)
     first, last = min(starts), max(starts) + span.window
     held = labels.predictions.frames(first - span.bucket, last)
-    made = [frame.filter(wanted).drop(cs.starts_with("segment:", "group:")) for frame in held]
+    left_out = cs.starts_with("segment:", "group:") if not grouped else cs.by_name()
+    made = [frame.filter(wanted).drop(left_out) for frame in held]
     if not made:
         return pl.DataFrame({"time": []}, {"time": pl.Int64})
     rows = pl.concat(made, how="diagonal_relaxed").sort("time", "key", "check").with_row_index("row")

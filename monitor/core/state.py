@@ -6,7 +6,7 @@ A commit is a set of entries to put (bytes) or to delete (None), written in one 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -40,6 +40,10 @@ Alarm = tuple[int, str, str]
 """When (event time, microseconds) an episode began, of which feature and detector."""
 HISTORY = 168
 """Closed windows whose row counts are remembered per version and segment."""
+
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +187,12 @@ def load_trip(data: bytes) -> Trip:
 
 def _load_verdict(item: dict[str, Any] | None) -> Verdict | None:
     return Verdict(**{**item, "level": Level(item["level"])}) if item else None
+
+
+def moved(before: Mapping[Key, Value], after: Mapping[Key, Value]) -> dict[Key, Value | None]:
+    """Return what is new or another object in `after`, and None for what is gone."""
+    changed: dict[Key, Value | None] = {k: v for k, v in after.items() if v is not before.get(k)}
+    return changed | dict.fromkeys(before.keys() - after.keys())
 
 
 def run_changes(model: str, changes: Iterable[RunChange], closed: Mapping[int, Iterable[int]]) -> Changes:

@@ -19,7 +19,7 @@ from detectors.streaming import Stream
 from monitor.core.ledger import Ledger, span_of
 from monitor.core.outcomes import Vocabulary
 from monitor.core.profiles import ALL, GroupKey, Rows
-from monitor.core.queries import answered_until
+from monitor.core.queries import labelled_until
 from monitor.core.reference import Baseline
 from monitor.core.state import ModelState
 from monitor.core.stream_state import Held, StreamKey, Stretch, stream_changes
@@ -177,7 +177,7 @@ class Pass:
         if not any(self._streaming.of_outcomes(s) for s in standards.values()):
             return
         span = span_of(ledger.plan, ledger.labels.applied, tick)
-        pairs = answered_until(ledger.labels, span, starts, tick)
+        pairs = labelled_until(ledger.labels, span, starts, tick, grouped=False)
         if pairs.height:
             self._feed(pairs, pairs["time"].to_numpy() // span.window * span.window, set(judged))
         for start, version in judged:
