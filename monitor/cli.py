@@ -262,6 +262,18 @@ def write_dashboards(folder: Path, runbooks: str) -> None:
 
 
 @main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--runbooks", metavar="URL", help="Where people read the runbooks; else the files in FOLDER.")
+@click.option("--grafana", metavar="URL", help="Where Grafana is; without it alerts link to no dashboard.")
+def rules(folder: Path, runbooks: str | None, grafana: str | None) -> None:
+    """Write Prometheus' alert rules to FOLDER, and their runbooks to FOLDER/runbooks."""
+    from monitor.rule_files import write_rules  # noqa: PLC0415 - only when needed
+
+    for path in write_rules(folder, runbooks, grafana):
+        click.echo(path)
+
+
+@main.command()
 @click.option("--calm", default=60.0, show_default=True, help="Seconds before the first incident.")
 @click.option("--seconds", type=float, help="End by itself after this many seconds.")
 def demo(calm: float, seconds: float | None) -> None:
