@@ -261,16 +261,20 @@ def write_dashboards(folder: Path, runbooks: str) -> None:
     click.echo("\n".join(str(path) for path in write_dashboards(folder, runbooks)))
 
 
-@main.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--runbooks", metavar="URL", help="Where people read the runbooks; else the files in FOLDER.")
-@click.option("--grafana", metavar="URL", help="Where Grafana is; without it alerts link to no dashboard.")
-def rules(folder: Path, runbooks: str | None, grafana: str | None) -> None:
-    """Write Prometheus' alert rules to FOLDER, and their runbooks to FOLDER/runbooks."""
-    from monitor.rule_files import write_rules  # noqa: PLC0415 - only when needed
+@main.group()
+def rules() -> None:
+    """Prometheus alert rules."""
 
-    for path in write_rules(folder, runbooks, grafana):
-        click.echo(path)
+
+@rules.command("write")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--runbooks", help="The address of your copy of docs/runbooks; else the files in FOLDER.")
+@click.option("--grafana", help="Where Grafana is; without it alerts link to no dashboard.")
+def write_rules(folder: Path, runbooks: str | None, grafana: str | None) -> None:
+    """Write the alert rules into FOLDER, for Prometheus to read, and their runbooks below it."""
+    from monitor.rule_files import write_rules  # noqa: PLC0415 - as above
+
+    click.echo("\n".join(str(path) for path in write_rules(folder, runbooks, grafana)))
 
 
 @main.command()

@@ -22,6 +22,8 @@ from tests.programs import Program
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 Find = Callable[[str], str]
+Named = tuple[str, str]
+"""An alert's name and version."""
 
 WIKI = "https://wiki.example.org/driftd"
 RULES: Mapping[str, Mapping[str, str]] = {
@@ -87,14 +89,16 @@ class Receiver:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.server.server_port}"
 
-    def alerts(self, kind: str, status: str, name: str = "") -> list[dict[str, Any]]:
+    def alerts(self, kind: str, status: str) -> list[dict[str, Any]]:
         """Return every alert of this status that came in a notification of pages or tickets, in order."""
-        return [
-            alert
-            for path, body in list(self.got)
-            for alert in body["alerts"]
-            if path == kind and alert["status"] == status and alert["labels"]["alertname"].startswith(name)
-        ]
+        told = [body["alerts"] for path, body in list(self.got) if path == kind]
+        return [alert for each in told for alert in each if alert["status"] == status]
+
+    @property
+    def open(self) -> set[Named]:
+        """What was told to fire, and not yet that it is over."""
+        last = {named(a["labels"]): a["status"] for _, body in list(self.got) for a in body["alerts"]}
+        return {name for name, status in last.items() if status == "firing"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,23 +116,25 @@ class Watch:
         ]["result"]
         return found
 
-    def firing(self) -> set[tuple[str, str]]:
-        """Return what fires in Prometheus: names of alerts and versions."""
-        found = self.query('ALERTS{alertstate="firing"}')
-        return {(each["metric"]["alertname"], each["metric"].get("version", "")) for each in found}
+    @property
+    def firing(self) -> set[Named]:
+        """What fires in Prometheus."""
+        return {named(each["metric"]) for each in self.query('ALERTS{alertstate="firing"}')}
 
-    def known(self) -> list[Any]:
-        """Return what Alertmanager knows of, whether it tells of it or not."""
-        found: list[Any] = ask(self.alertmanager, "/api/v2/alerts")
-        return found
+    @property
+    def inhibited(self) -> set[Named]:
+        """What Alertmanager holds back because something else explains it."""
+        found = ask(self.alertmanager, "/api/v2/alerts")
+        return {named(alert["labels"]) for alert in found if alert["status"]["inhibitedBy"]}
 
-    def inhibited(self) -> set[tuple[str, str]]:
-        """Return what Alertmanager holds back because something else explains it: names and versions."""
-        return {
-            (alert["labels"]["alertname"], alert["labels"].get("version", ""))
-            for alert in self.known()
-            if alert["status"]["inhibitedBy"]
-        }
+    def is_quiet(self) -> bool:
+        """Tell whether nothing fires, and everybody who was told something was told that it is over."""
+        return not self.firing and not ask(self.alertmanager, "/api/v2/alerts") and not self.receiver.open
+
+
+def named(labels: Mapping[str, str]) -> Named:
+    """Return an alert's name and version."""
+    return labels["alertname"], labels.get("version", "")
 
 
 def ask(address: str, path: str) -> Any:  # noqa: ANN401 - JSON

@@ -1,4 +1,4 @@
-"""The shipped alert rules are complete: runbooks, tests and docs of each, and only exported metrics in them."""
+"""The shipped alert rules are complete: runbooks, tests and docs of each, only exported metrics in them."""
 
 import re
 from dataclasses import dataclass
@@ -68,6 +68,14 @@ def test_an_alert_has_its_runbook(alert: Alert) -> None:
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == HEADINGS
     assert f"Severity: {alert.value('severity')}." in text
     assert re.search(rf"^amtool silence add .*alertname={alert.name}", text, re.MULTILINE)
+
+
+def test_every_runbook_that_a_dashboard_links_to_is_there() -> None:
+    boards = "".join(path.read_text() for path in (ROOT / "dashboards").glob("*.json"))
+    linked = set(re.findall(r"\$\{runbooks\}/(\w+)\.md", boards))
+
+    assert linked
+    assert linked <= {a.name for a in ALERTS}
 
 
 def test_every_runbook_has_its_alert() -> None:

@@ -1,4 +1,4 @@
-"""`driftd rules`: the shipped rules with the user's addresses in them."""
+"""`driftd rules write`: the shipped rules with the user's addresses in them."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def read(folder: Path) -> str:
 def test_the_command_writes_rules_and_runbooks_and_says_which(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "driftd"
 
-    ended = CliRunner().invoke(main, ["rules", str(folder)])
+    ended = CliRunner().invoke(main, ["rules", "write", str(folder)])
 
     assert (ended.exit_code, ended.output.split()) == (0, [str(folder / name) for name in NAMES])
     pages = {p.name: p.read_bytes() for p in (folder / "runbooks").iterdir()}
@@ -69,7 +69,7 @@ def test_what_is_no_address_is_refused_before_anything_is_written(tmp_path: Path
 def test_a_folder_that_does_not_take_them_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    ended = CliRunner().invoke(main, ["rules", str(tmp_path / "file" / "below")])
+    ended = CliRunner().invoke(main, ["rules", "write", str(tmp_path / "file" / "below")])
 
     assert ended.exit_code == 1
     assert ended.output.startswith(
