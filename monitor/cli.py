@@ -261,6 +261,22 @@ def write_dashboards(folder: Path, runbooks: str) -> None:
     click.echo("\n".join(str(path) for path in write_dashboards(folder, runbooks)))
 
 
+@main.group()
+def rules() -> None:
+    """Prometheus alert rules."""
+
+
+@rules.command("write")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--runbooks", help="The address of your copy of docs/runbooks; else the files in FOLDER.")
+@click.option("--grafana", help="Where Grafana is; without it alerts link to no dashboard.")
+def write_rules(folder: Path, runbooks: str | None, grafana: str | None) -> None:
+    """Write the alert rules into FOLDER, for Prometheus to read, and their runbooks below it."""
+    from monitor.rule_files import write_rules  # noqa: PLC0415 - as above
+
+    click.echo("\n".join(str(path) for path in write_rules(folder, runbooks, grafana)))
+
+
 @main.command()
 @click.option("--calm", default=60.0, show_default=True, help="Seconds before the first incident.")
 @click.option("--seconds", type=float, help="End by itself after this many seconds.")
