@@ -6,12 +6,13 @@ from the reference, at each scale by itself: no model of the dependence is assum
 independent blocks is uncertain, and Student's law is wide for it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.adjustment import TINY, TOGETHER, Usual
+from detectors.block_bootstrap import bootstrap_dof
 from detectors.distances import Floats
 from detectors.evidence import Merged, Tail
 from detectors.probability import SURE, dof_of_spread, log_variance
@@ -91,6 +92,8 @@ def learn_tail(
     whole = clock.starts - clock.starts[0] >= (scale - 1) * clock.length
     z, known = merged.z[whole], merged.windows[whole] > 0
     own = _moments(z, known, _ahead(usual, clock, scale), usual.periods)
+    told = bootstrap_dof(z, known, kinds, Clock(clock.starts[whole], clock.length), scale)
+    own = replace(own, dof=np.maximum(np.minimum(own.dof, told), FEWEST_DOF))
     usual_noise = usual.between / usual.noise * np.maximum(np.median(merged.rows / scale, axis=0), 1.0)
     lent = own
     for kind in np.unique(kinds):

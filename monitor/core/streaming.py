@@ -63,7 +63,7 @@ class Streaming:
     def of_outcomes(self, standard: Standard) -> Sequence[Spec]:
         """Return the streams of errors and losses; none where outcomes are not read."""
         if standard.number not in self._outcomes:
-            wished = streamed(self.model) or _default(self.model, standard.usual)
+            wished = streamed(self.model) or _default(standard.usual)
             found = [self._on_outcomes(m, standard.usual) for m in wished if str(m.on) in OUTCOMES]
             self._outcomes[standard.number] = _last(found) if self.losses else ()
         return self._outcomes[standard.number]
@@ -117,9 +117,9 @@ def streamed(model: Model) -> tuple[Monitor, ...]:
     )
 
 
-def _default(model: Model, usual: Mapping[str, Usual]) -> tuple[Monitor, ...]:
-    """Return what goes over rows when nothing is configured: e_sr on the error, of numbers on the loss."""
-    if model.monitors or not usual:
+def _default(usual: Mapping[str, Usual]) -> tuple[Monitor, ...]:
+    """Return what goes over rows where no such monitor is configured: e_sr on the error, else on the loss."""
+    if not usual:
         return ()
     return (Monitor(detector="e_sr", on="error" if ERROR in usual else "loss"),)
 

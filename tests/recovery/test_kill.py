@@ -134,11 +134,13 @@ def one_life(project: Project, fresh: bytes, rng: random.Random, *, aimed: bool)
         if not early:
             daemon.ready()
             start = Traces.of(project.state)
-        with locked(project.state) if aimed and not early and rng.random() < LOCKED else nullcontext():
+        held = aimed and not early and rng.random() < LOCKED
+        with locked(project.state) if held else nullcontext():
             if not early:
                 project.append("predictions.jsonl", fresh)
             if aimed:
-                wait_for_commit(daemon, project.state, start, rng)
+                wait_for_commit(daemon, project.state, start, 20 if held else 2)
+                time.sleep(rng.choice([0, 0, 0, 0, 0.0005, 0.002]))
             else:
                 time.sleep(rng.uniform(0, 1.5) * (0.2 if not early else 1))
             daemon.kill()
@@ -170,18 +172,18 @@ def locked(state: Path) -> Iterator[None]:
             holder.kill()
 
 
-def wait_for_commit(daemon: Daemon, state: Path, before: Traces, rng: random.Random) -> None:
-    """Wait until a commit has begun, and at most two seconds once it listens: there may be nothing to commit.
+def wait_for_commit(daemon: Daemon, state: Path, before: Traces, seconds: float) -> None:
+    """Wait until a commit has begun, at most so long once it listens: there may be nothing to commit.
 
-    How long it takes to start depends on what else the machine does.
+    How long it takes to start depends on what else the machine does. How long it takes to commit does too:
+    a commit that cannot end is worth the wait.
     """
     deadline = float("inf")
     while time.monotonic() < deadline and Traces.of(state).rejects == before.rejects:
         if deadline == float("inf") and '"listening"' in daemon.text:
-            deadline = time.monotonic() + 2
+            deadline = time.monotonic() + seconds
         assert daemon.process.poll() is None, daemon.text
         time.sleep(0.0002)
-    time.sleep(rng.choice([0, 0, 0, 0, 0.0005, 0.002]))
 
 
 def finish(project: Project, received: int) -> None:
