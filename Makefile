@@ -61,7 +61,7 @@ LOCK = pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 lock: setup
 	uv=$$(command -v uv || echo $(BIN)/uv); \
 	$$uv $(LOCK) pyproject.toml -o requirements/runtime.txt; \
-	$$uv $(LOCK) pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt; \
+	$$uv $(LOCK) pyproject.toml --all-extras --group dev -c requirements/runtime.txt -o requirements/dev.txt; \
 	printf 'hatchling>=1.27\neditables>=0.5\n' | $$uv $(LOCK) - -c requirements/dev.txt -o requirements/build.txt; \
 	printf 'uv>=0.8\n' | $$uv $(LOCK) - -o requirements/uv.txt
 
