@@ -72,6 +72,7 @@ def run(path: Path, *, once: bool, flush: bool) -> None:
     """Run the daemon until SIGTERM or Ctrl-C."""
     from monitor.daemon import Daemon  # noqa: PLC0415 - as above
     from monitor.store.sqlite import SqliteStore  # noqa: PLC0415 - as above
+    from monitor.supervisor import Supervisor  # noqa: PLC0415 - as above
 
     if flush and not once:
         raise click.UsageError("--flush closes windows that may still get rows; it needs --once")
@@ -80,7 +81,7 @@ def run(path: Path, *, once: bool, flush: bool) -> None:
     log_to_stderr()
     store = SqliteStore(config.daemon.state)
     try:
-        daemon = Daemon(config, store, SystemClock())
+        daemon = Daemon(config, store, SystemClock(), Supervisor(os.environ))
     except BaseException:
         store.close()
         raise
@@ -270,11 +271,13 @@ def rules() -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--runbooks", help="The address of your copy of docs/runbooks; else the files in FOLDER.")
 @click.option("--grafana", help="Where Grafana is; without it alerts link to no dashboard.")
-def write_rules(folder: Path, runbooks: str | None, grafana: str | None) -> None:
+@click.option("--kubernetes", is_flag=True, help="Write one PrometheusRule manifest instead.")
+def write_rules(folder: Path, runbooks: str | None, grafana: str | None, *, kubernetes: bool) -> None:
     """Write the alert rules into FOLDER, for Prometheus to read, and their runbooks below it."""
     from monitor.rule_files import write_rules  # noqa: PLC0415 - as above
 
-    click.echo("\n".join(str(path) for path in write_rules(folder, runbooks, grafana)))
+    written = write_rules(folder, runbooks, grafana, kubernetes=kubernetes)
+    click.echo("\n".join(str(path) for path in written))
 
 
 @main.command()

@@ -39,6 +39,7 @@ from monitor.shelves import Shelves
 from monitor.status import as_text, status
 from monitor.store.base import Store
 from monitor.store.rejects import SPACE, RejectsFile
+from monitor.supervisor import Supervisor
 from monitor.types import Changes, EntryKey, Reject
 from monitor.worker import Tools
 
@@ -58,8 +59,11 @@ class Summary:
 class Daemon:
     """Everything between the configuration and the world. One thread at a time ingests; one delivers."""
 
-    def __init__(self, config: Config, store: Store, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, store: Store, clock: Clock, supervisor: Supervisor | None = None
+    ) -> None:
         self.config = config
+        self._supervisor = supervisor or Supervisor({})
         self._store = store
         self._clock = clock
         self._cleanup = ExitStack()
@@ -115,6 +119,7 @@ class Daemon:
         written = {**changes, **kept, **enqueue(notes, self.now_us())}
         self._write(written, self._shelves.committing(model, changes))
         self._rejects.update({key[1]: value for key, value in kept.items() if value is not None})
+        self._supervisor.alive(self._clock.monotonic())
 
     def _write(
         self, changes: Mapping[EntryKey, bytes | None], around: AbstractContextManager[None] | None = None
@@ -228,8 +233,10 @@ class Daemon:
         scheduler = self._schedule()
         scheduler.start()
         started(server.address)
+        self._supervisor.ready()
         while not self._stopping:
             self._clock.wait(3600)
+        self._supervisor.stopping()
         scheduler.remove_all_jobs()
         with self._ingesting:  # the batch under way ends and is committed
             self._log.info("stopped reading")
@@ -250,6 +257,7 @@ class Daemon:
     def _tick(self) -> None:
         if not self.ingest().problem:
             self._each(lambda model: model.worker.close_idle(self.tools))
+        self._supervisor.alive(self._clock.monotonic())
         with self._guard:
             self._rendered.clear()  # a scrape during the commit may have kept the state before it
 
