@@ -176,6 +176,7 @@ class Webhook(Strict):
     secret_env: str | None = None
     format: Literal["standard"] = "standard"
     timeout: Annotated[Duration, within("100ms", "10m")] = timedelta(seconds=15)
+    allow_private: bool = False
     secret: SkipJsonSchema[SecretBytes] = Field(default=SecretBytes(b""), exclude=True)
 
     def keyed(self, secret: bytes) -> "Webhook":

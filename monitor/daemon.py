@@ -97,7 +97,12 @@ class Daemon:
     def _make_deliverer(self) -> Deliverer:
         hooks = self.config.webhooks
         notifiers: dict[str, Notifier] = {
-            name: Webhook(hook.url, hook.secret.get_secret_value(), hook.timeout.total_seconds())
+            name: Webhook(
+                hook.url,
+                hook.secret.get_secret_value(),
+                hook.timeout.total_seconds(),
+                allow_private=hook.allow_private,
+            )
             for name, hook in hooks.items()
         }
         urls = {name: hook.url for name, hook in hooks.items()}
