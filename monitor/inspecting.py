@@ -1,10 +1,9 @@
 """Looking at committed state from outside the daemon: what `metrics`, `status`, `performance` print."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from exporters.prometheus import render
-from monitor.clock import Clock
+from monitor.clock import Clock, micros
 from monitor.config import Config
 from monitor.core.plan import Plan
 from monitor.core.state import load_model
@@ -31,9 +30,8 @@ def committed_metrics(config: Config, clock: Clock, accept: str) -> bytes:
     entries = _entries(config)
     states = {m.name: load_model(m.name, entries) for m in config.models}
     rejects = {key[1]: value for key, value in entries.items() if key[0] == SPACE}
-    now_us = (clock.now() - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
     plans = [Plan.of(m) for m in config.models]
-    return render(all_samples(plans, states, rejects, load_outbox(entries), now_us), accept)[0]
+    return render(all_samples(plans, states, rejects, load_outbox(entries), micros(clock.now())), accept)[0]
 
 
 def committed_status(config: Config) -> dict[str, Any]:
