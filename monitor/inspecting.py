@@ -17,7 +17,8 @@ from monitor.store.sqlite import SqliteStore
 from monitor.types import EntryKey
 
 
-def _entries(config: Config) -> dict[EntryKey, bytes]:
+def read_entries(config: Config) -> dict[EntryKey, bytes]:
+    """Return the entries of the last commit, whether or not a daemon runs."""
     store = SqliteStore(config.daemon.state, read_only=True)
     try:
         return store.load()
@@ -27,7 +28,7 @@ def _entries(config: Config) -> dict[EntryKey, bytes]:
 
 def committed_metrics(config: Config, clock: Clock, accept: str) -> bytes:
     """Return the exposition of the last committed state."""
-    entries = _entries(config)
+    entries = read_entries(config)
     states = {m.name: load_model(m.name, entries) for m in config.models}
     rejects = {key[1]: value for key, value in entries.items() if key[0] == SPACE}
     plans = [Plan.of(m) for m in config.models]
@@ -36,7 +37,7 @@ def committed_metrics(config: Config, clock: Clock, accept: str) -> bytes:
 
 def committed_status(config: Config) -> dict[str, Any]:
     """Return the status of the last committed state."""
-    entries = _entries(config)
+    entries = read_entries(config)
     states = {m.name: load_model(m.name, entries) for m in config.models}
     return status([Plan.of(m) for m in config.models], states, load_outbox(entries))
 
@@ -47,6 +48,6 @@ def committed_performance(config: Config, name: str | None, *, segments: bool) -
     if not models:
         known = ", ".join(m.name for m in config.models)
         raise DriftdError(f'there is no model "{name}"; the configuration has {known}')
-    entries = _entries(config)
+    entries = read_entries(config)
     states = {m.name: load_model(m.name, entries) for m in models}
     return performance_history([Plan.of(m) for m in models], states, segments=segments)
