@@ -36,13 +36,16 @@ def explained(reason: str, status: int | None = None) -> str:
 
 
 def webhook_status(outbox: Outbox) -> list[dict[str, Any]]:
-    """Return how each webhook is doing as plain data, ready for JSON; those of removed tables too."""
+    """Return how each webhook is doing as plain data, ready for JSON; those of removed tables too.
+
+    failed_attempts, last_reason, next_attempt: of the one that waits and was tried most.
+    """
     notes = [q.note for q in outbox.queued.values()]
     found = []
     for name in sorted({*outbox.endpoints, *(n.endpoint for n in notes)}):
         mine = [n for n in notes if n.endpoint == name]
-        waiting = sorted((n for n in mine if n.state is NoteState.PENDING), key=lambda n: n.next_due)
-        tried = max(waiting, key=lambda n: n.attempts, default=None)
+        waiting = [n for n in mine if n.state is NoteState.PENDING]
+        tried = max((n for n in waiting if n.attempts), key=lambda n: n.attempts, default=None)
         found.append(
             {
                 "webhook": name,
@@ -51,7 +54,7 @@ def webhook_status(outbox: Outbox) -> list[dict[str, Any]]:
                 "dead": sum(n.state is NoteState.DEAD for n in mine),
                 "failed_attempts": tried.attempts if tried else 0,
                 "last_reason": tried.last_reason if tried else "",
-                "next_attempt": time_text(waiting[0].next_due) if waiting and waiting[0].next_due else None,
+                "next_attempt": time_text(tried.next_due) if tried and tried.next_due else None,
             }
         )
     return found
@@ -68,7 +71,7 @@ def webhook_lines(webhooks: Sequence[Mapping[str, Any]]) -> list[str]:
             troubles.append(f"{hook['dead']:,} dead, see `driftd webhooks list`")
         if hook["failed_attempts"]:
             why, then = explained(hook["last_reason"]), hook["next_attempt"] or "now"
-            troubles.append(f"{hook['failed_attempts']} failed attempts, {why}; next {then}")
+            troubles.append(f"attempts failed so far: {hook['failed_attempts']}, {why}; next {then}")
         if troubles:
             lines.append(f"  {hook['webhook']}: {'; '.join(troubles)}")
     return lines
