@@ -76,9 +76,23 @@ def try_out(config: Config, clock: Clock, name: str) -> str:
 
 
 def body(name: str, now: int) -> str:
-    """Return a test's body: of a type of its own, so that no pipeline takes it for a request."""
-    data = {"schema_version": 1, "test": True, "webhook": name}
-    return json.dumps({"type": TEST, "timestamp": time_text(now), "data": data}, separators=(",", ":"))
+    """Return a test's body: of a type of its own, so that no receiver need take it for a request.
+
+    It has all the parts of a request, of nothing: what is read of a request can be read of it.
+    """
+    at = time_text(now)
+    data = {
+        "schema_version": 1,
+        "test": True,
+        "webhook": name,
+        "model": "test",
+        "versions": [],
+        "window": {"start": at, "end": at},
+        "reference": "",
+        "monitors": [],
+        "omitted": 0,
+    }
+    return json.dumps({"type": TEST, "timestamp": at, "data": data}, separators=(",", ":"))
 
 
 def _told(sent: Sent) -> str:
