@@ -86,7 +86,7 @@ def body(name: str, now: int) -> str:
         "test": True,
         "webhook": name,
         "model": "test",
-        "versions": [],
+        "versions": ["test"],
         "window": {"start": at, "end": at},
         "reference": "",
         "monitors": [],

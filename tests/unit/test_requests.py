@@ -1,6 +1,7 @@
 """Asked from another process: obeyed once by the owner of the state; and the audit log beside it."""
 
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -184,6 +185,36 @@ def test_a_guest_leaves_a_request_beside_the_owner(tmp_path: Path) -> None:
     assert store.asked() == {}
     assert store.load() == {("book", "m", ""): b"2"}
     store.close()
+
+
+def test_many_guests_beside_a_busy_owner_are_each_heard_once(tmp_path: Path) -> None:
+    store, done = SqliteStore(tmp_path), threading.Event()
+    heard: list[str] = []
+
+    def ask(who: int) -> None:
+        for n in range(10):
+            guest = SqliteStore(tmp_path, guest=True)
+            guest.commit(retry(f"msg_{who}_{n}"))
+            guest.close()
+
+    def own() -> None:
+        last = False
+        while not last:
+            last = done.is_set()
+            requests = store.asked()
+            heard.extend(key[2] for key in requests)
+            store.commit({("window", "m", "1"): bytes(10_000), **dict.fromkeys(requests)})
+
+    owner_thread = threading.Thread(target=own)
+    guests = [threading.Thread(target=ask, args=(who,)) for who in range(4)]
+    for thread in (owner_thread, *guests):
+        thread.start()
+    for thread in guests:
+        thread.join()
+    done.set()
+    owner_thread.join()
+    store.close()
+    assert sorted(heard) == [f"msg_{who}_{n}" for who in range(4) for n in range(10)]
 
 
 def test_a_guest_needs_a_state(tmp_path: Path) -> None:

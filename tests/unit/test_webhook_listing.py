@@ -12,11 +12,11 @@ from exporters.base import Delivered, Reason, Refused, Retry
 from monitor.auditing import Sent
 from monitor.clock import ManualClock, micros
 from monitor.config import Config
-from monitor.core.outbox import SECOND, Note, NoteState
+from monitor.core.outbox import SECOND, Note
 from monitor.errors import DriftdError
 from monitor.outgoing import enqueue, load_outbox, outcome, register, with_changes
 from monitor.store.sqlite import SqliteStore
-from monitor.webhook_asking import ask_again, try_out
+from monitor.webhook_asking import TEST, ask_again, body, try_out
 from monitor.webhook_listing import audit, listed, listing_text, shown, shown_text
 from monitor.webhook_status import SAYS, webhook_lines, webhook_status
 
@@ -160,6 +160,16 @@ def test_a_test_before_the_first_start_is_noted_too(tmp_path: Path) -> None:
     with pytest.raises(DriftdError, match="webhook a: not delivered: connect: nobody listens"):
         try_out(made, ManualClock(NOW), "a")
     (noted,) = audit(made)
+    assert noted["id"].startswith("test_")
     assert (noted["webhook"], noted["outcome"], noted["model"]) == ("a", "connect", "")
     assert rows(made) == {}
-    assert NoteState.PENDING not in {row["state"] for row in rows(made).values()}
+
+
+def test_a_test_is_a_request_of_another_type_and_marked() -> None:
+    schema = json.loads((Path(__file__).parents[2] / "docs" / "webhook.schema.json").read_text())
+    document = json.loads(body("training", QUEUED))
+    assert document.pop("type") == TEST
+    assert document["data"].pop("test") is True
+    assert document["data"].pop("webhook") == "training"
+    assert set(document) | {"type"} == set(schema["required"])
+    assert set(document["data"]) == set(schema["properties"]["data"]["required"])
