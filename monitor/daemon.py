@@ -21,6 +21,7 @@ from monitor.core.windows import NEVER
 from monitor.endpoints import notifiers
 from monitor.errors import UNEXPECTED, StoreUnavailableError
 from monitor.facts import all_samples
+from monitor.grafana import annotated, annotator, announcer, untold
 from monitor.logs import logger
 from monitor.memory import resident
 from monitor.models import WatchedModel, open_models
@@ -87,16 +88,22 @@ class Daemon:
         ahead = ThreadPoolExecutor(1, thread_name_prefix="read")
         self._cleanup.callback(pool.shutdown, cancel_futures=True)
         self._cleanup.callback(ahead.shutdown, cancel_futures=True)
-        self.tools = Tools(clock, self.now_us, self.commit, pool.map, ahead)
+        told = announcer(config)
+        self.tools = Tools(clock, self.now_us, self.commit, pool.map, ahead, announce=told)
         ahead.submit(warm_up)
         self._shelves = Shelves(config.daemon.state, [m.name for m in config.models], entries)
         self.models: tuple[WatchedModel, ...] = open_models(
             config, entries, self.tools, self._shelves.by_model
         )
+        if told is not None:
+            states = [(m.worker.plan, m.worker.state) for m in self.models]
+            self._write(enqueue(untold(states, self.outbox), self.now_us()))
 
     def _make_deliverer(self) -> Deliverer:
         hooks = self.config.webhooks
         urls = {name: hook.url for name, hook in hooks.items()}
+        for name, grafana in annotated(self.config).items():
+            notifiers[name], urls[name] = annotator(grafana), grafana.url
         self._write(register(self.outbox, urls))
         return Deliverer(notifiers(hooks), urls, self._clock)
 

@@ -36,6 +36,7 @@ PEEKS = 100
 Decode = Callable[[Batch], tuple[Decoded, ...]]
 Feed = tuple[Source, Decode]
 Commit = Callable[[str, Changes, Sequence[Reject], Sequence[Note]], None]
+Announce = Callable[[Plan, ModelState, ModelState, Sequence[Transition]], Sequence[Note]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class Tools:
     """What the workers of a daemon share. commit raises StoreUnavailableError and has then done nothing.
 
     now_us: wall clock in microseconds. run: maps independent column jobs. ahead: reads the next batch.
-    watch: is told of each verdict before it is committed: model, and as core.closing.Watch.
+    watch: is told of each verdict before it is committed: model, and as core.closing.Watch. announce: makes
+    notes of what a commit changes, put into the outbox with it; takes what core.annotations.notes takes.
     """
 
     clock: Clock
@@ -52,6 +54,7 @@ class Tools:
     run: Run
     ahead: Executor
     watch: Callable[[str, int, TripKey, Trip], None] | None = None
+    announce: Announce | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +200,12 @@ class Worker:
     ) -> None:
         closed = self._settle(tools, state, watermark, cut=cut)
         changes = {**taken.changes, **closed.changes}
-        tools.commit(self.plan.name, changes, taken.rejects, (*taken.notes, *closed.notes))
+        transitions = (*taken.transitions, *closed.transitions)
+        announce = tools.announce or _nothing
+        told = announce(self.plan, self.state, closed.state, transitions)
+        tools.commit(self.plan.name, changes, taken.rejects, (*taken.notes, *closed.notes, *told))
         self.state = closed.state
-        for change in (*taken.transitions, *closed.transitions):
+        for change in transitions:
             self._tell(change)
 
     def _settle(self, tools: Tools, state: ModelState, watermark: int, *, cut: bool = False) -> Closed:
@@ -245,6 +251,10 @@ class Worker:
             score=change.verdict.score,
             threshold=change.verdict.threshold,
         )
+
+
+def _nothing(*_: object) -> tuple[Note, ...]:
+    return ()
 
 
 def _of_outcomes(source: str) -> bool:
