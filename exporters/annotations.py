@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from exporters.base import Delivered, Delivery, Notification, Reason, Refused, Retry
@@ -11,6 +11,8 @@ from exporters.grafana import Connection, Grafana, GrafanaError
 OK = 200
 NEVER = frozenset({400})
 """Answers to what is wrong in itself: another attempt would say the same."""
+REST = timedelta(seconds=3)
+"""How long Grafana is left alone after it failed: less than until any note is tried again."""
 Tell = Callable[[str], None]
 
 
@@ -25,16 +27,27 @@ class Annotator:
         self._grafana = grafana
         self._tell = tell
         self._told = ""
+        self._rest: tuple[datetime, Reason] | None = None
 
     def send(self, note: Notification, now: datetime) -> Delivery:
-        """Create the episode's annotation, or give it its end; whatever Grafana does is a Delivery."""
-        del now
+        """Create the episode's annotation, or give it its end; whatever Grafana does is a Delivery.
+
+        After a failure that is not this note's own, those that follow at once fail as it did, unasked: a
+        thousand episodes do not wait a thousand times for a Grafana that hangs.
+        """
+        if self._rest is not None and now < self._rest[0]:
+            return Retry(self._rest[1])
         try:
             with self._grafana.connected() as connection:
                 annotate(connection, json.loads(note.body))
         except GrafanaError as error:
             self._say(str(error))
-            return Refused(error.reason) if error.status in NEVER else Retry(error.reason)
+            if error.status in NEVER:
+                return Refused(error.reason)
+            waited = self._grafana.timeout_seconds if error.reason is Reason.TIMEOUT else 0.0
+            self._rest = now + timedelta(seconds=waited) + REST, error.reason
+            return Retry(error.reason)
+        self._rest = None
         self._say("")
         return Delivered(OK)
 
