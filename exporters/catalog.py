@@ -144,6 +144,8 @@ CATALOG: tuple[Metric, ...] = (
     Metric("driftd_outbox_pending", "gauge", (), "Webhooks waiting to be delivered."),
     Metric("driftd_outbox_oldest_age_seconds", "gauge", (), "Age of the oldest waiting webhook.", "seconds"),
     Metric("driftd_outbox_dead_letters", "gauge", (), "Webhooks given up after the last attempt."),
+    Metric("driftd_annotations_pending", "gauge", (), "Episodes that Grafana is still to be told of."),
+    Metric("driftd_annotations_dead_letters", "gauge", (), "Annotations given up after the last attempt."),
     Metric(
         "driftd_evaluation_duration_seconds",
         "histogram",

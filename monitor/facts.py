@@ -3,12 +3,14 @@
 import hashlib
 import platform
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 
 from detectors.base import Verdict
 from exporters.catalog import Sample
 from monitor.budgeting import calibration, spent
+from monitor.core.annotations import ENDPOINT as ANNOTATIONS
 from monitor.core.labels import REALIZED
 from monitor.core.outbox import NoteState
 from monitor.core.plan import Plan
@@ -175,14 +177,18 @@ def _retrain(plan: Plan, state: ModelState) -> Iterator[Sample]:
 
 
 def outbox_samples(outbox: Outbox, now_us: int) -> list[Sample]:
-    """Return the outbox's samples. now_us: wall clock."""
-    waiting = [q for q in outbox.queued.values() if q.note.state is NoteState.PENDING]
-    dead = sum(q.note.state is NoteState.DEAD for q in outbox.queued.values())
+    """Return the outbox's samples, annotations apart from webhooks. now_us: wall clock."""
+    hooks = [q for q in outbox.queued.values() if q.note.endpoint != ANNOTATIONS]
+    told = Counter(q.note.state for q in outbox.queued.values() if q.note.endpoint == ANNOTATIONS)
+    waiting = [q for q in hooks if q.note.state is NoteState.PENDING]
+    dead = sum(q.note.state is NoteState.DEAD for q in hooks)
     oldest = max((now_us - q.since for q in waiting), default=0)
     return [
         Sample("driftd_outbox_pending", (), len(waiting)),
         Sample("driftd_outbox_oldest_age_seconds", (), max(oldest, 0) / SECOND),
         Sample("driftd_outbox_dead_letters", (), dead),
+        Sample("driftd_annotations_pending", (), told[NoteState.PENDING]),
+        Sample("driftd_annotations_dead_letters", (), told[NoteState.DEAD]),
     ]
 
 

@@ -30,7 +30,7 @@ def daemon() -> Board:
             ),
         ),
         rows=(_now(), ingest(), account(), _speed(), _webhooks(), _room()),
-        status=("Status", "http://${instance}/readyz"),
+        status=("Status page", "http://${instance}/"),
         since="now-6h",
     )
 
@@ -147,11 +147,13 @@ def _outbox() -> Panel:
     return Panel(
         "lines",
         "Outbox",
-        "Webhooks that wait for delivery, and those given up.",
+        "Webhooks and Grafana's annotations that wait for delivery, and those given up.",
         "short",
         (
             Query(f"driftd_outbox_pending{{{AT}}}", "waiting"),
             Query(f"driftd_outbox_dead_letters{{{AT}}}", "given up"),
+            Query(f"driftd_annotations_pending{{{AT}}}", "annotations waiting"),
+            Query(f"driftd_annotations_dead_letters{{{AT}}}", "annotations given up"),
         ),
         width=8,
         runbook="DriftdOutboxStuck",

@@ -10,6 +10,8 @@ from dashboards.building.board import (
     TIMES,
     Board,
     Choice,
+    Kept,
+    Mark,
     Panel,
     Query,
     Row,
@@ -44,6 +46,10 @@ def fleet() -> Board:
             ),
         ),
         rows=(_now(), _models(), _worst(), _time(), _daemons()),
+        marks=(
+            Mark("Harm", f"max by (model) ({HARM_FIRES}) == 1", "{{model}} is worse", "red"),
+            Kept("Harm, in event time", ("driftd", "harm"), "red"),
+        ),
         status=("Daemon", "/d/driftd-daemon?${datasource:queryparam}"),
         since="now-24h",
     )

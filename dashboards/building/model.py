@@ -7,6 +7,7 @@ from dashboards.building.board import (
     TIMES,
     Board,
     Choice,
+    Kept,
     Mark,
     Panel,
     Query,
@@ -39,7 +40,7 @@ def model() -> Board:
             streams(),
         ),
         marks=_marks(),
-        status=("Status", "http://${instance}/readyz"),
+        status=("Status page", "http://${instance}/"),
     )
 
 
@@ -95,6 +96,8 @@ def _marks() -> tuple[Mark, ...]:
             "{{feature}} of {{version}} {{segment}} fires",
             "orange",
         ),
+        Kept("Harm, in event time", ("driftd", "harm", "model:$model"), "red"),
+        Kept("Difference, in event time", ("driftd", "difference", "model:$model"), "orange"),
     )
 
 

@@ -173,7 +173,8 @@ def asked(board: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
         for target in panel.get("targets", ()):
             yield f"{panel['title']}, {target['refId']}", target["expr"], target["range"]
     for mark in board["annotations"].get("list", ()):
-        yield mark["name"], mark["expr"], True
+        if "expr" in mark:  # the others ask Grafana itself
+            yield mark["name"], mark["expr"], True
 
 
 def numbers(prometheus: Prometheus, expression: str, *, over_time: bool) -> list[float]:
