@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from queue import Empty, SimpleQueue
 from socket import gaierror
+from threading import Thread
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +24,8 @@ from exporters.base import Reason
 
 RESPONSE_BYTES = 16 * 2**20
 CHUNK = 64 * 1024
+GRACE = 0.5
+"""Seconds beyond the allowance, in which the session may say itself that it is over."""
 QUOTED = 160
 """Characters of Grafana's own words that a line quotes."""
 MISSING_EXTRA = "needs the extra grafana, which is not installed; install driftd[grafana]"
@@ -169,19 +173,39 @@ class _Answer:
 
 
 class _Bounded:
-    """The session, for one allowance of seconds and bytes a request, and without following redirects."""
+    """The session, for one allowance of seconds and bytes a request, and without following redirects.
+
+    The session's own timeout is for each single read, and the resolver knows none: so each request is made in
+    a thread, which is left behind when it takes too long.
+    """
 
     def __init__(self, session: Any, seconds: float) -> None:  # noqa: ANN401 - of a library that is optional
         self._session = session
         self._seconds = seconds
 
     def request(self, method: str, url: str, **given: Any) -> _Answer:  # noqa: ANN401 - the client's own
-        end = monotonic() + self._seconds
-        answer = self._session.request(method, url, **given, stream=True, allow_redirects=False)
+        answers: SimpleQueue[_Answer | Exception] = SimpleQueue()
+        Thread(target=self._ask, args=(answers, method, url, given), name="grafana", daemon=True).start()
         try:
-            return _Answer(_final(answer.status_code), answer.headers, _content(answer, end))
-        finally:
-            answer.close()
+            answer = answers.get(timeout=self._seconds + GRACE)
+        except Empty:
+            raise _NotServedError("no answer in time; try again later", Reason.TIMEOUT) from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _ask(
+        self, answers: "SimpleQueue[_Answer | Exception]", method: str, url: str, given: dict[str, Any]
+    ) -> None:
+        end = monotonic() + self._seconds
+        try:
+            answer = self._session.request(method, url, **given, stream=True, allow_redirects=False)
+            try:
+                answers.put(_Answer(_final(answer.status_code), answer.headers, _content(answer, end)))
+            finally:
+                answer.close()
+        except Exception as error:  # noqa: BLE001 - raised again by the thread that asked
+            answers.put(error)
 
 
 def _final(status: int) -> int:

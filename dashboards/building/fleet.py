@@ -10,14 +10,13 @@ from dashboards.building.board import (
     TIMES,
     Board,
     Choice,
-    Kept,
-    Mark,
     Panel,
     Query,
     Row,
     levels,
     number,
 )
+from dashboards.building.marks import of_models
 from dashboards.building.selectors import UNJUDGED
 
 AT = 'instance=~"$instance"'
@@ -46,10 +45,7 @@ def fleet() -> Board:
             ),
         ),
         rows=(_now(), _models(), _worst(), _time(), _daemons()),
-        marks=(
-            Mark("Harm", f"max by (model) ({HARM_FIRES}) == 1", "{{model}} is worse", "red"),
-            Kept("Harm, in event time", ("driftd", "harm"), "red"),
-        ),
+        marks=of_models(HARM_FIRES),
         status=("Daemon", "/d/driftd-daemon?${datasource:queryparam}"),
         since="now-24h",
     )

@@ -7,13 +7,12 @@ from dashboards.building.board import (
     TIMES,
     Board,
     Choice,
-    Kept,
-    Mark,
     Panel,
     Query,
     Row,
     number,
 )
+from dashboards.building.marks import of_model
 from dashboards.building.model_drift import drift, segments
 from dashboards.building.model_performance import fairness, metric, outcomes, performance
 from dashboards.building.model_versions import episodes, streams, versions
@@ -39,7 +38,7 @@ def model() -> Board:
             episodes(),
             streams(),
         ),
-        marks=_marks(),
+        marks=of_model(),
         status=("Status page", "http://${instance}/"),
     )
 
@@ -78,26 +77,6 @@ def _choices() -> tuple[Choice, ...]:
             'label_values(driftd_model_info{model="$model"}, instance)',
             many=False,
         ),
-    )
-
-
-def _marks() -> tuple[Mark, ...]:
-    firing = 'state="firing"'
-    return (
-        Mark(
-            "Harm",
-            f"max by (version, segment, metric, basis) (driftd_performance_state{{{GROUP}, {firing}}}) == 1",
-            "{{metric}} ({{basis}}) of {{version}} {{segment}} fires",
-            "red",
-        ),
-        Mark(
-            "Drift",
-            f"max by (version, segment, feature) (driftd_drift_state{{{MONITOR}, {firing}}}) == 1",
-            "{{feature}} of {{version}} {{segment}} fires",
-            "orange",
-        ),
-        Kept("Harm, in event time", ("driftd", "harm", "model:$model"), "red"),
-        Kept("Difference, in event time", ("driftd", "difference", "model:$model"), "orange"),
     )
 
 

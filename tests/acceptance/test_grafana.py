@@ -34,6 +34,7 @@ columns = { prediction_id = "prediction_id", prediction = "prediction", version 
 alarms = { min_rows = 50, keep_firing = 2 }
 sources = [{ role = "predictions", type = "files", path = "logs/predictions.jsonl" }]
 """
+ROOT = Path(__file__).parents[2]
 MODEL = LiveModel(seed=3, rows_per_day=1500)
 START = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp()) * 10**6
 HURT = range(3, 6)
@@ -117,6 +118,16 @@ def test_an_episode_is_a_region_from_its_start_to_its_end(project: Project, api:
     sent = len(api.changes())
     project.once()
     assert len(api.changes()) == sent
+
+    board = json.loads((ROOT / "dashboards" / "model.json").read_text("utf-8"))
+    asked = [mark["target"]["tags"] for mark in board["annotations"]["list"] if "target" in mark]
+    drawn = [
+        a["id"]
+        for tags in asked
+        for a in ended.values()
+        if {tag.replace("$model", "loan-default") for tag in tags} <= set(a["tags"])
+    ]
+    assert sorted(drawn) == sorted(ended), "each is drawn once by the dashboard's own queries"
 
 
 def test_an_outage_is_said_in_one_line_and_loses_no_annotation(project: Project, api: GrafanaApi) -> None:

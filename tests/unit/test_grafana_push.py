@@ -1,8 +1,12 @@
 """Dashboards into Grafana: a folder, a data source, nothing twice; and what is said when Grafana will not."""
 
 import json
+import re
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +206,35 @@ def test_a_grafana_that_hangs_is_given_up(api: GrafanaApi) -> None:
 
     with pytest.raises(GrafanaError, match="folder driftd: no answer in time; try again later"):
         pushed(api, Wish(BOARDS, "driftd"), seconds=0.2)
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_a_grafana_that_speaks_a_byte_at_a_time_is_given_up(part: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=trickle, args=(listening, part), daemon=True).start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+        with (
+            pytest.raises(GrafanaError) as caught,
+            Grafana(url, lambda: TOKEN, 0.5).connected() as connection,
+        ):
+            list(push(connection, Wish(BOARDS, "driftd")))
+
+    assert re.fullmatch(
+        "Grafana, folder driftd: no (whole )?answer in time; try again later", str(caught.value)
+    )
+
+
+def trickle(listening: socket.socket, part: str) -> None:
+    """Answer one request, the head or the body one byte at a time until nobody listens."""
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9999\r\n\r\n"
+    with listening.accept()[0] as client, suppress(OSError):
+        client.recv(65_536)
+        if part == "body":
+            client.sendall(head)
+        for byte in head * 9999:
+            client.sendall(bytes([byte]))
+            time.sleep(0.1)
 
 
 @pytest.mark.parametrize(
