@@ -14,7 +14,7 @@ from tests.programs import Program
 
 CONFIG = """
 global:
-  scrape_interval: 500ms
+  scrape_interval: INTERVAL
 scrape_configs:
   - job_name: driftd
     static_configs:
@@ -52,9 +52,9 @@ class Prometheus:
 
 
 @contextmanager
-def scraping(program: str, target: str, folder: Path) -> Iterator[Prometheus]:
-    """Run a Prometheus that scrapes the target twice a second; it keeps its data in the folder."""
-    (folder / "prometheus.yml").write_text(CONFIG.replace("ADDRESS", target))
+def scraping(program: str, target: str, folder: Path, interval: str = "500ms") -> Iterator[Prometheus]:
+    """Run a Prometheus that scrapes the target twice a second, or as said; its data is in the folder."""
+    (folder / "prometheus.yml").write_text(CONFIG.replace("ADDRESS", target).replace("INTERVAL", interval))
     with socket.create_server(("127.0.0.1", 0)) as probe:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     command = [
