@@ -42,11 +42,12 @@ class Annotator:
                 annotate(connection, json.loads(note.body))
         except GrafanaError as error:
             self._say(str(error))
+            status = error.status or None
             if error.status in NEVER:
-                return Refused(error.reason)
+                return Refused(error.reason, status=status)
             waited = self._grafana.timeout_seconds if error.reason is Reason.TIMEOUT else 0.0
             self._rest = now + timedelta(seconds=waited) + REST, error.reason
-            return Retry(error.reason)
+            return Retry(error.reason, status=status)
         self._rest = None
         self._say("")
         return Delivered(OK)

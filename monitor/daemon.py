@@ -102,10 +102,11 @@ class Daemon:
     def _make_deliverer(self) -> Deliverer:
         hooks = self.config.webhooks
         urls = {name: hook.url for name, hook in hooks.items()}
+        senders = notifiers(hooks)
         for name, grafana in annotated(self.config).items():
-            notifiers[name], urls[name] = annotator(grafana), grafana.url
+            senders[name], urls[name] = annotator(grafana), grafana.url
         self._write(register(self.outbox, urls))
-        return Deliverer(notifiers(hooks), urls, self._clock)
+        return Deliverer(senders, urls, self._clock)
 
     def now_us(self) -> int:
         """Return the wall clock in microseconds since 1970 UTC."""
