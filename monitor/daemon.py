@@ -14,7 +14,6 @@ from detectors.pvalues import warm_up
 from exporters.base import Delivery, Notifier
 from exporters.catalog import Histogram, Sample
 from exporters.prometheus import render
-from exporters.webhook import Webhook
 from monitor.clock import Clock
 from monitor.config import Config
 from monitor.core.outbox import Note
@@ -24,6 +23,7 @@ from monitor.facts import all_samples
 from monitor.logs import logger
 from monitor.memory import resident
 from monitor.models import WatchedModel, open_models
+from monitor.notifying import make_notifier
 from monitor.outgoing import (
     Deliverer,
     abandoned,
@@ -96,10 +96,7 @@ class Daemon:
 
     def _make_deliverer(self) -> Deliverer:
         hooks = self.config.webhooks
-        notifiers: dict[str, Notifier] = {
-            name: Webhook(hook.url, hook.secret.get_secret_value(), hook.timeout.total_seconds())
-            for name, hook in hooks.items()
-        }
+        notifiers: dict[str, Notifier] = {name: make_notifier(name, hook) for name, hook in hooks.items()}
         urls = {name: hook.url for name, hook in hooks.items()}
         self._write(register(self.outbox, urls))
         return Deliverer(notifiers, urls, self._clock)
