@@ -11,7 +11,7 @@ from monitor.config import Columns, Config, Features, Model, Monitor, Source, We
 from monitor.outcome_checks import is_performance, outcomes, performance_monitor
 from monitor.quantities import format_duration
 from monitor.stream_checks import is_stream, stream_monitor, window_monitor
-from monitor.webhook_checks import authentication, body
+from monitor.webhook_checks import address, authentication, body
 
 CANONICAL = ("prediction", "score", "version")
 RESERVED = ("_all", "_other")
@@ -210,6 +210,8 @@ def _webhook(webhook: Webhook, at: Place) -> Iterator[Complaint]:
     problem = _url_problem(webhook.url)
     if problem:
         yield Complaint((*at, "url"), problem)
+    else:
+        yield from address(webhook, at)
     yield from authentication(webhook, at)
     yield from body(webhook, at)
 

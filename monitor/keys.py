@@ -28,9 +28,14 @@ def read_keys(webhook: Webhook, environ: Mapping[str, str]) -> tuple[bytes, ...]
 
 
 class Keys:
-    """The secrets of one webhook as they are now; where its file has become unusable, the last good ones."""
+    """The secrets of one webhook as they are now; where its file has become unusable, the last good ones.
+
+    Raises ValueError for a webhook whose secrets were not read yet.
+    """
 
     def __init__(self, name: str, webhook: Webhook) -> None:
+        if not webhook.keys:
+            raise ValueError(f"webhook {name} has no secret")
         self._name = name
         self._webhook = webhook
         self._good = webhook.keys

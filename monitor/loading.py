@@ -120,5 +120,6 @@ def _secrets(
         try:
             found[name] = read_keys(webhook, environ)
         except ValueError as error:
-            wrong.append(Complaint(at, str(error)))
+            needs: tuple[Place, ...] = (("webhooks", name, "auth"), ("webhooks", name, "format"))
+            wrong.append(Complaint(at, str(error), needs))
     return found, wrong

@@ -15,6 +15,8 @@ def make_notifier(name: str, webhook: Webhook) -> Notifier:
 
 
 def _way(name: str, webhook: Webhook) -> auth.Auth:
+    if webhook.auth == "none":
+        return auth.nobody()
     keys = Keys(name, webhook)
     match webhook.auth:
         case "hmac":
@@ -25,5 +27,3 @@ def _way(name: str, webhook: Webhook) -> auth.Auth:
             return auth.basic(webhook.username, keys)
         case "header":
             return auth.header(webhook.header, keys)
-        case "none":
-            return auth.nobody()

@@ -103,23 +103,21 @@ def _named_only_where_used(webhook: Webhook, at: Place) -> Iterator[Complaint]:
 
 
 def body(webhook: Webhook, at: Place) -> Iterator[Complaint]:
-    """Yield what is wrong between a webhook's format, its URL and its parameters."""
+    """Yield what is wrong between a webhook's format and its parameters."""
     kind, place = webhook.format, (*at, "parameters")
-    found = [*_url(webhook, at), *_parameters(webhook, place), *_arguments(webhook, (*place, "arguments"))]
+    found = [*_parameters(webhook, place), *_arguments(webhook, (*place, "arguments"))]
     needs = ((*at, "format"),)
     yield from (Complaint(c.at, c.says, needs) for c in found)
     if kind == "template" and not found:
         yield from _template(webhook, (*place, "template"))
 
 
-def _url(webhook: Webhook, at: Place) -> Iterator[Complaint]:
+def address(webhook: Webhook, at: Place) -> Iterator[Complaint]:
+    """Yield what is wrong with a URL, right as such, for the webhook's format."""
     pattern, shown = PATHS.get(webhook.format, ("", ""))
-    try:
-        path = urlsplit(webhook.url).path
-    except ValueError:
-        return  # the check of the URL itself says so
-    if pattern and not re.search(f"{pattern}/?$", path):
-        yield Complaint((*at, "url"), f'is not one of format "{webhook.format}"; its path ends with {shown}')
+    if pattern and not re.search(f"{pattern}/?$", urlsplit(webhook.url).path):
+        says = f'is not one of format "{webhook.format}"; its path ends with {shown}'
+        yield Complaint((*at, "url"), says, ((*at, "format"),))
 
 
 def _parameters(webhook: Webhook, at: Place) -> Iterator[Complaint]:

@@ -1,6 +1,7 @@
 """A body of the user's own: a Jinja template that sees the event and nothing else, and has to give JSON."""
 
 import json
+from functools import partial
 
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -19,6 +20,7 @@ def template(source: str) -> Form:
     BodyError when the text is no template.
     """
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    environment.policies["json.dumps_function"] = partial(json.dumps, default=_refuse_object)
     try:
         compiled = environment.from_string(source)
     except TemplateSyntaxError as error:
@@ -54,3 +56,10 @@ def _json(text: bytes) -> bytes:
 
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _refuse_object(value: object) -> str:
+    """Say what `tojson` cannot write: a name that is not there by that name, anything else by its type."""
+    if isinstance(value, StrictUndefined):
+        return str(value)  # raises UndefinedError, which names it
+    raise TypeError(f"a {type(value).__name__} is not JSON; add | list before | tojson")
