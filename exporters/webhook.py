@@ -42,6 +42,7 @@ class Webhook:
         auth: Auth | bytes,
         timeout_seconds: float,
         tls: SSLContext | None = None,
+        *,
         form: Form | None = None,
     ) -> None:
         parsed = _parse(url)

@@ -11,19 +11,19 @@ from apscheduler.executors.pool import ThreadPoolExecutor as PoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from detectors.pvalues import warm_up
-from exporters.base import Delivery, Notifier
+from exporters.base import Delivery
 from exporters.catalog import Histogram, Sample
 from exporters.prometheus import render
 from monitor.clock import Clock
 from monitor.config import Config
 from monitor.core.outbox import Note
 from monitor.core.windows import NEVER
+from monitor.endpoints import notifiers
 from monitor.errors import UNEXPECTED, StoreUnavailableError
 from monitor.facts import all_samples
 from monitor.logs import logger
 from monitor.memory import resident
 from monitor.models import WatchedModel, open_models
-from monitor.notifying import make_notifier
 from monitor.outgoing import (
     Deliverer,
     abandoned,
@@ -96,10 +96,9 @@ class Daemon:
 
     def _make_deliverer(self) -> Deliverer:
         hooks = self.config.webhooks
-        notifiers: dict[str, Notifier] = {name: make_notifier(name, hook) for name, hook in hooks.items()}
         urls = {name: hook.url for name, hook in hooks.items()}
         self._write(register(self.outbox, urls))
-        return Deliverer(notifiers, urls, self._clock)
+        return Deliverer(notifiers(hooks), urls, self._clock)
 
     def now_us(self) -> int:
         """Return the wall clock in microseconds since 1970 UTC."""

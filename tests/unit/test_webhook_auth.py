@@ -16,8 +16,8 @@ from exporters.contract import MARK, Answer, ScriptedReceiver
 from exporters.webhook import Webhook as Endpoint
 from monitor.clock import SystemClock
 from monitor.config import Webhook
+from monitor.endpoints import notifier
 from monitor.keys import SECRET_FILE_BYTES, Keys, read_keys
-from monitor.notifying import make_notifier
 from monitor.receiver import Receiver
 
 OLD, NEW = b"the-old-key-of-thirty-two-bytes!", b"the-new-key-of-thirty-two-bytes!"
@@ -79,7 +79,7 @@ def test_a_key_is_exchanged_without_a_lost_request(tmp_path: Path) -> None:
 
     with Receiver(OLD, lambda h: verdicts.append(h.verdict)) as old:
         hook = webhook(old.url, tmp_path, written(OLD))
-        sender = make_notifier("training", hook)
+        sender = notifier("training", hook)
         assert isinstance(sender, Endpoint)
         assert attempt(sender, old) == Delivered(204)
         (tmp_path / "secret").write_text(written(NEW, OLD))
@@ -95,7 +95,7 @@ def test_a_key_is_exchanged_without_a_lost_request(tmp_path: Path) -> None:
 def test_a_renewed_token_is_used_by_the_next_attempt(tmp_path: Path) -> None:
     with ScriptedReceiver(Answer(401)) as receiver:
         hook = webhook(receiver.url, tmp_path, "token-1\n", auth="bearer")
-        sender = make_notifier("training", hook)
+        sender = notifier("training", hook)
         note = Notification(ID, receiver.url, BODY, 0)
         for text in ("token-1\n", "token-2"):
             (tmp_path / "secret").write_text(text)
@@ -126,7 +126,7 @@ def test_nothing_is_sent_without_the_secret(kind: str) -> None:
     hook = Webhook.model_validate({"url": "https://h/", "secret_env": "KEY", "auth": kind})
 
     with pytest.raises(ValueError, match="webhook training has no secret"):
-        make_notifier("training", hook)
+        notifier("training", hook)
 
 
 def test_a_variable_stays_as_it_was_read() -> None:
@@ -171,7 +171,7 @@ def test_a_secret_is_in_no_repr_and_no_log(tmp_path: Path, caplog: pytest.LogCap
     caplog.set_level(logging.DEBUG)
     for kind in ("bearer", "basic", "header"):
         hook = webhook("http://127.0.0.1:1/", tmp_path, MARK, auth=kind, username="u", header="X-Key")
-        sender, keys = make_notifier("training", hook), Keys("training", hook)
+        sender, keys = notifier("training", hook), Keys("training", hook)
         note = Notification(ID, hook.url, BODY, 0)
         with capture_logs() as said:
             for text in (f"{MARK}-2", f"{MARK}\n{MARK}"):
