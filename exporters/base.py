@@ -11,6 +11,7 @@ class Reason(StrEnum):
 
     BODY = "body"
     DNS = "dns"
+    PRIVATE = "private"
     CONNECT = "connect"
     TLS = "tls"
     TIMEOUT = "timeout"
@@ -46,18 +47,23 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Not this time. after_seconds: how long the receiver asked to be left alone, None when it did not."""
+    """Not this time. after_seconds: how long the receiver asked to be left alone, None when it did not.
+
+    status: what it answered, for people to read; None when it did not.
+    """
 
     reason: Reason
     after_seconds: float | None = None
+    status: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Never try this message again; disable: nor anything else for this endpoint."""
+    """Never try this message again; disable: nor anything else for this endpoint. status: as in Retry."""
 
     reason: Reason
     disable: bool = False
+    status: int | None = field(default=None, compare=False)
 
 
 Delivery = Delivered | Retry | Refused

@@ -32,7 +32,8 @@ class Webhook:
 
     url: http or https; user:password@ becomes basic authentication. auth: how attempts prove themselves; a
     bytes is a key to sign with, raw or b"whsec_<base64>". timeout_seconds: for the whole attempt. tls: for a
-    private certificate authority; by default the system's certificates count. form: of the body.
+    private certificate authority; by default the system's certificates count. allow_private: whether the
+    host may have an address that is no public one. form: of the body.
     Raises ValueError when the URL or the key cannot be used; the message holds neither.
     """
 
@@ -43,13 +44,16 @@ class Webhook:
         timeout_seconds: float,
         tls: SSLContext | None = None,
         *,
+        allow_private: bool = False,
         form: Form | None = None,
     ) -> None:
         parsed = _parse(url)
         self._given = url
         if tls is None and parsed.scheme == "https":
             tls = httpx2.create_ssl_context(trust_env=False)
-        self._target = Target(parsed.raw_scheme, parsed.raw_host, parsed.port, parsed.raw_path, tls)
+        self._target = Target(
+            parsed.raw_scheme, parsed.raw_host, parsed.port, parsed.raw_path, tls, allow_private
+        )
         self._shown = f"{parsed.scheme}://{parsed.netloc.decode()}"
         self._headers = _headers(parsed)
         self._auth = signed_with(auth) if isinstance(auth, bytes) else auth
@@ -102,9 +106,9 @@ def outcome(status: int, retry_after: str | None, now: datetime) -> Delivery:
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own classes
         return Delivered(status)
     if status == GONE:
-        return Refused(Reason.GONE, disable=True)
+        return Refused(Reason.GONE, disable=True, status=status)
     after = seconds_until(retry_after, now) if status in HONOURED and retry_after else None
-    return Retry(_reason(status), after)
+    return Retry(_reason(status), after, status)
 
 
 def _reason(status: int) -> Reason:

@@ -12,22 +12,14 @@ from types import FrameType
 import click
 
 from monitor.clock import SystemClock
-from monitor.config import Config
 from monitor.errors import ConfigError, DriftdError
-from monitor.loading import load
 from monitor.logs import log_problems_to_stderr, log_to_stderr, logger
 from monitor.memory import keep_freed
+from monitor.options import config_option, json_option, load_to_read, load_to_send
+from monitor.webhook_commands import webhooks
 
 MISTAKE = 2
 FAILURE = 1
-config_option = click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("config.toml"),
-    show_default=True,
-    help="The configuration file.",
-)
 
 
 class Commands(click.Group):
@@ -45,23 +37,10 @@ class Commands(click.Group):
             ctx.exit(FAILURE)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, commands=[webhooks], context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="driftd")
 def main() -> None:
     """Watch models in production: prediction logs in; drift, metrics and retraining webhooks out."""
-
-
-def _load(path: Path) -> Config:
-    from monitor.core.judging import detector_names  # noqa: PLC0415 - polars and numpy only when needed
-
-    return load(path, os.environ, detector_names())
-
-
-def _load_to_read(path: Path) -> Config:
-    """Load for a command that sends nothing, so that who asks needs no secret."""
-    from monitor.core.judging import detector_names  # noqa: PLC0415 - as above
-
-    return load(path, None, detector_names())
 
 
 @main.command()
@@ -76,7 +55,7 @@ def run(path: Path, *, once: bool, flush: bool) -> None:
 
     if flush and not once:
         raise click.UsageError("--flush closes windows that may still get rows; it needs --once")
-    config = _load(path)
+    config = load_to_send(path)
     keep_freed()
     log_to_stderr()
     store = SqliteStore(config.daemon.state)
@@ -122,7 +101,7 @@ def check(path: Path) -> None:
     """Validate the configuration, open sources and reference, say what will be watched."""
     from monitor.checking import describe  # noqa: PLC0415 - as above
 
-    click.echo(describe(_load(path)))
+    click.echo(describe(load_to_send(path)))
 
 
 @main.command()
@@ -149,18 +128,18 @@ def metrics(path: Path, *, openmetrics: bool) -> None:
     from monitor.inspecting import committed_metrics  # noqa: PLC0415 - as above
 
     accept = "application/openmetrics-text" if openmetrics else ""
-    click.echo(committed_metrics(_load_to_read(path), SystemClock(), accept), nl=False)
+    click.echo(committed_metrics(load_to_read(path), SystemClock(), accept), nl=False)
 
 
 @main.command()
 @config_option
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def status(path: Path, *, as_json: bool) -> None:
     """Say how the models are doing: windows, states, lag, loss account, outbox."""
     from monitor.inspecting import committed_status  # noqa: PLC0415 - as above
     from monitor.status import as_text  # noqa: PLC0415 - as above
 
-    document = committed_status(_load_to_read(path))
+    document = committed_status(load_to_read(path))
     click.echo(json.dumps(document, indent=2) if as_json else as_text(document))
 
 
@@ -174,7 +153,7 @@ def performance(path: Path, model: str | None, *, segments: bool, as_json: bool)
     from monitor.inspecting import committed_performance  # noqa: PLC0415 - as above
     from monitor.performance_history import history_text  # noqa: PLC0415 - as above
 
-    document = committed_performance(_load_to_read(path), model, segments=segments)
+    document = committed_performance(load_to_read(path), model, segments=segments)
     click.echo(json.dumps(document, indent=2) if as_json else history_text(document))
 
 
@@ -188,7 +167,7 @@ def baseline(path: Path, model: str | None, begin: str | None, end: str | None, 
     """Make a new reference from a part of the log, or list the stored ones. Stop the daemon first."""
     from monitor.baselining import Span, list_baselines, make_baseline  # noqa: PLC0415 - as above
 
-    config = _load_to_read(path)
+    config = load_to_read(path)
     if listing:
         click.echo("\n".join(list_baselines(config)))
         return
@@ -221,7 +200,7 @@ def backtest(
     refuse_nowhere(out)
     keep_freed()
     log_problems_to_stderr()
-    found = answer(Request(path, truth, against, model, inject), _load_to_read, SystemClock(), _bar)
+    found = answer(Request(path, truth, against, model, inject), load_to_read, SystemClock(), _bar)
     if out == Path("-"):
         click.echo(as_json(found.data))
         return

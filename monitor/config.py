@@ -201,6 +201,7 @@ class Webhook(Strict):
     ] = "standard"  # fmt: skip
     parameters: Parameters = Parameters()
     timeout: Annotated[Duration, within("100ms", "10m")] = timedelta(seconds=15)
+    allow_private: bool = False
     secret: SkipJsonSchema[SecretBytes] = Field(default=SecretBytes(b""), exclude=True)
     previous: SkipJsonSchema[SecretBytes] = Field(default=SecretBytes(b""), exclude=True)
 

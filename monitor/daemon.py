@@ -5,16 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 
 from apscheduler.executors.pool import ThreadPoolExecutor as PoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from detectors.pvalues import warm_up
-from exporters.base import Delivery
 from exporters.catalog import Histogram, Sample
 from exporters.prometheus import render
-from monitor.clock import Clock
+from monitor.auditing import Sent
+from monitor.clock import Clock, micros
 from monitor.config import Config
 from monitor.core.outbox import Note
 from monitor.core.windows import NEVER
@@ -34,6 +34,7 @@ from monitor.outgoing import (
     retired,
     with_changes,
 )
+from monitor.requests import obeyed
 from monitor.server.http import Answers, HttpServer
 from monitor.shelves import Shelves
 from monitor.status import as_text, status
@@ -45,7 +46,6 @@ from monitor.worker import Tools
 
 THREADS = 2
 DELIVERY_SECONDS = 3.0
-EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Daemon:
 
     def now_us(self) -> int:
         """Return the wall clock in microseconds since 1970 UTC."""
-        return (self._clock.now() - EPOCH) // timedelta(microseconds=1)
+        return micros(self._clock.now())
 
     def commit(self, model: str, changes: Changes, rejects: Sequence[Reject], notes: Sequence[Note]) -> None:
         """Write one model's changes, its rejects and new notes: all of it or nothing."""
@@ -166,7 +166,9 @@ class Daemon:
 
     def deliver(self) -> None:
         """Start the attempts that are due; each one's outcome is committed when it is known."""
-        self._write(abandoned(self.outbox))
+        with self._recording:
+            self._write(obeyed(self.outbox, self._store.asked()))
+            self._write(abandoned(self.outbox))
         self._deliverer.start_due(self.outbox, self.now_us(), self._record)
 
     def deliver_and_wait(self) -> int:
@@ -174,13 +176,14 @@ class Daemon:
         self.deliver()
         return self._deliverer.finish()
 
-    def _record(self, note: Note, delivery: Delivery) -> None:
+    def _record(self, sent: Sent) -> None:
         with self._recording:
-            self._quietly(lambda: self._write(outcome(self.outbox, note, delivery, self.now_us())))
+            self._quietly(lambda: self._write(outcome(self.outbox, sent, self.now_us())))
 
     def retain(self) -> None:
         """Forget what is kept for people only, beyond the number kept."""
-        self._write(retired(self.outbox))
+        with self._recording:
+            self._write(retired(self.outbox))
 
     def samples(self) -> list[Sample]:
         """Return every sample of now: committed state, and the process's own speed."""

@@ -12,7 +12,13 @@ from monitor.keys import Keys
 
 def notifier(name: str, hook: config.Webhook) -> Notifier:
     """Return what sends to one configured webhook, its secrets read anew at each attempt."""
-    return Webhook(hook.url, _proof(name, hook), hook.timeout.total_seconds(), form=make_form(hook))
+    return Webhook(
+        hook.url,
+        _proof(name, hook),
+        hook.timeout.total_seconds(),
+        allow_private=hook.allow_private,
+        form=make_form(hook),
+    )
 
 
 def notifiers(hooks: Mapping[str, config.Webhook]) -> dict[str, Notifier]:

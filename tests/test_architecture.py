@@ -30,7 +30,7 @@ CORE_REFUSES = {"time", "sqlite3", "threading", "logging", "os"}
 ANYWHERE = {"numpy", "polars"}
 NAMED_IN = {
     "pydantic": {"monitor/config.py", "monitor/fields.py"},
-    "click": {"monitor/cli.py"},
+    "click": {"monitor/cli.py", "monitor/options.py", "monitor/webhook_commands.py"},
     "prometheus_client": {"exporters/prometheus.py"},
     "httpcore2": {"exporters/webhook.py", "exporters/bounded.py"},  # the request, its bounds
     "scipy": {  # distribution functions, lazily

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from monitor.store.base import REQUESTS
 from monitor.types import EntryKey
 
 
@@ -15,6 +16,10 @@ class MemoryStore:
     def load(self) -> dict[EntryKey, bytes]:
         """Return every entry."""
         return dict(self.entries)
+
+    def asked(self) -> dict[EntryKey, bytes]:
+        """Return the requests."""
+        return {key: value for key, value in self.entries.items() if key[0] == REQUESTS}
 
     def commit(self, changes: Mapping[EntryKey, bytes | None]) -> None:
         """Put and delete at once."""

@@ -45,12 +45,14 @@ when = ["drift"]
 BROKER = """
 [webhooks.broker]
 url = "http://127.0.0.1:{port}/broker"
+allow_private = true
 format = "cloudevents"
 secret_file = "secret"
 """
 CHAT = """
 [webhooks.chat]
 url = "http://127.0.0.1:{port}/chat"
+allow_private = true
 format = "template"
 secret_file = "secret"
 parameters = {{ template = "chat.json.j2" }}
@@ -58,6 +60,7 @@ parameters = {{ template = "chat.json.j2" }}
 AIRFLOW = """
 [webhooks.airflow]
 url = "http://127.0.0.1:{port}/api/v2/dags/retrain/dagRuns"
+allow_private = true
 format = "airflow"
 auth = "bearer"
 secret_file = "token"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from exporters.base import Delivered, Delivery, Notification, Notifier, Reason, Refused, Retry
+from monitor.auditing import Sent
 from monitor.clock import ManualClock
 from monitor.core.outbox import SECOND, Endpoint, Note, NoteState
 from monitor.errors import StoreUnavailableError
@@ -72,9 +73,9 @@ class Bench:
             self.store.commit(changes)
             self.outbox = with_changes(self.outbox, changes)
 
-    def record(self, note: Note, delivery: Delivery) -> None:
+    def record(self, sent: Sent) -> None:
         with suppress(StoreUnavailableError):
-            self.write(outcome(self.outbox, note, delivery, self.now))
+            self.write(outcome(self.outbox, sent, self.now))
 
     def deliver(self) -> int:
         """Make the attempts that are due."""
@@ -121,9 +122,9 @@ def test_an_endpoint_that_hangs_delays_no_other(store: MemoryStore, gate: thread
     made = bench(store, ["a1", "a2", "b1"], a=a, b=b)
     delivered = threading.Event()
 
-    def record(note: Note, delivery: Delivery) -> None:
-        made.record(note, delivery)
-        if note.endpoint == "b":
+    def record(sent: Sent) -> None:
+        made.record(sent)
+        if sent.note.endpoint == "b":
             delivered.set()
 
     made.deliverer.start_due(made.outbox, 0, record)
@@ -239,7 +240,7 @@ def test_a_note_for_a_webhook_that_is_not_configured_waits(store: MemoryStore) -
 
 
 def test_what_record_raises_is_not_swallowed(store: MemoryStore) -> None:
-    def record(_note: Note, _delivery: Delivery) -> None:
+    def record(_sent: Sent) -> None:
         raise LookupError("nobody is there")
 
     made = bench(store, ["a1"], a=Scripted())

@@ -198,7 +198,7 @@ def test_a_template_that_fails_on_an_event_sends_nothing_and_is_tried_again(
     form = template('{"worst": {{ data.monitors[0].feature | tojson }}}')
     empty = b'{"type":"driftd.test","timestamp":"2026-03-01T00:00:00Z","data":{"monitors":[]}}'
     with ScriptedReceiver(Answer(204)) as receiver:
-        sender = Webhook(receiver.url, auth.nobody(), 5, form=form)
+        sender = Webhook(receiver.url, auth.nobody(), 5, allow_private=True, form=form)
         now = SystemClock().now()
         got = [
             sender.send(Notification("msg_1", receiver.url, text, 0), now) for text in (empty, EXAMPLE.text)
@@ -222,7 +222,7 @@ def test_only_where_the_key_is_the_runs_id_a_conflict_is_a_delivery(
     form: Callable[[], Form], status: int, *, delivered: bool
 ) -> None:
     with ScriptedReceiver(Answer(status)) as receiver:
-        sender = Webhook(receiver.url, auth.nobody(), 5, form=form())
+        sender = Webhook(receiver.url, auth.nobody(), 5, allow_private=True, form=form())
         got = sender.send(Notification(EXAMPLE.id, receiver.url, EXAMPLE.text, 0), SystemClock().now())
 
     assert got == (Delivered(status) if delivered else Retry(Reason.CLIENT_ERROR))
