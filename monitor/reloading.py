@@ -80,8 +80,9 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 
 def _digest(path: Path) -> bytes:
+    """Return what a file's bytes are known by; b"" where there is none, or a pipe, which gives them once."""
     try:
-        return hashlib.sha256(path.read_bytes()).digest()
+        return hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b""
     except OSError:
         return b""
 

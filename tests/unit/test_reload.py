@@ -1,19 +1,25 @@
 """A configuration taken on while the daemon runs: whole, between two batches, or not at all."""
 
 import base64
+import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 
+from monitor import building
 from monitor.clock import ManualClock
 from monitor.config import Config
 from monitor.core.judging import detector_names
 from monitor.daemon import Daemon
+from monitor.errors import StoreUnavailableError
 from monitor.loading import load
+from monitor.models import open_model
 from monitor.reloading import ConfigFile
 from monitor.store.sqlite import SqliteStore
 from monitor.types import EntryKey
@@ -266,3 +272,115 @@ def test_a_log_goes_on_wherever_its_source_stands(project: Project) -> None:
 
         assert life.stored("m") == 800
         assert life.samples.total("driftd_events_duplicate_total", model="m") == 0
+
+
+def test_other_models_go_on_while_one_is_opened(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with alive(project, model("a") + model("b")) as life:
+        life.rows("a", 0, 100)
+        life.rows("b", 0, 100)
+        stored: dict[str, float] = {}
+
+        def slow(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - as open_model
+            life.rows("a", 100, 100)
+            life.rows("b", 100, 100)
+            stored.update({name: life.stored(name) for name in "ab"})
+            return open_model(*given, **named)
+
+        monkeypatch.setattr(building, "open_model", slow)
+        assert life.reload(model("a") + model("b", alarms__min_rows="20")) == ()
+
+        assert stored == {"a": 200, "b": 100}
+        assert not life.daemon.ingest().problem
+        assert life.stored("b") == 200
+
+
+def test_a_full_disk_leaves_all_as_it_was(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with alive(project, model("a")) as life:
+        life.rows("a", 0, 100)
+        before, models = life.entries, life.daemon.models
+
+        def full(_changes: object) -> None:
+            raise StoreUnavailableError("the disk is full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(life.store, "commit", full)
+            assert life.reload(model("a", series_limit="200") + model("b")) == ("the disk is full",)
+
+        assert (life.entries, life.daemon.models) == (before, models)
+        assert [m.name for m in life.daemon.config.models] == ["a"]
+        life.rows("a", 100, 100)
+        assert life.reload(model("a", series_limit="200") + model("b")) == ()
+        assert life.stored("a") == 200
+
+
+def test_a_fault_of_ours_is_told_by_its_type_alone(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with alive(project, model("a")) as life:
+
+        def broken(*_given: object) -> None:
+            raise ZeroDivisionError("a row of the user's")
+
+        monkeypatch.setattr(building, "open_model", broken)
+
+        (line,) = life.reload(model("a") + model("b"))
+
+        assert line == "the reload was stopped by ZeroDivisionError; please report it"
+        life.rows("a", 0, 100)
+        assert life.stored("a") == 100
+
+
+def test_a_daemon_that_stops_takes_nothing_on(project: Project) -> None:
+    with alive(project, model("a")) as life:
+        life.daemon.stop()
+
+        (line,) = life.reload(model("a") + model("b"))
+
+        assert line.startswith("the daemon stops")
+        assert [m.worker.plan.name for m in life.daemon.models] == ["a"]
+
+
+def test_requests_that_wait_go_to_the_new_address(project: Project) -> None:
+    retrain = 'retrain = [{ webhook = "training", when = ["quality"] }]'
+    hook = model("a", monitors='[{ detector = "quality" }]').replace("columns", f"{retrain}\ncolumns") + HOOK
+    with alive(project, hook) as life:
+        life.rows("a", 0, 3600)
+        project.append("a-0.jsonl", b"".join(line.replace(b'"x"', b'"z"') for line in lines(3600, 10_000)))
+        life.daemon.ingest()
+        before = dict(life.daemon.outbox.queued)
+        assert before
+        assert life.daemon.deliver_and_wait() == len(before)
+
+        other = hook.replace("NAME", "elsewhere")
+        assert life.reload(other) == ()
+
+        after = life.daemon.outbox
+        assert after.queued.keys() == before.keys()
+        assert {q.note.attempts for q in after.queued.values()} == {1}
+        assert {q.note.body for q in after.queued.values()} == {q.note.body for q in before.values()}
+        assert after.endpoints["training"].url_hash == sha256(b"http://127.0.0.1:9/elsewhere").hexdigest()
+        assert life.reload(model("a")) == ()
+        assert life.daemon.outbox.queued == after.queued
+        assert life.samples.get("driftd_outbox_pending") == len(before)
+        life.clock.advance(3600)
+        assert life.daemon.deliver_and_wait() == 0
+        assert life.reload(other) == ()
+        assert life.daemon.deliver_and_wait() == len(before)
+
+
+def test_a_reload_does_what_a_start_does(project: Project) -> None:
+    """The same change, taken on by one daemon and found by another at its start, is the same state."""
+    first = model("a", alarms__min_rows="20")
+    second = model("a", monitors='[{ detector = "ks" }, { detector = "quality" }]', lateness='"20m"')
+    second = second.replace("columns", 'reference.path = "other.csv"\ncolumns').replace(
+        '\nreference.path = "reference.csv"', ""
+    )
+    shutil.copy(project.folder / "reference.csv", project.folder / "other.csv")
+    started = Project(project.folder, kept="started")
+    with alive(project, first) as life:
+        life.rows("a", 0, 8000)
+        shutil.copytree(project.state, started.state)
+        assert life.reload(second) == ()
+        life.rows("a", 8000, 8000)
+        reloaded = life.entries
+    with alive(started, f'[daemon]\nstate = "started"\n{second}') as life:
+        assert not life.daemon.ingest().problem
+        assert life.entries == reloaded
