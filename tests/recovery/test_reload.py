@@ -22,7 +22,7 @@ from tests.recovery.test_kill_join import project as joining  # noqa: F401 - fix
 
 pytestmark = pytest.mark.acceptance
 
-RELOADS, PIECES, ROWS = 60, 40, 30_000
+RELOADS, PIECES, ROWS = 40, 30, 30_000
 OTHER = """
 [[models]]
 name = "other"

@@ -2,8 +2,10 @@
 
 import base64
 import shutil
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 import structlog
 
-from monitor import building
+from monitor import building, worker
 from monitor.clock import ManualClock
 from monitor.config import Config
 from monitor.core.judging import detector_names
@@ -384,3 +386,51 @@ def test_a_reload_does_what_a_start_does(project: Project) -> None:
     with alive(started, f'[daemon]\nstate = "started"\n{second}') as life:
         assert not life.daemon.ingest().problem
         assert life.entries == reloaded
+
+
+def test_a_reload_does_not_wait_for_all_that_is_to_be_read(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "ROWS", 100)
+    with alive(project, model("a")) as life, ThreadPoolExecutor(1) as pool:
+        project.append("a-0.jsonl", b"".join(lines(0, 5000)))
+        asked: list[Future[tuple[str, ...]]] = []
+        commit, waiting = life.store.commit, threading.Event()
+        still = life.daemon.fleet.still
+
+        def heard() -> AbstractContextManager[None]:
+            """Note that somebody waits; the batch under way goes on then."""
+            waiting.set()
+            return still()
+
+        def first(changes: Mapping[EntryKey, bytes | None]) -> None:
+            if not asked:
+                asked.append(pool.submit(life.reload, model("a") + model("b")))
+                assert waiting.wait(60)
+            commit(changes)
+
+        monkeypatch.setattr(life.daemon.fleet, "still", heard)
+        monkeypatch.setattr(life.store, "commit", first)
+
+        assert life.daemon.ingest().batches < 50
+        assert asked[0].result(60) == ()
+        assert [m.worker.plan.name for m in life.daemon.models] == ["a", "b"]
+        life.daemon.ingest()
+        assert life.stored("a") == 5000
+
+
+def test_a_threshold_is_in_force_from_the_next_window_on(project: Project) -> None:
+    def limit(threshold: float) -> str:
+        return model("a", monitors=f'[{{ detector = "psi", threshold = {threshold} }}]')
+
+    with alive(project, limit(0.2)) as life:
+        life.rows("a", 0, 3600 + 700)
+        assert life.samples.total("driftd_drift_threshold", detector="psi", feature="x") == 0.2
+
+        assert life.reload(limit(0.3)) == ()
+        assert life.samples.total("driftd_drift_threshold", detector="psi", feature="x") == 0.2
+        life.rows("a", 3600 + 700, 3600)
+
+        assert life.samples.total("driftd_drift_threshold", detector="psi", feature="x") == 0.3
+        assert life.samples.get("driftd_windows_closed_total", model="a") == 2
+        assert life.samples.get("driftd_window_rows", model="a", version="", segment="all") == 3600
