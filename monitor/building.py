@@ -14,6 +14,7 @@ from monitor.core.state import ModelState, load_model
 from monitor.models import WatchedModel, open_model
 from monitor.shelves import Shelves
 from monitor.store.base import Store
+from monitor.store.rejects import RejectsFile
 from monitor.store.segments import MemorySegments, Shelf
 from monitor.types import Changes, EntryKey
 from monitor.worker import Tools
@@ -86,6 +87,12 @@ def build(config: Config, recall: Recall, tools: Tools) -> Built:
         models.append(opened)
         changes[model.name] = made
     return Built(config, tuple(models), changes)
+
+
+def rejects_files(config: Config) -> dict[str, RejectsFile]:
+    """Return where each model's rejected rows go."""
+    folder, most = config.daemon.state / "rejects", config.daemon.rejects_max
+    return {model.name: RejectsFile(folder, model.name, most) for model in config.models}
 
 
 def unlike(before: Config, after: Config) -> frozenset[str]:

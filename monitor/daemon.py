@@ -9,7 +9,7 @@ from detectors.pvalues import warm_up
 from exporters.catalog import Histogram, Sample
 from exporters.prometheus import render
 from monitor.auditing import Sent
-from monitor.building import Built, Memory, build
+from monitor.building import Built, Memory, build, rejects_files
 from monitor.clock import Clock, micros
 from monitor.config import Config
 from monitor.core.outbox import Note
@@ -118,15 +118,10 @@ class Daemon:
             for opened in built.changes.values():
                 changes |= opened
             self._write(changes, self._shelves.committing_all(built.changes))
-        daemon = built.config.daemon
-        self._files = {
-            m.name: RejectsFile(daemon.state / "rejects", m.name, daemon.rejects_max)
-            for m in built.config.models
-        }
+        self.config, self._files = built.config, rejects_files(built.config)
         self._deliverer.configure(made, urls)
         self.fleet.take_on(built.models)
-        self._schedule.every(daemon.commit_every.total_seconds() / 2, "read", self._tick)
-        self.config = built.config
+        self._schedule.every(self.config.daemon.commit_every.total_seconds() / 2, "read", self._tick)
         with self._guard:
             self._rendered.clear()
 

@@ -32,6 +32,7 @@ HOOK = """
 [webhooks.training]
 url = "http://127.0.0.1:9/NAME"
 secret_file = "secret"
+allow_private = true
 """
 
 
@@ -66,7 +67,7 @@ class Life:
         self.clock = ManualClock(START + timedelta(days=1))
         source = ConfigFile(project.folder / "config.toml", self._load)
         self.source = source
-        self.daemon = Daemon(source.read(), store, self.clock, source)
+        self.daemon = Daemon(source.read(), store, self.clock, source=source)
 
     def _load(self, path: Path) -> Config:
         return load(path, {}, detector_names())
