@@ -40,6 +40,8 @@ class Daemon(Strict):
     commit_every: Annotated[Duration, within("10ms", "1h")] = timedelta(seconds=1)
     max_line: Annotated[Size, AfterValidator(line_limit)] = 2**20
     rejects_max: Size = 64 * 2**20
+    watch_config: bool = False
+    reload_endpoint: bool = False
 
     @property
     def address(self) -> tuple[str, int]:
