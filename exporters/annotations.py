@@ -27,7 +27,7 @@ class Annotator:
         self._grafana = grafana
         self._tell = tell
         self._told = ""
-        self._rest: tuple[datetime, Reason] | None = None
+        self._rest: tuple[datetime, Retry] | None = None
 
     def send(self, note: Notification, now: datetime) -> Delivery:
         """Create the episode's annotation, or give it its end; whatever Grafana does is a Delivery.
@@ -36,7 +36,7 @@ class Annotator:
         thousand episodes do not wait a thousand times for a Grafana that hangs.
         """
         if self._rest is not None and now < self._rest[0]:
-            return Retry(self._rest[1])
+            return self._rest[1]
         try:
             with self._grafana.connected() as connection:
                 annotate(connection, json.loads(note.body))
@@ -46,8 +46,9 @@ class Annotator:
             if error.status in NEVER:
                 return Refused(error.reason, status=status)
             waited = self._grafana.timeout_seconds if error.reason is Reason.TIMEOUT else 0.0
-            self._rest = now + timedelta(seconds=waited) + REST, error.reason
-            return Retry(error.reason, status=status)
+            failed = Retry(error.reason, status=status)
+            self._rest = now + timedelta(seconds=waited) + REST, failed
+            return failed
         self._rest = None
         self._say("")
         return Delivered(OK)

@@ -9,6 +9,7 @@ from typing import Protocol
 class Reason(StrEnum):
     """Why an attempt failed: a closed set, fit for a log field or a metric's label."""
 
+    BODY = "body"
     DNS = "dns"
     PRIVATE = "private"
     CONNECT = "connect"

@@ -173,6 +173,19 @@ CATALOG: tuple[Metric, ...] = (
         "0 while reading waits because a commit or a batch failed; nothing is lost.",
     ),
     Metric(
+        "driftd_config_last_reload_successful",
+        "gauge",
+        (),
+        "0 while the configuration's file could not be taken on, so that an older one runs.",
+    ),
+    Metric(
+        "driftd_config_last_reload_success_timestamp_seconds",
+        "gauge",
+        (),
+        "When the running configuration was read.",
+        "seconds",
+    ),
+    Metric(
         "driftd_model_info",
         "info",
         ("model", "reference", "config"),

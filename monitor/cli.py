@@ -2,12 +2,10 @@
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -17,6 +15,7 @@ from monitor.errors import ConfigError, DriftdError
 from monitor.logs import log_problems_to_stderr, log_to_stderr, logger
 from monitor.memory import keep_freed
 from monitor.options import config_option, json_option, load_to_read, load_to_send
+from monitor.signals import RELOAD, STOP, on_signals
 from monitor.webhook_commands import webhooks
 
 MISTAKE = 2
@@ -53,23 +52,27 @@ def main() -> None:
 @click.option("--once", is_flag=True, help="Read all there is, deliver what is due, print a summary, exit.")
 @click.option("--flush", is_flag=True, help="With --once: close every window, whatever the watermark.")
 def run(path: Path, *, once: bool, flush: bool) -> None:
-    """Run the daemon until SIGTERM or Ctrl-C."""
+    """Run the daemon until SIGTERM or Ctrl-C; SIGHUP reloads the configuration."""
     from monitor.daemon import Daemon  # noqa: PLC0415 - as above
+    from monitor.reloading import ConfigFile  # noqa: PLC0415 - as above
     from monitor.store.sqlite import SqliteStore  # noqa: PLC0415 - as above
     from monitor.supervisor import Supervisor  # noqa: PLC0415 - as above
 
     if flush and not once:
         raise click.UsageError("--flush closes windows that may still get rows; it needs --once")
-    config = load_to_send(path)
+    source = ConfigFile(path, load_to_send)
+    config = source.read()
     keep_freed()
     log_to_stderr()
+    if not once:
+        on_signals(source.ask, *RELOAD)  # before what takes long: it would end the start
     store = SqliteStore(config.daemon.state)
     try:
-        daemon = Daemon(config, store, SystemClock(), Supervisor(os.environ))
+        daemon = Daemon(config, store, SystemClock(), Supervisor(os.environ), None if once else source)
     except BaseException:
         store.close()
         raise
-    _on_signals(daemon.stop)
+    on_signals(daemon.stop, *STOP, *(RELOAD if once else ()))
     try:
         if once:
             _run_once(daemon, flush=flush)
@@ -90,14 +93,6 @@ def _run_once(daemon, *, flush: bool) -> None:  # type: ignore[no-untyped-def] #
     click.echo(daemon.status_text())
     if summary.problem:
         raise DriftdError(summary.problem)
-
-
-def _on_signals(stop: Callable[[], None]) -> None:
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, handle)
 
 
 @main.command()
@@ -257,7 +252,7 @@ def demo(calm: float, seconds: float | None) -> None:
     from monitor.demo import DemoOptions, run_demo  # noqa: PLC0415 - as above
 
     clock = SystemClock()
-    _on_signals(clock.wake)
+    on_signals(clock.wake, *STOP, *RELOAD)
     code = run_demo(click.echo, clock, DemoOptions(calm=calm, seconds=seconds))
     click.get_current_context().exit(code)
 

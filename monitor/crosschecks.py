@@ -14,6 +14,7 @@ from monitor.grafana_checks import grafana
 from monitor.outcome_checks import is_performance, outcomes, performance_monitor
 from monitor.quantities import format_duration
 from monitor.stream_checks import is_stream, stream_monitor, window_monitor
+from monitor.webhook_checks import address, authentication, body
 
 CANONICAL = ("prediction", "score", "version")
 RESERVED = ("_all", "_other")
@@ -214,14 +215,13 @@ def _webhook(webhook: Webhook, at: Place) -> Iterator[Complaint]:
     problem = _url_problem(webhook.url)
     if problem:
         yield Complaint((*at, "url"), problem)
-    elif not webhook.allow_private and (kind := _private(urlsplit(webhook.url).hostname or "")):
+    else:
+        yield from address(webhook, at)
+    if not (problem or webhook.allow_private) and (kind := _private(urlsplit(webhook.url).hostname or "")):
         says = f"leads to an address that is not public ({kind}); if it shall, write allow_private = true"
         yield Complaint((*at, "url"), says, needs=((*at, "allow_private"),))
-    if (webhook.secret_file is None) == (webhook.secret_env is None):
-        found = "has neither" if webhook.secret_file is None else "has both"
-        yield Complaint(
-            at, f"{found} secret_file {'nor' if 'nei' in found else 'and'} secret_env; write one of them"
-        )
+    yield from authentication(webhook, at)
+    yield from body(webhook, at)
 
 
 def _url_problem(url: str) -> str:
@@ -237,7 +237,7 @@ def _url_problem(url: str) -> str:
     ):
         return 'is not an http or https URL with a host; write one like "https://host/path"'
     if parts.username is not None or parts.password is not None:
-        return "carries a user or a password; remove them, requests are signed with the secret instead"
+        return 'carries a user or a password; remove them, and write auth = "basic" where they are needed'
     return ""
 
 

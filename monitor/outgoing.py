@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field, replace
 
-from exporters.base import Delivered, Notification, Notifier, Refused
+from exporters.base import Delivered, Notification, Notifier, Refused, Retry
 from monitor import auditing
 from monitor.auditing import Sent
 from monitor.clock import Clock, micros
@@ -113,13 +113,16 @@ class Deliverer:
     """
 
     def __init__(self, notifiers: Mapping[str, Notifier], urls: Mapping[str, str], clock: Clock) -> None:
-        self._notifiers = notifiers
-        self._urls = urls
+        self.configure(notifiers, urls)
         self._clock = clock
         self._lanes: dict[str, Future[int]] = {}
         self._made: dict[str, Sent] = {}
-        self._pool = ThreadPoolExecutor(max(len(notifiers), 1), thread_name_prefix="deliver")
+        self._pools: dict[str, ThreadPoolExecutor] = {}
         self._log = logger("outbox")
+
+    def configure(self, notifiers: Mapping[str, Notifier], urls: Mapping[str, str]) -> None:
+        """Deliver by these from the next attempt on; notes for an endpoint that is none of them wait."""
+        self._targets = {name: (notifier, urls[name]) for name, notifier in notifiers.items()}
 
     def start_due(self, outbox: Outbox, now_us: int, record: Callable[[Sent], None]) -> None:
         """Start a lane for each endpoint that has due notes and no lane under way.
@@ -132,12 +135,14 @@ class Deliverer:
                 del self._made[id_]  # recorded
         lanes: dict[str, list[Note]] = {}
         for note in due((q.note for q in outbox.queued.values()), now_us):
-            if note.endpoint in self._notifiers:
+            if note.endpoint in self._targets:
                 lanes.setdefault(note.endpoint, []).append(note)
         for endpoint, notes in lanes.items():
             running = self._lanes.get(endpoint)
             if running is None or running.done():
-                self._lanes[endpoint] = self._pool.submit(self._lane, notes, record)
+                if endpoint not in self._pools:
+                    self._pools[endpoint] = ThreadPoolExecutor(1, thread_name_prefix="deliver")
+                self._lanes[endpoint] = self._pools[endpoint].submit(self._lane, notes, record)
 
     def _lane(self, notes: list[Note], record: Callable[[Sent], None]) -> int:
         made = 0
@@ -145,6 +150,8 @@ class Deliverer:
             sent = self._made.get(note.id)
             if sent is None or sent.note.attempts != note.attempts:
                 sent = self._attempt(note)
+                if sent is None:
+                    break
                 self._made[note.id] = sent
                 made += 1
             record(sent)
@@ -152,9 +159,16 @@ class Deliverer:
                 break  # the endpoint is gone: nothing more is sent there
         return made
 
-    def _attempt(self, note: Note) -> Sent:
-        message = Notification(note.id, self._urls[note.endpoint], note.body.encode(), note.created)
-        sent = attempt(self._notifiers[note.endpoint], message, note, self._clock)
+    def _attempt(self, note: Note) -> Sent | None:
+        """Send once; None when the endpoint is configured no more. Only the address in force can be gone."""
+        target = self._targets.get(note.endpoint)
+        if target is None:
+            return None
+        notifier, url = target
+        message = Notification(note.id, url, note.body.encode(), note.created)
+        sent = attempt(notifier, message, note, self._clock)
+        if isinstance(sent.delivery, Refused) and self._targets.get(note.endpoint, target)[1] != url:
+            sent = replace(sent, delivery=Retry(sent.delivery.reason))
         delivery = sent.delivery
         if isinstance(delivery, Delivered):
             self._log.info("webhook delivered", id=note.id, webhook=note.endpoint, attempts=note.attempts + 1)
@@ -173,7 +187,8 @@ class Deliverer:
 
         An attempt that is cut off was not recorded, so it is made again, with the same id.
         """
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
         return not wait(self._lanes.values(), timeout=seconds).not_done
 
 

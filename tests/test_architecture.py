@@ -48,7 +48,7 @@ NAMED_IN = {
         "detectors/score_calibration.py",
     },
     "sklearn": {"detectors/direct_loss.py"},  # fitting trees, lazily
-    "standardwebhooks": {"exporters/webhook.py", "monitor/receiver.py"},  # one signs, the other verifies
+    "standardwebhooks": {"exporters/auth.py", "monitor/receiver.py"},  # one signs, the other verifies
 }
 """Libraries whose file is decided; every other one is named in any one file."""
 DECLARED_AS = {"sklearn": "scikit_learn", "niquests": "grafana_client"}  # which brings it

@@ -4,7 +4,7 @@ Times are event time: an annotation lies where the rows are, whenever they were 
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from html import escape
@@ -64,6 +64,11 @@ def _abandoned(
         last = trip or before.trips.get(key)
         end = max(last.window if last is not None else since, since) + plan.window
         yield _note(plan.name, key, kind, (episode, since, end))
+
+
+def untold(models: Iterable[tuple[Plan, ModelState]], known: Container[str]) -> list[Note]:
+    """Return the notes of episodes that go on, less those whose ids are known: they began untold."""
+    return [note for plan, state in models for note in still_open(plan, state) if note.id not in known]
 
 
 def still_open(plan: Plan, state: ModelState) -> Iterator[Note]:

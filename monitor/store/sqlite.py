@@ -34,6 +34,7 @@ TABLE = (
 )
 
 ENTRIES = "SELECT space, model, key, value, checksum FROM entries"
+OF_MODEL = f"{ENTRIES} WHERE :model IS NULL OR model=:model"
 REQUESTED = f"{ENTRIES} WHERE space=?"
 
 
@@ -164,11 +165,11 @@ class SqliteStore:
                 raise sqlite3.DatabaseError(verdict)
         marker.touch()
 
-    def load(self) -> dict[EntryKey, bytes]:
-        """Return every entry of the last commit. Raises StateError when the file is damaged."""
+    def load(self, model: str | None = None) -> dict[EntryKey, bytes]:
+        """Return every entry of the last commit, or those of one model. Raises StateError when damaged."""
         try:
             with self._guard:
-                rows = self._db.execute(ENTRIES).fetchall()
+                rows = self._db.execute(OF_MODEL, {"model": model}).fetchall()
         except sqlite3.Error as error:
             raise StateError(f"{self._path}: is damaged ({error}); {ANEW}") from error
         return self._checked(rows)
@@ -184,10 +185,10 @@ class SqliteStore:
 
     def _checked(self, rows: Iterable[tuple[str, str, str, bytes, int]]) -> dict[EntryKey, bytes]:
         entries: dict[EntryKey, bytes] = {}
-        for space, model, key, value, checksum in rows:
-            entries[(space, model, key)] = value
-            if not _intact((space, model, key), value, checksum):
-                raise StateError(f"{self._path}: is damaged (a {space} of {model} has changed); {ANEW}")
+        for space, owner, key, value, checksum in rows:
+            entries[(space, owner, key)] = value
+            if not _intact((space, owner, key), value, checksum):
+                raise StateError(f"{self._path}: is damaged (a {space} of {owner} has changed); {ANEW}")
         return entries
 
     def commit(self, changes: Mapping[EntryKey, bytes | None]) -> None:
