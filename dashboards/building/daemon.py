@@ -198,6 +198,7 @@ def _room() -> Row:
             _series_left_out(),
             _memory_over_time(),
             _program(),
+            _configuration(),
             _references_and_configurations(),
         ),
     )
@@ -257,10 +258,27 @@ def _program() -> Panel:
         "Versions of driftd and of Python.",
         "short",
         (Query(f"max by (version, python) (driftd_build_info{{{AT}}})", "value"),),
-        width=8,
+        width=6,
         height=6,
         hidden=("value",),
         runbook="DriftdDown",
+    )
+
+
+def _configuration() -> Panel:
+    read = f"time() - driftd_config_last_reload_success_timestamp_seconds{{{AT}}}"
+    return Panel(
+        "table",
+        "Running configuration",
+        "1 while it is the file's; 0 while the file could not be taken on. How long ago it was read.",
+        "short",
+        (
+            Query(f"max by (instance) (driftd_config_last_reload_successful{{{AT}}})", "taken on", steps=OFF),
+            Query(f"max by (instance) ({read})", "read", "s"),
+        ),
+        width=6,
+        height=6,
+        runbook="DriftdReloadFailed",
     )
 
 
@@ -271,7 +289,7 @@ def _references_and_configurations() -> Panel:
         "Hashes of each model's reference and configuration: a change here explains a change elsewhere.",
         "short",
         (Query(f"max by (model, reference, config) (driftd_model_info{{{OF_DAEMON}}})", "value"),),
-        width=16,
+        width=12,
         height=6,
         hidden=("value",),
         runbook="DriftdDown",
