@@ -13,14 +13,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from detectors.pvalues import warm_up
 from exporters.base import Delivery, Notifier
 from exporters.catalog import Histogram, Sample
-from exporters.prometheus import render
 from exporters.webhook import Webhook
 from monitor.clock import Clock
 from monitor.config import Config
 from monitor.core.outbox import Note
-from monitor.core.windows import NEVER
 from monitor.errors import UNEXPECTED, StoreUnavailableError
-from monitor.facts import all_samples
+from monitor.exposition import Exposition, Live, Moment
 from monitor.logs import logger
 from monitor.memory import resident
 from monitor.models import WatchedModel, open_models
@@ -70,7 +68,7 @@ class Daemon:
         self._log = logger("daemon")
         self._commits = Histogram()
         self._problem = ""
-        self._rendered: dict[str, tuple[bytes, str]] = {}
+        self.exposition = Exposition(self._moment, clock.monotonic)
         entries = store.load()
         self._rejects = {key[1]: value for key, value in entries.items() if key[0] == SPACE}
         self._files = {
@@ -127,7 +125,7 @@ class Daemon:
         with self._guard:
             self._commits = self._commits.observed(self._clock.monotonic() - began)
             self.outbox = with_changes(self.outbox, changes)
-            self._rendered.clear()
+        self.exposition.changed()
 
     def ingest(self) -> Summary:
         """Take in all that the sources have now. A model that cannot go on is tried again next time."""
@@ -183,33 +181,21 @@ class Daemon:
 
     def samples(self) -> list[Sample]:
         """Return every sample of now: committed state, and the process's own speed."""
-        plans = [m.worker.plan for m in self.models]
-        states = {m.worker.plan.name: m.worker.state for m in self.models}
-        found = all_samples(plans, states, self._rejects, self.outbox, self.now_us())
-        found.append(Sample("driftd_commit_duration_seconds", (), self._commits))
-        found.append(Sample("driftd_ingest_ok", (), 0.0 if self._problem else 1.0))
-        if (held := resident()) is not None:
-            found.append(Sample("driftd_resident_memory_bytes", (), held))
-        for model in self.models:
-            name = model.worker.plan.name
-            found.append(Sample("driftd_evaluation_duration_seconds", (name,), model.worker.evaluation))
-            newest = model.worker.state.book.progress.newest
-            if newest != NEVER:
-                lag = max(self.now_us() - newest, 0) / 10**6
-                found.append(Sample("driftd_ingest_lag_seconds", (name,), lag))
-            found += [Sample("driftd_source_problem", (name, s), p) for s, p in model.problems()]
-        return found
+        return self.exposition.samples()
 
-    def exposition(self, accept: str) -> tuple[bytes, str]:
-        """Return /metrics; rendered at most once a second unless something was committed."""
-        kind = f"{'application/openmetrics-text' in accept}/{int(self._clock.monotonic())}"
-        with self._guard:
-            ready = self._rendered.get(kind)
-        if ready is None:
-            ready = render(self.samples(), accept)
-            with self._guard:
-                self._rendered = {kind: ready}
-        return ready
+    def _moment(self) -> Moment:
+        return Moment(
+            [
+                Live(m.worker.plan, m.worker.state, m.worker.evaluation, tuple(m.problems()))
+                for m in self.models
+            ],
+            self._rejects,
+            self.outbox,
+            self.now_us(),
+            self._commits,
+            not self._problem,
+            resident(),
+        )
 
     def status_text(self) -> str:
         """Return the status as a person reads it."""
@@ -222,7 +208,7 @@ class Daemon:
 
     def run(self, started: Callable[[str], None]) -> None:
         """Serve until `stop`: HTTP, polling, delivery, retention. `started` is told the address."""
-        server = HttpServer(self.config.daemon.listen, Answers(self.exposition, self.ready))
+        server = HttpServer(self.config.daemon.listen, Answers(self.exposition.answer, self.ready))
         server.start()
         self._cleanup.callback(server.close)
         scheduler = self._schedule()
@@ -250,8 +236,7 @@ class Daemon:
     def _tick(self) -> None:
         if not self.ingest().problem:
             self._each(lambda model: model.worker.close_idle(self.tools))
-        with self._guard:
-            self._rendered.clear()  # a scrape during the commit may have kept the state before it
+        self.exposition.changed()  # a scrape during the commit may have kept the state before it
 
     def _guarded_deliver(self) -> None:
         self._quietly(self.deliver)
