@@ -37,6 +37,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.join
 	$(BIN)/python -m benchmarks.defaults
 	$(BIN)/python -m benchmarks.closing
+	$(BIN)/python -m benchmarks.scrape
 
 setup: .venv/.ready
 

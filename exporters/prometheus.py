@@ -10,6 +10,7 @@ No `_created` series: driftd's counters go on over restarts, and Prometheus stor
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from exporters.catalog import BY_NAME, CATALOG, Exemplar, Histogram, Sample
 from exporters.metric import Metric
@@ -36,11 +37,11 @@ class Text:
 def render(samples: Sequence[Sample], accept: str = "") -> tuple[bytes, str]:
     """Return the exposition and its content type; OpenMetrics when `accept` asks for it."""
     form = preferred(accept)
-    return page([Writer().text(Part(samples))], form), form.value
+    return b"".join(pieces([Writer().text(Part(samples))], form)), form.value
 
 
-def page(texts: Sequence[Text], form: Format) -> bytes:
-    """Put texts together: each metric's head, then its lines of all texts."""
+def pieces(texts: Sequence[Text], form: Format) -> list[bytes]:
+    """Return a page of texts, in pieces: each metric's head, then its lines of all texts."""
     found: list[bytes] = []
     for metric in CATALOG:
         if form is Format.OPENMETRICS:
@@ -52,7 +53,7 @@ def page(texts: Sequence[Text], form: Format) -> bytes:
             found += lines
     if form is Format.OPENMETRICS:
         found.append(b"# EOF\n")
-    return b"".join(found)
+    return found
 
 
 def _head(metric: Metric, form: Format) -> str:
@@ -64,12 +65,12 @@ def _head(metric: Metric, form: Format) -> str:
     return f"# HELP {name} {metric.help.translate(ESCAPES)}\n# TYPE {name} {metric.kind}\n{unit}"
 
 
-@dataclass(slots=True)
-class _Words:
-    """What a row's series are called; `hot` has the lines of its one-hot metric by state, as they are met."""
+class _Words(NamedTuple):
+    """What a row's series are called. hot: lines of the one-hot metric by state, as states are met."""
 
+    inner: str
     prefixes: tuple[str, ...]
-    hot: dict[str, str] = field(default_factory=dict)
+    hot: dict[str, str]
 
 
 class Writer:
@@ -118,7 +119,7 @@ class Writer:
                     column.append(f"{prefix}{number(value)}\n")
             said = words.hot.get(state)
             if said is None:
-                words.hot[state] = said = _one_hot(shape, labels, state)
+                words.hot[state] = said = _one_hot(shape, words.inner, state)
             hot.append(said)
 
     def _forget(self, samples: int, rows: int) -> None:
@@ -129,20 +130,24 @@ class Writer:
             self._words.clear()
 
 
+def _inner(keys: Sequence[str], labels: Sequence[str]) -> str:
+    return ",".join([f'{k}="{v.translate(ESCAPES)}"' for k, v in sorted(zip(keys, labels, strict=True))])
+
+
 def _prefix(name: str, keys: Sequence[str], labels: Sequence[str]) -> str:
     """Return a series up to its value."""
-    inner = ",".join(f'{k}="{v.translate(ESCAPES)}"' for k, v in sorted(zip(keys, labels, strict=True)))
-    return f"{name}{{{inner}}} " if inner else f"{name} "
+    return f"{name}{{{_inner(keys, labels)}}} " if keys else f"{name} "
 
 
 def _named(shape: Shape, labels: Sequence[str]) -> _Words:
-    return _Words(tuple(_prefix(name, BY_NAME[name].labels, labels) for name in shape.names))
+    inner = _inner(BY_NAME[shape.hot].labels[:-1], labels)
+    return _Words(inner, tuple([f"{name}{{{inner}}} " for name in shape.names]), {})
 
 
-def _one_hot(shape: Shape, labels: tuple[str, ...], state: str) -> str:
-    keys = BY_NAME[shape.hot].labels
-    found = ((_prefix(shape.hot, keys, (*labels, each)), float(each == state)) for each in shape.states)
-    return "".join(f"{prefix}{number(value)}\n" for prefix, value in found)
+def _one_hot(shape: Shape, inner: str, state: str) -> str:
+    key = BY_NAME[shape.hot].labels[-1]
+    values = ((each, "1.0" if each == state else "0.0") for each in shape.states)
+    return "".join([f'{shape.hot}{{{inner},{key}="{each}"}} {value}\n' for each, value in values])
 
 
 def _histogram(metric: Metric, labels: tuple[str, ...], value: Histogram) -> list[str]:

@@ -208,6 +208,7 @@ class Daemon:
 
     def run(self, started: Callable[[str], None]) -> None:
         """Serve until `stop`: HTTP, polling, delivery, retention. `started` is told the address."""
+        self.exposition.answer("", "")  # the first one takes longest: no scrape waits for it
         server = HttpServer(self.config.daemon.listen, Answers(self.exposition.answer, self.ready))
         server.start()
         self._cleanup.callback(server.close)
