@@ -105,7 +105,7 @@ class ModelFacts:
         room = max(plan.model.series_limit - taken - SERIES_OF_LIMIT, 0)
         found = self._standings(state)
         seen = (state.baselines, state.volumes, book.versions, book.last_closed, state.trips)
-        groups = self._once("groups", seen, lambda: group_blocks(plan, state))
+        groups = self._once("groups", seen, lambda: [*self._more_versions(state), *group_blocks(plan, state)])
         told = (labels.history, labels.records, labels.standards, *seen)
         performance = self._once("performance", told, lambda: performance_blocks(plan, state))
         depends = (groups, performance, found, state.members.units, room)
@@ -135,10 +135,18 @@ class ModelFacts:
         firing, monitored = self._once("features", (found,), lambda: _features(found))
         yield Sample("driftd_features_firing", (name,), firing)
         yield Sample("driftd_features_monitored", (name,), monitored)
+        yield self._versions(state)[0]
+
+    def _more_versions(self, state: ModelState) -> list[Block]:
+        return [Block(1, [sample]) for sample in self._versions(state)[1:]]
+
+    def _versions(self, state: ModelState) -> list[Sample]:
+        """Return a series for each version that had a window, the newest first; one in any case."""
+        plan, closed, baseline = self.plan, state.book.versions, state.newest_baseline
         reference = baseline.hash if baseline else ""
         config = self._once("config", (), lambda: _config_hash(plan))
-        for each in sorted({*state.book.versions, *(key.version for key in state.windows)}) or [""]:
-            yield Sample("driftd_model_info", (name, each, reference, config), 1)
+        names = sorted(closed, key=lambda name: (-closed[name], name)) or [""]
+        return [Sample("driftd_model_info", (plan.name, name, reference, config), 1) for name in names]
 
 
 def _same(before: object, now: object) -> bool:

@@ -52,7 +52,7 @@ class Prometheus:
 
 
 @contextmanager
-def scraping(program: str, target: str, folder: Path) -> Iterator[Prometheus]:
+def scraping(program: str, target: str, folder: Path, *options: str) -> Iterator[Prometheus]:
     """Run a Prometheus that scrapes the target twice a second; it keeps its data in the folder."""
     (folder / "prometheus.yml").write_text(CONFIG.replace("ADDRESS", target))
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -62,6 +62,7 @@ def scraping(program: str, target: str, folder: Path) -> Iterator[Prometheus]:
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address={address}",
+        *options,
     ]
     with Program(command, folder / "output") as running:
         running.wait_for("Server is ready to receive web requests")
