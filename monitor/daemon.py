@@ -20,7 +20,7 @@ from monitor.core.outbox import Note
 from monitor.errors import UNEXPECTED, StoreUnavailableError
 from monitor.exposition import Exposition, Live, Moment
 from monitor.logs import logger
-from monitor.memory import resident
+from monitor.memory import keep_still, resident
 from monitor.models import WatchedModel, open_models
 from monitor.outgoing import (
     Deliverer,
@@ -209,6 +209,7 @@ class Daemon:
     def run(self, started: Callable[[str], None]) -> None:
         """Serve until `stop`: HTTP, polling, delivery, retention. `started` is told the address."""
         self.exposition.answer("", "")  # the first one takes longest: no scrape waits for it
+        keep_still()
         server = HttpServer(self.config.daemon.listen, Answers(self.exposition.answer, self.ready))
         server.start()
         self._cleanup.callback(server.close)

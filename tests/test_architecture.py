@@ -31,7 +31,6 @@ ANYWHERE = {"numpy", "polars"}
 NAMED_IN = {
     "pydantic": {"monitor/config.py", "monitor/fields.py"},
     "click": {"monitor/cli.py"},
-    "prometheus_client": {"exporters/prometheus.py"},
     "httpcore2": {"exporters/webhook.py", "exporters/bounded.py"},  # the request, its bounds
     "scipy": {  # distribution functions, lazily
         "detectors/allowance.py",
