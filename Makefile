@@ -1,10 +1,10 @@
 # make demo | test | lint | bench | clean. Each sets up .venv first; once it stands, nothing is fetched again.
-# make lock renews the pinned requirements.
+# make lock renews the pinned requirements. make e2e-airflow asks a real Apache Airflow for a retraining.
 
 .SHELLFLAGS := -euc
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo test lint bench clean setup lock
+.PHONY: demo test lint bench clean setup lock e2e-airflow
 
 BIN := .venv/bin
 CODE := monitor detectors exporters dashboards alert_rules
@@ -12,13 +12,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PINS := requirements/dev.txt requirements/build.txt requirements/uv.txt
 
 # uv does not read pip's settings; whoever configured pip by the environment means uv as well.
-.venv/.ready lock: export UV_HTTP_TIMEOUT ?= 180
-.venv/.ready lock: export UV_SYSTEM_CERTS ?= true
+NETWORK := .venv/.ready .envs/%/.ready lock
+$(NETWORK): export UV_HTTP_TIMEOUT ?= 180
+$(NETWORK): export UV_SYSTEM_CERTS ?= true
 ifdef PIP_INDEX_URL
-.venv/.ready lock: export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+$(NETWORK): export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 ifdef PIP_CERT
-.venv/.ready lock: export SSL_CERT_FILE ?= $(PIP_CERT)
+$(NETWORK): export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 
 demo: setup
@@ -39,6 +40,9 @@ bench: setup
 	$(BIN)/python -m benchmarks.closing
 	$(BIN)/python -m benchmarks.scrape
 
+e2e-airflow: setup .envs/airflow/.ready
+	$(BIN)/python -m tests.e2e.airflow .envs/airflow/bin/airflow
+
 setup: .venv/.ready
 
 $(BIN)/python:
@@ -57,6 +61,13 @@ $(BIN)/python:
 	$(BIN)/python -m compileall -q $(CODE)
 	touch $@
 
+# Other programs that driftd is tried with, each in an environment of its own.
+.envs/%/.ready: requirements/%.txt | setup
+	uv=$$(command -v uv || echo $(BIN)/uv); \
+	$$uv venv --quiet --clear --python $(BIN)/python .envs/$*; \
+	$$uv pip install --quiet --python .envs/$*/bin/python --require-hashes -r $<
+	touch $@
+
 LOCK = pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header --no-annotate
 lock: setup
@@ -64,8 +75,9 @@ lock: setup
 	$$uv $(LOCK) pyproject.toml -o requirements/runtime.txt; \
 	$$uv $(LOCK) pyproject.toml --all-extras --group dev -c requirements/runtime.txt -o requirements/dev.txt; \
 	printf 'hatchling>=1.27\neditables>=0.5\n' | $$uv $(LOCK) - -c requirements/dev.txt -o requirements/build.txt; \
+	printf 'apache-airflow>=3.3,<4\n' | $$uv $(LOCK) - -o requirements/airflow.txt; \
 	printf 'uv>=0.8\n' | $$uv $(LOCK) - -o requirements/uv.txt
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist build benchmarks/.data benchmarks/.envs
+	rm -rf .venv .envs .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist build benchmarks/.data benchmarks/.envs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,7 +9,9 @@ from typing import Protocol
 class Reason(StrEnum):
     """Why an attempt failed: a closed set, fit for a log field or a metric's label."""
 
+    BODY = "body"
     DNS = "dns"
+    PRIVATE = "private"
     CONNECT = "connect"
     TLS = "tls"
     TIMEOUT = "timeout"
@@ -45,18 +47,23 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Not this time. after_seconds: how long the receiver asked to be left alone, None when it did not."""
+    """Not this time. after_seconds: how long the receiver asked to be left alone, None when it did not.
+
+    status: what it answered, for people to read; None when it did not.
+    """
 
     reason: Reason
     after_seconds: float | None = None
+    status: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Never try this message again; disable: nor anything else for this endpoint."""
+    """Never try this message again; disable: nor anything else for this endpoint. status: as in Retry."""
 
     reason: Reason
     disable: bool = False
+    status: int | None = field(default=None, compare=False)
 
 
 Delivery = Delivered | Retry | Refused

@@ -17,6 +17,7 @@ from typing import Any
 import httpcore2
 
 from exporters.base import Reason
+from exporters.ssrf import special
 
 Headers = Sequence[tuple[bytes, bytes]]
 Failure = OSError | UnicodeError
@@ -24,6 +25,10 @@ Failure = OSError | UnicodeError
 
 class LookupFailedError(httpcore2.ConnectError):
     """The host's name has no address."""
+
+
+class PrivateAddressError(httpcore2.ConnectError):
+    """The host's name leads to an address that is no public one."""
 
 
 class HandshakeFailedError(httpcore2.ConnectError):
@@ -107,10 +112,15 @@ class BoundedStream(httpcore2.NetworkStream):
 
 
 class BoundedBackend(httpcore2.NetworkBackend):
-    """Looks the name up, then tries its addresses in order, each with a fair part of the time left."""
+    """Looks the name up, then tries its addresses in order, each with a fair part of the time left.
 
-    def __init__(self, allowance: Allowance) -> None:
+    The name is looked up once, and the connection goes to the addresses that were judged: a second answer
+    could be another one. allow_private: whether they may be other than public.
+    """
+
+    def __init__(self, allowance: Allowance, *, allow_private: bool) -> None:
         self._allowance = allowance
+        self._allow_private = allow_private
         self._inner = httpcore2.SyncBackend()
 
     def connect_tcp(
@@ -121,9 +131,11 @@ class BoundedBackend(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
-        """Connect to the first address that answers."""
+        """Connect to the first address that answers; to none when one of them is not allowed."""
         del timeout
         addresses = lookup(host, port, self._allowance.seconds())
+        if not self._allow_private and any(map(special, addresses)):
+            raise PrivateAddressError("not a public address")
         failure: Exception = LookupFailedError("no address")
         for i, address in enumerate(addresses):
             seconds = self._allowance.seconds() / (len(addresses) - i)
@@ -138,13 +150,17 @@ class BoundedBackend(httpcore2.NetworkBackend):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a request goes. path: with the query, never printed. tls: for https."""
+    """Where a request goes. path: with the query, never printed. tls: for https.
+
+    allow_private: whether it may go to an address that is no public one.
+    """
 
     scheme: bytes
     host: bytes
     port: int | None
     path: bytes = field(repr=False)
     tls: ssl.SSLContext | None = None
+    allow_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +179,7 @@ class Reply:
 
 FAILURES: tuple[tuple[type[Exception], Reason], ...] = (
     (LookupFailedError, Reason.DNS),
+    (PrivateAddressError, Reason.PRIVATE),
     (HandshakeFailedError, Reason.TLS),
     (httpcore2.ConnectError, Reason.CONNECT),
     (httpcore2.TimeoutException, Reason.TIMEOUT),
@@ -177,7 +194,7 @@ NETWORK = tuple(error for error, _ in FAILURES)
 def post(target: Target, headers: Headers, body: bytes, allowance: Allowance) -> Reply | Reason:
     """Make one POST on a connection of its own; whatever the network does instead of answering is a word."""
     url = httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
-    backend = BoundedBackend(allowance)
+    backend = BoundedBackend(allowance, allow_private=target.allow_private)
     connection = httpcore2.HTTPConnection(url.origin, ssl_context=target.tls, network_backend=backend)
     try:
         response = connection.handle_request(httpcore2.Request("POST", url, headers=headers, content=body))

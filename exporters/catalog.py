@@ -135,6 +135,12 @@ CATALOG: tuple[Metric, ...] = (
         ("model", "webhook", "outcome"),
         "Requests sent, delivered, dead, or held back, by outcome.",
     ),
+    Metric(
+        "driftd_webhook_disabled",
+        "gauge",
+        ("webhook",),
+        "1 while a webhook that answered 410 gets nothing, else 0.",
+    ),
     Metric("driftd_outbox_pending", "gauge", (), "Webhooks waiting to be delivered."),
     Metric("driftd_outbox_oldest_age_seconds", "gauge", (), "Age of the oldest waiting webhook.", "seconds"),
     Metric("driftd_outbox_dead_letters", "gauge", (), "Webhooks given up after the last attempt."),
@@ -170,6 +176,19 @@ CATALOG: tuple[Metric, ...] = (
         "gauge",
         (),
         "0 while reading waits because a commit or a batch failed; nothing is lost.",
+    ),
+    Metric(
+        "driftd_config_last_reload_successful",
+        "gauge",
+        (),
+        "0 while the configuration's file could not be taken on, so that an older one runs.",
+    ),
+    Metric(
+        "driftd_config_last_reload_success_timestamp_seconds",
+        "gauge",
+        (),
+        "When the running configuration was read.",
+        "seconds",
     ),
     Metric(
         "driftd_model_info",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import create_server
+from ssl import SSLContext
 from threading import Thread
 from types import TracebackType
 from typing import Self
@@ -60,11 +61,16 @@ def outcomes() -> dict[int, Delivery]:
 
 
 class ScriptedReceiver:
-    """A real HTTP server on 127.0.0.1 that gives one answer to every request and keeps what it saw."""
+    """A real HTTP server on 127.0.0.1 that gives one answer to every request and keeps what it saw.
 
-    def __init__(self, answer: Answer) -> None:
+    tls: speaks TLS with it.
+    """
+
+    def __init__(self, answer: Answer, tls: SSLContext | None = None) -> None:
         self.seen: list[Seen] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(answer, self.seen))
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property

@@ -1,4 +1,4 @@
-"""One signed POST, one attempt: Standard Webhooks (standardwebhooks.com, version 1.0.0).
+"""One POST, one attempt: by default a Standard Webhook (standardwebhooks.com, version 1.0.0).
 
 The request goes straight to a connection of its own, not through an httpx2.Client: there are no proxies or
 certificates from the environment, no redirects, no cookies and no connection kept, and the client's log
@@ -7,15 +7,17 @@ line, which holds the whole URL with its password and query, is never written.
 
 import base64
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from ssl import SSLContext
 
 import httpx2
-import standardwebhooks
 
+from exporters.auth import Attempt, Auth, signed_with
 from exporters.base import Delivered, Delivery, Notification, Reason, Refused, Retry
+from exporters.bodies.message import BodyError, Event, Form, Message, standard
 from exporters.bounded import Allowance, Headers, Target, post
 
 RESPONSE_BYTES = 64 * 1024
@@ -26,56 +28,77 @@ HONOURED = frozenset({429, 502, 503, 504})
 
 
 class Webhook:
-    """An endpoint that takes Standard Webhooks. It keeps nothing open between attempts.
+    """An endpoint that takes webhooks. It keeps nothing open between attempts.
 
-    url: http or https; user:password@ becomes basic authentication. secret: the raw key, or
-    b"whsec_<base64>" with white space around it or not. timeout_seconds: for the whole attempt. tls: for
-    a private certificate authority; by default the system's certificates count.
-    Raises ValueError when the URL or the secret cannot be used; the message holds neither.
+    url: http or https; user:password@ becomes basic authentication. auth: how attempts prove themselves; a
+    bytes is a key to sign with, raw or b"whsec_<base64>". timeout_seconds: for the whole attempt. tls: for a
+    private certificate authority; by default the system's certificates count. allow_private: whether the
+    host may have an address that is no public one. form: of the body.
+    Raises ValueError when the URL or the key cannot be used; the message holds neither.
     """
 
     def __init__(
-        self, url: str, secret: bytes, timeout_seconds: float, tls: SSLContext | None = None
+        self,
+        url: str,
+        auth: Auth | bytes,
+        timeout_seconds: float,
+        tls: SSLContext | None = None,
+        *,
+        allow_private: bool = False,
+        form: Form | None = None,
     ) -> None:
         parsed = _parse(url)
         self._given = url
         if tls is None and parsed.scheme == "https":
             tls = httpx2.create_ssl_context(trust_env=False)
-        self._target = Target(parsed.raw_scheme, parsed.raw_host, parsed.port, parsed.raw_path, tls)
+        self._target = Target(
+            parsed.raw_scheme, parsed.raw_host, parsed.port, parsed.raw_path, tls, allow_private
+        )
         self._shown = f"{parsed.scheme}://{parsed.netloc.decode()}"
         self._headers = _headers(parsed)
-        self._signer = _signer(secret)
+        self._auth = signed_with(auth) if isinstance(auth, bytes) else auth
+        self._form = form or standard()
         self._timeout = timeout_seconds
 
     def __repr__(self) -> str:
         return f"Webhook({self._shown})"
 
     def send(self, note: Notification, now: datetime) -> Delivery:
-        """Make one attempt, signed for `now` (aware); whatever the network does is a Delivery.
+        """Make one attempt at `now` (aware); whatever the network or a template does is a Delivery.
 
-        Raises ValueError when `now` has no zone or the note is for another endpoint: the secret signs
-        for this one alone.
+        Raises ValueError when `now` has no zone or the note is for another endpoint: the secret is for this
+        one alone.
         """
         if note.url != self._given:
             raise ValueError(f"notification {note.id} is for another endpoint")
-        headers = self._signed(note, now)
-        reply = post(self._target, headers, note.body, Allowance(self._timeout, RESPONSE_BYTES))
-        if isinstance(reply, Reason):
-            return Retry(reply)
-        return outcome(reply.status, reply.header(b"retry-after"), now)
-
-    def _signed(self, note: Notification, now: datetime) -> Headers:
         if now.tzinfo is None:
             raise ValueError("the time of an attempt needs a zone")
-        stamp = now.astimezone(UTC)  # the library takes any other zone's hours for UTC
-        signature = self._signer.sign(note.id, stamp, note.body.decode())
-        return [
-            *self._headers,
-            (b"content-length", str(len(note.body)).encode()),
-            (b"webhook-id", note.id.encode("ascii")),
-            (b"webhook-timestamp", str(int(stamp.timestamp())).encode()),
-            (b"webhook-signature", signature.encode()),
-        ]
+        try:
+            message = self._form.write(Event(note.id, note.body))
+        except BodyError:
+            return Retry(Reason.BODY)
+        headers = self._complete(message, Attempt(note.id, now, message.body))
+        reply = post(self._at(message), headers, message.body, Allowance(self._timeout, RESPONSE_BYTES))
+        if isinstance(reply, Reason):
+            return Retry(reply)
+        if reply.status in self._form.repeated:
+            return Delivered(reply.status)
+        return outcome(reply.status, reply.header(b"retry-after"), now)
+
+    def _at(self, message: Message) -> Target:
+        if not message.query:
+            return self._target
+        path = self._target.path
+        return replace(self._target, path=path + (b"&" if b"?" in path else b"?") + message.query)
+
+    def _complete(self, message: Message, attempt: Attempt) -> Headers:
+        """Return all headers; of those of one name the most particular one."""
+        found = dict(self._headers) | {
+            b"content-type": message.content_type,
+            b"content-length": str(len(message.body)).encode(),
+            b"webhook-id": attempt.id.encode("ascii"),
+        }
+        return list((found | dict(message.headers) | dict(self._auth(attempt))).items())
 
 
 def outcome(status: int, retry_after: str | None, now: datetime) -> Delivery:
@@ -83,9 +106,9 @@ def outcome(status: int, retry_after: str | None, now: datetime) -> Delivery:
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own classes
         return Delivered(status)
     if status == GONE:
-        return Refused(Reason.GONE, disable=True)
+        return Refused(Reason.GONE, disable=True, status=status)
     after = seconds_until(retry_after, now) if status in HONOURED and retry_after else None
-    return Retry(_reason(status), after)
+    return Retry(_reason(status), after, status)
 
 
 def _reason(status: int) -> Reason:
@@ -131,7 +154,6 @@ def _headers(url: httpx2.URL) -> list[tuple[bytes, bytes]]:
     headers = [
         (b"host", url.netloc),
         (b"user-agent", f"driftd/{version('driftd')}".encode()),
-        (b"content-type", b"application/json"),
         (b"accept", b"*/*"),
         (b"connection", b"close"),
     ]
@@ -139,12 +161,3 @@ def _headers(url: httpx2.URL) -> list[tuple[bytes, bytes]]:
         login = base64.b64encode(f"{url.username}:{url.password}".encode())
         headers.append((b"authorization", b"Basic " + login))
     return headers
-
-
-def _signer(secret: bytes) -> standardwebhooks.Webhook:
-    text = secret.strip()
-    raw = secret if text else b""  # not stripped: a random key may begin or end with a byte of white space
-    try:
-        return standardwebhooks.Webhook(text.decode() if text.startswith(b"whsec_") else raw)
-    except (ValueError, standardwebhooks.webhooks.EmptyWebhookSecretError):
-        raise ValueError("a webhook's secret is empty, or no base64 follows its whsec_") from None

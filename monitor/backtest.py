@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from glob import iglob
 
+from monitor.building import Nothing, build
 from monitor.clock import Clock
 from monitor.complaints import nearest
 from monitor.config import Config
@@ -24,11 +25,10 @@ from monitor.episodes import Episode, Recorder
 from monitor.errors import ConfigError, DriftdError
 from monitor.injection import Change, Injection, change_of, concerns
 from monitor.injector import Injector
-from monitor.models import WatchedModel, open_models
+from monitor.models import WatchedModel
 from monitor.outgoing import enqueue, load_outbox
 from monitor.sources.identity import COMPRESSED
 from monitor.store.memory import MemoryStore
-from monitor.store.segments import MemorySegments
 from monitor.truth import Incident, unknown_features
 from monitor.types import Batch, Changes, Decoded, Micros, Reject
 from monitor.worker import Decode, Feed, Tools, Worker
@@ -115,8 +115,10 @@ def backtest(
         pool, ahead = (cleanup.enter_context(ThreadPoolExecutor(n)) for n in (THREADS, 1))
         rehearsal = Rehearsal(config, clock)
         tools = Tools(clock, rehearsal.now_us, rehearsal.commit, pool.map, ahead, rehearsal.watch)
-        shelves = {model.name: MemorySegments() for model in config.models}
-        models = [cleanup.enter_context(closing(m)) for m in open_models(config, {}, tools, shelves)]
+        built = build(config, Nothing(), tools)
+        for name, made in built.changes.items():
+            rehearsal.commit(name, made, (), ())
+        models = [cleanup.enter_context(closing(m)) for m in built.models]
         changes = _changes(models, wishes)
         return tuple(
             rehearsal.replay(tools, model, wishes, changes[model.worker.plan.name], tell) for model in models

@@ -48,6 +48,7 @@ TAKEN = {
 def describe(config: Config) -> str:
     """Open every reference and source, and say per model what will be watched. Raises DriftdError."""
     lines = [line for model in config.models for line in _model(model)]
+    lines += [f"webhook {name}: {hook.format}, auth {hook.auth}" for name, hook in config.webhooks.items()]
     return "\n".join([*lines, "configuration ok"])
 
 

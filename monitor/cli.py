@@ -2,32 +2,23 @@
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import click
 
 from monitor.clock import SystemClock
-from monitor.config import Config
 from monitor.errors import ConfigError, DriftdError
-from monitor.loading import load
 from monitor.logs import log_problems_to_stderr, log_to_stderr, logger
 from monitor.memory import keep_freed
+from monitor.options import config_option, json_option, load_to_read, load_to_send
+from monitor.signals import RELOAD, STOP, on_signals
+from monitor.webhook_commands import webhooks
 
 MISTAKE = 2
 FAILURE = 1
-config_option = click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("config.toml"),
-    show_default=True,
-    help="The configuration file.",
-)
 
 
 class Commands(click.Group):
@@ -45,23 +36,10 @@ class Commands(click.Group):
             ctx.exit(FAILURE)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, commands=[webhooks], context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="driftd")
 def main() -> None:
     """Watch models in production: prediction logs in; drift, metrics and retraining webhooks out."""
-
-
-def _load(path: Path) -> Config:
-    from monitor.core.judging import detector_names  # noqa: PLC0415 - polars and numpy only when needed
-
-    return load(path, os.environ, detector_names())
-
-
-def _load_to_read(path: Path) -> Config:
-    """Load for a command that sends nothing, so that who asks needs no secret."""
-    from monitor.core.judging import detector_names  # noqa: PLC0415 - as above
-
-    return load(path, None, detector_names())
 
 
 @main.command()
@@ -69,22 +47,27 @@ def _load_to_read(path: Path) -> Config:
 @click.option("--once", is_flag=True, help="Read all there is, deliver what is due, print a summary, exit.")
 @click.option("--flush", is_flag=True, help="With --once: close every window, whatever the watermark.")
 def run(path: Path, *, once: bool, flush: bool) -> None:
-    """Run the daemon until SIGTERM or Ctrl-C."""
+    """Run the daemon until SIGTERM or Ctrl-C; SIGHUP reloads the configuration."""
     from monitor.daemon import Daemon  # noqa: PLC0415 - as above
+    from monitor.reloading import ConfigFile  # noqa: PLC0415 - as above
     from monitor.store.sqlite import SqliteStore  # noqa: PLC0415 - as above
+    from monitor.supervisor import Supervisor  # noqa: PLC0415 - as above
 
     if flush and not once:
         raise click.UsageError("--flush closes windows that may still get rows; it needs --once")
-    config = _load(path)
+    source = ConfigFile(path, load_to_send)
+    config = source.read()
     keep_freed()
     log_to_stderr()
+    if not once:
+        on_signals(source.ask, *RELOAD)  # before what takes long: it would end the start
     store = SqliteStore(config.daemon.state)
     try:
-        daemon = Daemon(config, store, SystemClock())
+        daemon = Daemon(config, store, SystemClock(), Supervisor(os.environ), None if once else source)
     except BaseException:
         store.close()
         raise
-    _on_signals(daemon.stop)
+    on_signals(daemon.stop, *STOP, *(RELOAD if once else ()))
     try:
         if once:
             _run_once(daemon, flush=flush)
@@ -107,21 +90,13 @@ def _run_once(daemon, *, flush: bool) -> None:  # type: ignore[no-untyped-def] #
         raise DriftdError(summary.problem)
 
 
-def _on_signals(stop: Callable[[], None]) -> None:
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, handle)
-
-
 @main.command()
 @config_option
 def check(path: Path) -> None:
     """Validate the configuration, open sources and reference, say what will be watched."""
     from monitor.checking import describe  # noqa: PLC0415 - as above
 
-    click.echo(describe(_load(path)))
+    click.echo(describe(load_to_send(path)))
 
 
 @main.command()
@@ -148,18 +123,18 @@ def metrics(path: Path, *, openmetrics: bool) -> None:
     from monitor.inspecting import committed_metrics  # noqa: PLC0415 - as above
 
     accept = "application/openmetrics-text" if openmetrics else ""
-    click.echo(committed_metrics(_load_to_read(path), SystemClock(), accept), nl=False)
+    click.echo(committed_metrics(load_to_read(path), SystemClock(), accept), nl=False)
 
 
 @main.command()
 @config_option
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def status(path: Path, *, as_json: bool) -> None:
     """Say how the models are doing: windows, states, lag, loss account, outbox."""
     from monitor.inspecting import committed_status  # noqa: PLC0415 - as above
     from monitor.status import as_text  # noqa: PLC0415 - as above
 
-    document = committed_status(_load_to_read(path))
+    document = committed_status(load_to_read(path))
     click.echo(json.dumps(document, indent=2) if as_json else as_text(document))
 
 
@@ -173,7 +148,7 @@ def performance(path: Path, model: str | None, *, segments: bool, as_json: bool)
     from monitor.inspecting import committed_performance  # noqa: PLC0415 - as above
     from monitor.performance_history import history_text  # noqa: PLC0415 - as above
 
-    document = committed_performance(_load_to_read(path), model, segments=segments)
+    document = committed_performance(load_to_read(path), model, segments=segments)
     click.echo(json.dumps(document, indent=2) if as_json else history_text(document))
 
 
@@ -187,7 +162,7 @@ def baseline(path: Path, model: str | None, begin: str | None, end: str | None, 
     """Make a new reference from a part of the log, or list the stored ones. Stop the daemon first."""
     from monitor.baselining import Span, list_baselines, make_baseline  # noqa: PLC0415 - as above
 
-    config = _load_to_read(path)
+    config = load_to_read(path)
     if listing:
         click.echo("\n".join(list_baselines(config)))
         return
@@ -220,7 +195,7 @@ def backtest(
     refuse_nowhere(out)
     keep_freed()
     log_problems_to_stderr()
-    found = answer(Request(path, truth, against, model, inject), _load_to_read, SystemClock(), _bar)
+    found = answer(Request(path, truth, against, model, inject), load_to_read, SystemClock(), _bar)
     if out == Path("-"):
         click.echo(as_json(found.data))
         return
@@ -270,11 +245,13 @@ def rules() -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--runbooks", help="The address of your copy of docs/runbooks; else the files in FOLDER.")
 @click.option("--grafana", help="Where Grafana is; without it alerts link to no dashboard.")
-def write_rules(folder: Path, runbooks: str | None, grafana: str | None) -> None:
+@click.option("--kubernetes", is_flag=True, help="Write one PrometheusRule manifest instead.")
+def write_rules(folder: Path, runbooks: str | None, grafana: str | None, *, kubernetes: bool) -> None:
     """Write the alert rules into FOLDER, for Prometheus to read, and their runbooks below it."""
     from monitor.rule_files import write_rules  # noqa: PLC0415 - as above
 
-    click.echo("\n".join(str(path) for path in write_rules(folder, runbooks, grafana)))
+    written = write_rules(folder, runbooks, grafana, kubernetes=kubernetes)
+    click.echo("\n".join(str(path) for path in written))
 
 
 @main.command()
@@ -285,7 +262,7 @@ def demo(calm: float, seconds: float | None) -> None:
     from monitor.demo import DemoOptions, run_demo  # noqa: PLC0415 - as above
 
     clock = SystemClock()
-    _on_signals(clock.wake)
+    on_signals(clock.wake, *STOP, *RELOAD)
     code = run_demo(click.echo, clock, DemoOptions(calm=calm, seconds=seconds))
     click.get_current_context().exit(code)
 

@@ -1,11 +1,21 @@
 """The only place that reads a clock. Everything else is handed the time."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+EPOCH = datetime.fromtimestamp(0, UTC)
 SLICE = 0.2
 """Seconds after which a wait looks whether it was woken."""
+
+
+def micros(moment: datetime) -> int:
+    """Return an aware time as microseconds since 1970 UTC.
+
+    >>> micros(datetime(1970, 1, 1, 0, 0, 1, 5, tzinfo=UTC))
+    1000005
+    """
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 class Clock(Protocol):

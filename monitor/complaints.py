@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Literal, get_args
 
-from monitor.config import Config, Fault, Monitor, Source, Webhook, keys, table_of
+from monitor.config import Config, Fault, Monitor, Source, keys, table_of
 from monitor.fields import Strict
 
 Place = tuple[str | int, ...]
@@ -20,7 +20,6 @@ LISTING = "`driftd detectors`"
 LATER: Mapping[tuple[type[Strict], str], tuple[str, ...]] = {
     (Source, "type"): ("objectstore", "http", "kafka", "redis", "postgres"),
     (Source, "format"): ("sagemaker", "kserve", "seldon"),
-    (Webhook, "format"): ("cloudevents", "airflow", "github", "argo", "kubeflow"),
     (Monitor, "on"): ("label",),
 }
 """Words that the full design knows and this version does not build yet."""
@@ -59,6 +58,7 @@ HEADERS = {
     "models.monitors": "[[models.monitors]]",
     "models.retrain": "[[models.retrain]]",
     "webhooks": "[webhooks.NAME]",
+    "webhooks.parameters": "[webhooks.NAME.parameters]",
 }
 MISSING = {
     "models": "add a [[models]] table",

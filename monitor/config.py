@@ -40,6 +40,8 @@ class Daemon(Strict):
     commit_every: Annotated[Duration, within("10ms", "1h")] = timedelta(seconds=1)
     max_line: Annotated[Size, AfterValidator(line_limit)] = 2**20
     rejects_max: Size = 64 * 2**20
+    watch_config: bool = False
+    reload_endpoint: bool = False
 
     @property
     def address(self) -> tuple[str, int]:
@@ -168,19 +170,52 @@ class Model(Strict):
     retrain: Annotated[tuple[Retrain, ...], Field(strict=False)] = ()
 
 
+class Parameters(Strict):
+    """What a webhook's format needs; `monitor.webhook_checks` says which one needs what."""
+
+    source: str = "/driftd"
+    event_type: str = "driftd-retrain"
+    pipeline: str = ""
+    version: str = ""
+    experiment: str = ""
+    service_account: str = ""
+    output: str = ""
+    deployment: str = ""
+    template: Local | None = None
+    arguments: dict[Column, bool | int | float | str] = Field(default={})
+
+
 class Webhook(Strict):
-    """A receiver of retraining requests. `secret` is filled from the file or the variable, never printed."""
+    """A receiver of retraining requests. `secret` is read from the file or the variable, never printed.
+
+    secret: the newest one; of auth "hmac" decoded. previous: the one before it, while they are exchanged.
+    """
 
     url: str
+    auth: Literal["hmac", "bearer", "basic", "header", "none"] = "hmac"
+    username: str = ""
+    header: str = ""
     secret_file: Local | None = None
     secret_env: str | None = None
-    format: Literal["standard"] = "standard"
+    format: Literal[
+        "standard", "cloudevents", "airflow", "github", "argo", "kubeflow", "sagemaker", "vertex", "azureml",
+        "template",
+    ] = "standard"  # fmt: skip
+    parameters: Parameters = Parameters()
     timeout: Annotated[Duration, within("100ms", "10m")] = timedelta(seconds=15)
+    allow_private: bool = False
     secret: SkipJsonSchema[SecretBytes] = Field(default=SecretBytes(b""), exclude=True)
+    previous: SkipJsonSchema[SecretBytes] = Field(default=SecretBytes(b""), exclude=True)
 
-    def keyed(self, secret: bytes) -> "Webhook":
-        """Return the webhook with its decoded signing key."""
-        return self.model_copy(update={"secret": SecretBytes(secret)})
+    def keyed(self, secret: bytes, previous: bytes = b"") -> "Webhook":
+        """Return the webhook with its secret, and the one before it."""
+        return self.model_copy(update={"secret": SecretBytes(secret), "previous": SecretBytes(previous)})
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """The secrets that were read, the newest first."""
+        found = (self.secret.get_secret_value(), self.previous.get_secret_value())
+        return tuple(key for key in found if key)
 
 
 class Config(Strict):

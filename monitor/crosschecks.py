@@ -2,15 +2,18 @@
 
 import os
 import re
+import socket
 from collections import Counter
 from collections.abc import Collection, Iterator
 from urllib.parse import urlsplit
 
+from exporters.ssrf import special
 from monitor.complaints import LATER, LISTING, Complaint, Place, later, nearest, quoted, repeated
 from monitor.config import Columns, Config, Features, Model, Monitor, Source, Webhook
 from monitor.outcome_checks import is_performance, outcomes, performance_monitor
 from monitor.quantities import format_duration
 from monitor.stream_checks import is_stream, stream_monitor, window_monitor
+from monitor.webhook_checks import address, authentication, body
 
 CANONICAL = ("prediction", "score", "version")
 RESERVED = ("_all", "_other")
@@ -209,11 +212,13 @@ def _webhook(webhook: Webhook, at: Place) -> Iterator[Complaint]:
     problem = _url_problem(webhook.url)
     if problem:
         yield Complaint((*at, "url"), problem)
-    if (webhook.secret_file is None) == (webhook.secret_env is None):
-        found = "has neither" if webhook.secret_file is None else "has both"
-        yield Complaint(
-            at, f"{found} secret_file {'nor' if 'nei' in found else 'and'} secret_env; write one of them"
-        )
+    else:
+        yield from address(webhook, at)
+    if not (problem or webhook.allow_private) and (kind := _private(urlsplit(webhook.url).hostname or "")):
+        says = f"leads to an address that is not public ({kind}); if it shall, write allow_private = true"
+        yield Complaint((*at, "url"), says, needs=((*at, "allow_private"),))
+    yield from authentication(webhook, at)
+    yield from body(webhook, at)
 
 
 def _url_problem(url: str) -> str:
@@ -229,5 +234,19 @@ def _url_problem(url: str) -> str:
     ):
         return 'is not an http or https URL with a host; write one like "https://host/path"'
     if parts.username is not None or parts.password is not None:
-        return "carries a user or a password; remove them, requests are signed with the secret instead"
+        return 'carries a user or a password; remove them, and write auth = "basic" where they are needed'
     return ""
+
+
+def _private(host: str) -> str:
+    """Return what makes a host no public one, as far as its text says; no name is looked up.
+
+    The resolver reads the digits, as it will for the request: 127.1 and 0x7f000001 are 127.0.0.1.
+    """
+    if re.fullmatch(r"(.+\.)?localhost\.?", host, re.IGNORECASE):
+        return "loopback"
+    try:
+        found = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return ""  # a name: it is judged by its addresses, at each request
+    return special(str(found[0][4][0]))

@@ -4,24 +4,21 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-
-from apscheduler.executors.pool import ThreadPoolExecutor as PoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
 
 from detectors.pvalues import warm_up
-from exporters.base import Delivery, Notifier
 from exporters.catalog import Histogram, Sample
-from exporters.webhook import Webhook
-from monitor.clock import Clock
+from monitor.auditing import Sent
+from monitor.building import Built, Memory, build, rejects_files
+from monitor.clock import Clock, micros
 from monitor.config import Config
 from monitor.core.outbox import Note
-from monitor.errors import UNEXPECTED, StoreUnavailableError
+from monitor.endpoints import notifiers
+from monitor.errors import DriftdError, StoreUnavailableError
 from monitor.exposition import Exposition, Live, Moment
+from monitor.fleet import Fleet, Summary
 from monitor.logs import logger
 from monitor.memory import keep_still, resident
-from monitor.models import WatchedModel, open_models
+from monitor.models import WatchedModel
 from monitor.outgoing import (
     Deliverer,
     abandoned,
@@ -32,75 +29,102 @@ from monitor.outgoing import (
     retired,
     with_changes,
 )
+from monitor.reloading import Change, ConfigFile, Reloads, changes_between, with_fixed
+from monitor.requests import obeyed
+from monitor.schedule import Schedule
 from monitor.server.http import Answers, HttpServer
 from monitor.shelves import Shelves
 from monitor.status import as_text, status
 from monitor.store.base import Store
 from monitor.store.rejects import SPACE, RejectsFile
+from monitor.supervisor import Supervisor
 from monitor.types import Changes, EntryKey, Reject
 from monitor.worker import Tools
 
 THREADS = 2
 DELIVERY_SECONDS = 3.0
-EPOCH = datetime.fromtimestamp(0, UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What one pass did. problem: why it ended early, "" when it did not."""
-
-    batches: int
-    problem: str = ""
 
 
 class Daemon:
     """Everything between the configuration and the world. One thread at a time ingests; one delivers."""
 
-    def __init__(self, config: Config, store: Store, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        clock: Clock,
+        supervisor: Supervisor | None = None,
+        source: ConfigFile | None = None,
+    ) -> None:
         self.config = config
+        self._supervisor = supervisor or Supervisor({})
         self._store = store
         self._clock = clock
         self._cleanup = ExitStack()
         self._stopping = False  # no Event: its lock may be held by what the signal handler interrupts
-        self._ingesting = threading.Lock()
         self._guard = threading.Lock()
         self._recording = threading.Lock()
         self._log = logger("daemon")
         self._commits = Histogram()
-        self._problem = ""
         self.exposition = Exposition(self._moment, clock.monotonic)
         entries = store.load()
         self._rejects = {key[1]: value for key, value in entries.items() if key[0] == SPACE}
-        self._files = {
-            m.name: RejectsFile(config.daemon.state / "rejects", m.name, config.daemon.rejects_max)
-            for m in config.models
-        }
+        self._files: Mapping[str, RejectsFile] = {}
         self.outbox = load_outbox(entries)
-        self._deliverer = self._make_deliverer()
+        self._deliverer = Deliverer({}, {}, clock)
         pool = ThreadPoolExecutor(THREADS, thread_name_prefix="count")
         ahead = ThreadPoolExecutor(1, thread_name_prefix="read")
         self._cleanup.callback(pool.shutdown, cancel_futures=True)
         self._cleanup.callback(ahead.shutdown, cancel_futures=True)
         self.tools = Tools(clock, self.now_us, self.commit, pool.map, ahead)
         ahead.submit(warm_up)
-        self._shelves = Shelves(config.daemon.state, [m.name for m in config.models], entries)
-        self.models: tuple[WatchedModel, ...] = open_models(
-            config, entries, self.tools, self._shelves.by_model
-        )
+        self._shelves = Shelves(config.daemon.state, (), {})
+        self.fleet = Fleet(self.tools, self._shelves, lambda: self._stopping)
+        self._schedule = Schedule(clock)
+        self.reloads = Reloads(source, self.change, clock)
+        self._take_on(build(config, Memory(store, self._shelves, {}, entries), self.tools))
 
-    def _make_deliverer(self) -> Deliverer:
-        hooks = self.config.webhooks
-        notifiers: dict[str, Notifier] = {
-            name: Webhook(hook.url, hook.secret.get_secret_value(), hook.timeout.total_seconds())
-            for name, hook in hooks.items()
-        }
-        urls = {name: hook.url for name, hook in hooks.items()}
-        self._write(register(self.outbox, urls))
-        return Deliverer(notifiers, urls, self._clock)
+    @property
+    def models(self) -> tuple[WatchedModel, ...]:
+        """The models at work."""
+        return self.fleet.models
+
+    def change(self, config: Config) -> Change | None:
+        """Take on another configuration between two batches; returns what is other, None when nothing is.
+
+        Models that it leaves alone go on meanwhile. Raises DriftdError, and then all stays as it was.
+        """
+        config = with_fixed(self.config, config)
+        if config == self.config:
+            return None
+        change = changes_between(self.config, config)
+        memory = Memory(self._store, self._shelves, {m.worker.plan.name: m for m in self.models})
+        with self.fleet.aside({*change.removed, *change.changed}):
+            built = build(config, memory, self.tools)
+            with self.fleet.still():
+                if self._stopping:
+                    raise DriftdError("the daemon stops; the next start reads the configuration")
+                self._take_on(built)
+        return change
+
+    def _take_on(self, built: Built) -> None:
+        """Commit what opening the models changed, and put all in its place. Raises StoreUnavailableError."""
+        hooks = built.config.webhooks
+        made, urls = notifiers(hooks), {name: hook.url for name, hook in hooks.items()}
+        with self._recording:
+            changes = dict(register(self.outbox, urls))
+            for opened in built.changes.values():
+                changes |= opened
+            self._write(changes, self._shelves.committing_all(built.changes))
+        self.config, self._files = built.config, rejects_files(built.config)
+        self._deliverer.configure(made, urls)
+        self.fleet.take_on(built.models)
+        self._schedule.every(self.config.daemon.commit_every.total_seconds() / 2, "read", self._tick)
+        self.exposition.changed()
 
     def now_us(self) -> int:
         """Return the wall clock in microseconds since 1970 UTC."""
-        return (self._clock.now() - EPOCH) // timedelta(microseconds=1)
+        return micros(self._clock.now())
 
     def commit(self, model: str, changes: Changes, rejects: Sequence[Reject], notes: Sequence[Note]) -> None:
         """Write one model's changes, its rejects and new notes: all of it or nothing."""
@@ -113,6 +137,7 @@ class Daemon:
         written = {**changes, **kept, **enqueue(notes, self.now_us())}
         self._write(written, self._shelves.committing(model, changes))
         self._rejects.update({key[1]: value for key, value in kept.items() if value is not None})
+        self._supervisor.alive(self._clock.monotonic())
 
     def _write(
         self, changes: Mapping[EntryKey, bytes | None], around: AbstractContextManager[None] | None = None
@@ -129,41 +154,17 @@ class Daemon:
 
     def ingest(self) -> Summary:
         """Take in all that the sources have now. A model that cannot go on is tried again next time."""
-        batches = self._each(lambda model: model.drain(self.tools, lambda: self._stopping))
-        return Summary(batches, self._problem)
-
-    def _each(self, work: Callable[[WatchedModel], int]) -> int:
-        """Do something for every model; what fails for one does not stop the others. Returns the sum."""
-        total, problems = 0, []
-        with self._ingesting:
-            for model in self.models:
-                try:
-                    total += work(model)
-                except StoreUnavailableError as error:
-                    problems.append(str(error))
-                except UNEXPECTED as error:  # a fault of ours in one model must not silence the others
-                    # only the type is told: a message may quote a row
-                    problems.append(f"{model.worker.plan.name}: stopped by {type(error).__name__}")
-                finally:
-                    self._shelves.tidy(model.worker.plan.name)  # nothing that was not committed is in use
-        self._note("; ".join(problems))
-        return total
-
-    def _note(self, problem: str) -> None:
-        """Keep what readiness says, and log it when it changes."""
-        if problem and problem != self._problem:
-            self._log.error("reading waits, nothing is lost", error=problem)
-        elif self._problem and not problem:
-            self._log.info("reading goes on")
-        self._problem = problem
+        return self.fleet.ingest()
 
     def flush(self) -> Summary:
         """Close every open window of every model."""
-        return Summary(self._each(lambda model: model.worker.flush(self.tools)), self._problem)
+        return self.fleet.flush()
 
     def deliver(self) -> None:
         """Start the attempts that are due; each one's outcome is committed when it is known."""
-        self._write(abandoned(self.outbox))
+        with self._recording:
+            self._write(obeyed(self.outbox, self._store.asked()))
+            self._write(abandoned(self.outbox))
         self._deliverer.start_due(self.outbox, self.now_us(), self._record)
 
     def deliver_and_wait(self) -> int:
@@ -171,13 +172,14 @@ class Daemon:
         self.deliver()
         return self._deliverer.finish()
 
-    def _record(self, note: Note, delivery: Delivery) -> None:
+    def _record(self, sent: Sent) -> None:
         with self._recording:
-            self._quietly(lambda: self._write(outcome(self.outbox, note, delivery, self.now_us())))
+            self._quietly(lambda: self._write(outcome(self.outbox, sent, self.now_us())))
 
     def retain(self) -> None:
         """Forget what is kept for people only, beyond the number kept."""
-        self._write(retired(self.outbox))
+        with self._recording:
+            self._write(retired(self.outbox))
 
     def samples(self) -> list[Sample]:
         """Return every sample of now: committed state, and the process's own speed."""
@@ -193,51 +195,57 @@ class Daemon:
             self.outbox,
             self.now_us(),
             self._commits,
-            not self._problem,
+            not self.fleet.problem,
             resident(),
+            self.reloads.samples(),
         )
 
     def status_text(self) -> str:
         """Return the status as a person reads it."""
-        plans = [m.worker.plan for m in self.models]
-        return as_text(status(plans, {m.worker.plan.name: m.worker.state for m in self.models}, self.outbox))
+        models = self.models
+        plans = [m.worker.plan for m in models]
+        return as_text(status(plans, {m.worker.plan.name: m.worker.state for m in models}, self.outbox))
 
     def ready(self) -> str:
         """Return why the daemon is not ready, "" when it is."""
-        return self._problem
+        return self.fleet.problem
 
     def run(self, started: Callable[[str], None]) -> None:
         """Serve until `stop`: HTTP, polling, delivery, retention. `started` is told the address."""
         self.exposition.answer("", "")  # the first one takes longest: no scrape waits for it
         keep_still()
-        server = HttpServer(self.config.daemon.listen, Answers(self.exposition.answer, self.ready))
+        answers = Answers(self.exposition.answer, self.ready, self._reload_asked)
+        server = HttpServer(self.config.daemon.listen, answers)
         server.start()
         self._cleanup.callback(server.close)
-        scheduler = self._schedule()
-        scheduler.start()
+        self._plan()
+        self._schedule.start()
         started(server.address)
+        self._supervisor.ready()
         while not self._stopping:
             self._clock.wait(3600)
-        scheduler.remove_all_jobs()
-        with self._ingesting:  # the batch under way ends and is committed
+        self._supervisor.stopping()
+        with self.fleet.still():  # the batch under way ends and is committed
+            self._schedule.stop()
             self._log.info("stopped reading")
-        scheduler.shutdown(wait=False)
+        self._schedule.close()
 
-    def _schedule(self) -> BackgroundScheduler:
-        period = self.config.daemon.commit_every.total_seconds() / 2
-        defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
-        scheduler = BackgroundScheduler(
-            executors={"default": PoolExecutor(3)}, job_defaults=defaults, timezone=UTC
-        )
-        now = self._clock.now()
-        scheduler.add_job(self._tick, "interval", seconds=period, next_run_time=now)
-        scheduler.add_job(self._guarded_deliver, "interval", seconds=1, next_run_time=now)
-        scheduler.add_job(self._guarded_retain, "interval", hours=1)
-        return scheduler
+    def _plan(self) -> None:
+        self._schedule.every(1, "deliver", self._guarded_deliver)
+        self._schedule.every(3600, "retain", self._guarded_retain)
+        self._schedule.every(1, "reload", self._look_for_reload)
+
+    def _look_for_reload(self) -> None:
+        self.reloads.look(watch=self.config.daemon.watch_config)
+
+    def _reload_asked(self) -> tuple[str, ...] | None:
+        """Reload for who asks by HTTP; returns the complaints, None where that is not allowed."""
+        return self.reloads.reload() if self.config.daemon.reload_endpoint else None
 
     def _tick(self) -> None:
         if not self.ingest().problem:
-            self._each(lambda model: model.worker.close_idle(self.tools))
+            self.fleet.close_idle()
+        self._supervisor.alive(self._clock.monotonic())
         self.exposition.changed()  # a scrape during the commit may have kept the state before it
 
     def _guarded_deliver(self) -> None:
@@ -251,7 +259,7 @@ class Daemon:
         try:
             work()
         except StoreUnavailableError as error:
-            self._problem = self._problem or str(error)
+            self.fleet.problem = self.fleet.problem or str(error)
 
     def stop(self) -> None:
         """Ask `run` to end; safe from a signal handler, and twice."""
@@ -261,7 +269,8 @@ class Daemon:
     def close(self) -> bool:
         """Release everything, the last made first; closing twice is fine.
 
-        Returns False when a webhook attempt is still waiting for its receiver: its thread cannot be ended.
+        Returns False when a thread cannot be ended: a webhook attempt still waits for its receiver, or a
+        reload is being built.
         """
         self._stopping = True
         delivered = self._deliverer.close(DELIVERY_SECONDS)
@@ -269,4 +278,4 @@ class Daemon:
             model.close()
         self._cleanup.close()
         self._store.close()
-        return delivered
+        return delivered and not self.reloads.busy

@@ -17,7 +17,7 @@ from exporters.rows import Part
 from monitor.core.plan import Plan
 from monitor.core.state import ModelState
 from monitor.core.windows import NEVER
-from monitor.facts import ModelFacts, build_samples, outbox_samples
+from monitor.facts import ModelFacts, build_samples, outbox_samples, webhook_samples
 from monitor.outgoing import Outbox
 from monitor.store.rejects import unkept
 
@@ -40,7 +40,10 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """All that is exported, as it is at one moment. rejects: committed entries. ok: reading goes on."""
+    """All that is exported, as it is at one moment. rejects: committed entries. ok: reading goes on.
+
+    more: what else the daemon says of itself.
+    """
 
     models: Sequence[Live]
     rejects: Mapping[str, bytes]
@@ -49,6 +52,7 @@ class Moment:
     commits: Histogram
     ok: bool
     memory: int | None
+    more: Sequence[Sample] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,9 @@ class Exposition:
 
 def _of_daemon(moment: Moment) -> list[Sample]:
     """Return what is of the running program, and of each model what its state does not hold."""
-    found = [*outbox_samples(moment.outbox, moment.now_us), *build_samples()]
+    plans = [live.plan for live in moment.models]
+    found = [*webhook_samples(plans, moment.outbox), *outbox_samples(moment.outbox, moment.now_us)]
+    found += [*build_samples(), *moment.more]
     found.append(Sample("driftd_commit_duration_seconds", (), moment.commits))
     found.append(Sample("driftd_ingest_ok", (), float(moment.ok)))
     if moment.memory is not None:

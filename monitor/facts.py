@@ -200,13 +200,26 @@ def outbox_samples(outbox: Outbox, now_us: int) -> list[Sample]:
     ]
 
 
+def webhook_samples(plans: Iterable[Plan], outbox: Outbox) -> list[Sample]:
+    """Return how requests ended, for each model and each webhook it asks, and which webhooks are disabled."""
+    asked = sorted({(plan.name, rule.webhook) for plan in plans for rule in plan.model.retrain})
+    found = [
+        Sample("driftd_retrain_requests_total", (*whose, end), outbox.settled.get((*whose, end), 0))
+        for whose in asked
+        for end in (str(NoteState.DELIVERED), str(NoteState.DEAD))
+    ]
+    gone = {endpoint.name for endpoint in outbox.endpoints.values() if endpoint.gone}
+    hooks = sorted({webhook for _, webhook in asked})
+    return [*found, *(Sample("driftd_webhook_disabled", (hook,), float(hook in gone)) for hook in hooks)]
+
+
 def build_samples() -> list[Sample]:
     """Return what describes the program itself."""
     return [Sample("driftd_build_info", (version("driftd"), platform.python_version()), 1)]
 
 
 def all_samples(
-    plans: Iterable[Plan],
+    plans: Sequence[Plan],
     states: Mapping[str, ModelState],
     rejects: Mapping[str, bytes],
     outbox: Outbox,
@@ -218,4 +231,5 @@ def all_samples(
         found += model_samples(plan, states[plan.name])
         missed = unkept(rejects.get(plan.name))
         found.append(Sample("driftd_rejects_unkept_total", (plan.name,), missed))
+    found += webhook_samples(plans, outbox)
     return [*found, *outbox_samples(outbox, now_us), *build_samples()]

@@ -1,10 +1,9 @@
 """Looking at committed state from outside the daemon: what `metrics`, `status`, `performance` print."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from exporters.prometheus import render
-from monitor.clock import Clock
+from monitor.clock import Clock, micros
 from monitor.config import Config
 from monitor.core.plan import Plan
 from monitor.core.state import load_model
@@ -18,7 +17,8 @@ from monitor.store.sqlite import SqliteStore
 from monitor.types import EntryKey
 
 
-def _entries(config: Config) -> dict[EntryKey, bytes]:
+def read_entries(config: Config) -> dict[EntryKey, bytes]:
+    """Return the entries of the last commit, whether or not a daemon runs."""
     store = SqliteStore(config.daemon.state, read_only=True)
     try:
         return store.load()
@@ -28,17 +28,16 @@ def _entries(config: Config) -> dict[EntryKey, bytes]:
 
 def committed_metrics(config: Config, clock: Clock, accept: str) -> bytes:
     """Return the exposition of the last committed state."""
-    entries = _entries(config)
+    entries = read_entries(config)
     states = {m.name: load_model(m.name, entries) for m in config.models}
     rejects = {key[1]: value for key, value in entries.items() if key[0] == SPACE}
-    now_us = (clock.now() - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
     plans = [Plan.of(m) for m in config.models]
-    return render(all_samples(plans, states, rejects, load_outbox(entries), now_us), accept)[0]
+    return render(all_samples(plans, states, rejects, load_outbox(entries), micros(clock.now())), accept)[0]
 
 
 def committed_status(config: Config) -> dict[str, Any]:
     """Return the status of the last committed state."""
-    entries = _entries(config)
+    entries = read_entries(config)
     states = {m.name: load_model(m.name, entries) for m in config.models}
     return status([Plan.of(m) for m in config.models], states, load_outbox(entries))
 
@@ -49,6 +48,6 @@ def committed_performance(config: Config, name: str | None, *, segments: bool) -
     if not models:
         known = ", ".join(m.name for m in config.models)
         raise DriftdError(f'there is no model "{name}"; the configuration has {known}')
-    entries = _entries(config)
+    entries = read_entries(config)
     states = {m.name: load_model(m.name, entries) for m in models}
     return performance_history([Plan.of(m) for m in models], states, segments=segments)

@@ -1,9 +1,6 @@
 """Read config.toml: one frozen Config, or one ConfigError that names everything wrong with it."""
 
-import base64
-import binascii
 import copy
-import os
 import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
@@ -11,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from monitor.complaints import Complaint, Place, table_at, translate, write
-from monitor.config import Config, Webhook, examine
+from monitor.config import Config, examine
 from monitor.crosschecks import check
 from monitor.errors import ConfigError
+from monitor.keys import read_keys
 
-SECRET_BYTES = 24
-SECRET_FILE_BYTES = 4096
-GENERATE = "make one with: openssl rand -base64 32"
 INLINE = "must not stand in this file; write secret_file with a path, or secret_env with a variable's name"
 
 SOURCE = {"role": "predictions", "type": "files", "path": "placeholder"}
@@ -49,7 +44,7 @@ def load(path: Path, environ: Mapping[str, str] | None, detectors: Collection[st
         complaints += [c for c in (*check(config, detectors), *wrong) if not _void(c, broken)]
     if complaints or not isinstance(config, Config):
         raise ConfigError(list(dict.fromkeys(write(str(path), c) for c in complaints)))
-    hooks = {n: webhook.keyed(keys[n]) if n in keys else webhook for n, webhook in config.webhooks.items()}
+    hooks = {n: webhook.keyed(*keys[n]) if n in keys else webhook for n, webhook in config.webhooks.items()}
     return config.model_copy(update={"webhooks": hooks})
 
 
@@ -113,43 +108,18 @@ def _void(complaint: Complaint, broken: list[Place]) -> bool:
     )
 
 
-def _secrets(config: Config, environ: Mapping[str, str]) -> tuple[dict[str, bytes], list[Complaint]]:
-    keys: dict[str, bytes] = {}
+def _secrets(
+    config: Config, environ: Mapping[str, str]
+) -> tuple[dict[str, tuple[bytes, ...]], list[Complaint]]:
+    found: dict[str, tuple[bytes, ...]] = {}
     wrong: list[Complaint] = []
     for name, webhook in config.webhooks.items():
-        if (webhook.secret_file is None) == (webhook.secret_env is None):
+        if webhook.auth == "none" or (webhook.secret_file is None) == (webhook.secret_env is None):
             continue  # the cross checks say so
         at: Place = ("webhooks", name, "secret_env" if webhook.secret_file is None else "secret_file")
         try:
-            keys[name] = _key(_secret_text(webhook, environ))
+            found[name] = read_keys(webhook, environ)
         except ValueError as error:
-            wrong.append(Complaint(at, str(error)))
-    return keys, wrong
-
-
-def _secret_text(webhook: Webhook, environ: Mapping[str, str]) -> str:
-    """Return the secret as written. Raises ValueError without quoting: a pasted secret is no file name."""
-    if webhook.secret_file is None:
-        if (found := environ.get(webhook.secret_env or "")) is None:
-            raise ValueError("names a variable that is not set; export it before the daemon starts")
-        return found
-    if not os.path.isfile(webhook.secret_file):  # noqa: PTH113  # Path.is_file raises on odd names
-        raise ValueError(f"names a file that does not exist; {GENERATE}")
-    try:
-        with webhook.secret_file.open("rb") as file:
-            return file.read(SECRET_FILE_BYTES).decode("ascii")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"holds no base64 text; {GENERATE}") from error
-    except OSError as error:
-        raise ValueError("names a file that cannot be read; check its permissions") from error
-
-
-def _key(text: str) -> bytes:
-    """Decode a Standard Webhooks secret: base64 of at least 24 bytes, "whsec_" before it or not."""
-    try:
-        key = base64.b64decode(text.strip().removeprefix("whsec_"), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ValueError(f"holds no base64 text; {GENERATE}") from error
-    if len(key) < SECRET_BYTES:
-        raise ValueError(f"holds a secret of fewer than {SECRET_BYTES} bytes; {GENERATE}")
-    return key
+            needs: tuple[Place, ...] = (("webhooks", name, "auth"), ("webhooks", name, "format"))
+            wrong.append(Complaint(at, str(error), needs))
+    return found, wrong

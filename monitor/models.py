@@ -1,6 +1,6 @@
 """From configured models to working ones: sources, decoders, schema, reference."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,7 +21,7 @@ from monitor.core.reference import Baseline
 from monitor.core.remeasuring import remeasured
 from monitor.core.schema import Schema
 from monitor.core.standard import Standard, layout, same_codes
-from monitor.core.state import ModelState, load_model, volume_changes
+from monitor.core.state import ModelState, volume_changes
 from monitor.core.streaming import Streaming
 from monitor.core.tracks import track_changes
 from monitor.core.wealth import wealth_changes
@@ -30,12 +30,12 @@ from monitor.errors import ConfigError, ReferenceUnusableError
 from monitor.logs import logger
 from monitor.quantities import format_duration
 from monitor.references import baseline_of, covers, measured_of, read_frame, schema_of
+from monitor.source_places import with_places
 from monitor.sources.files import FilesSource
 from monitor.sources.reading import Limits
-from monitor.store.segments import Shelf
 from monitor.stream_opening import with_streams
 from monitor.teaching import with_nulls
-from monitor.types import Changes, Chunk, EntryKey
+from monitor.types import Changes, Chunk
 from monitor.worker import Decode, Feed, Tools, Worker
 
 Finish = Callable[[], Standard]
@@ -62,6 +62,16 @@ class WatchedModel:
             wanted = Vocabulary.of(self.worker.plan.model).wanted
         return lambda batch: tuple(decode(chunk, wanted, form) for chunk in batch.chunks)
 
+    def serves(self, config: Config, model: Model) -> bool:
+        """Tell whether it runs as configured here."""
+        limits = Limits(max_line=config.daemon.max_line)
+        return self.worker.plan.model == model and all(source.limits == limits for source, _ in self.sources)
+
+    def reads(self, model: Model) -> bool:
+        """Tell whether rows' times are read as this model has it."""
+        mine, other = self.worker.plan.model.columns, model.columns
+        return (mine.timestamp, mine.timestamp_unit) == (other.timestamp, other.timestamp_unit)
+
     def problems(self) -> Iterator[tuple[str, float]]:
         """Yield each source's name and 1 while it has a file it cannot read."""
         for source, _ in self.sources:
@@ -71,23 +81,6 @@ class WatchedModel:
         """Close the sources."""
         for source, _ in self.sources:
             source.close()
-
-
-def open_models(
-    config: Config, entries: Mapping[EntryKey, bytes], tools: Tools, shelves: Mapping[str, Shelf]
-) -> tuple[WatchedModel, ...]:
-    """Open every model: state from the entries, reference computed if it is not stored yet."""
-    calibrator = Calibrator()
-    return tuple(
-        _open(
-            config,
-            load_model(model.name, entries, shelves[model.name].reopen),
-            model,
-            tools,
-            (calibrator, shelves[model.name].keep),
-        )
-        for model in config.models
-    )
 
 
 def with_standard(
@@ -138,8 +131,9 @@ def with_window(plan: Plan, state: ModelState) -> tuple[ModelState, Changes]:
     if state.book.window not in (0, plan.window):
         was = format_duration(timedelta(microseconds=state.book.window))
         if state.windows:
-            says = f'the state has open windows of {was}; set "{was}" again, and change it after'
-            raise ConfigError([f"models.{plan.name}.window: {says} `driftd run --once --flush`"])
+            says = f'the state has open windows of {was}; set "{was}" again, then stop the daemon, run'
+            does = "`driftd run --once --flush`, and change it"
+            raise ConfigError([f"models.{plan.name}.window: {says} {does}"])
         if state.labels.records:
             says = f"the state has windows of {was} that wait for outcomes; set that again until"
             raise ConfigError(
@@ -167,13 +161,26 @@ def with_layout(plan: Plan, state: ModelState) -> tuple[ModelState, bool]:
     return replace(state, labels=replace(labels, layout=now, standards=known)), again
 
 
-def _open(
-    config: Config, state: ModelState, model: Model, tools: Tools, desk: tuple[Calibrator, Keep]
-) -> WatchedModel:
+def open_model(
+    config: Config,
+    model: Model,
+    state: ModelState,
+    tools: Tools,
+    desk: tuple[Calibrator, Keep],
+    before: WatchedModel | None = None,
+) -> tuple[WatchedModel, Changes]:
+    """Open a model on its last committed state; the reference is computed if it is not stored yet.
+
+    before: the same model as it runs now, whose sources go on where they can. Returns also the entries to
+    commit before it works. Raises DriftdError where the configuration, the state and the reference do not
+    go together.
+    """
     plan = Plan.of(model)
     state, changes = with_window(plan, state)
+    state, moved = with_places(plan, state)
     state, again = with_layout(plan, state)
     schema, fresh = reference_for(model, state, tools)
+    changes |= moved
     if fresh is not None:
         state, adopted = adopt(plan, state, fresh)
         changes |= adopted
@@ -185,16 +192,24 @@ def _open(
         kept = remeasured(joining.assessor, state.labels, state.standard_at)
         state, changes = replace(state, labels=kept.labels), changes | kept.changes
     state, begun = with_streams(Streaming(model), state)
-    changes |= begun
-    if changes:
-        tools.commit(model.name, changes, (), ())
     _warn(plan, state)
     worker = Worker(plan, schema, BudgetJudge(plan, desk[0]), state, joining)
-    sources = tuple(
-        (open_source(config, schema, name, source), source)
-        for name, source in zip(source_names(plan), model.sources, strict=True)
-    )
-    return WatchedModel(worker, sources)
+    if before is not None:
+        worker.follow(before.worker)
+    return WatchedModel(worker, _sources(config, schema, plan, before)), changes | begun
+
+
+def _sources(
+    config: Config, schema: Schema, plan: Plan, before: WatchedModel | None
+) -> tuple[tuple[FilesSource, Source], ...]:
+    """Open a model's sources, but for those that run: they may hold a file that has no name any more."""
+    running = before.sources if before is not None and before.reads(plan.model) else ()
+    found = []
+    for name, source in zip(source_names(plan), plan.model.sources, strict=True):
+        made = open_source(config, schema, name, source)
+        same = (old for old, was in running if (old.name, old.limits, was) == (name, made.limits, source))
+        found.append((next(same, made), source))
+    return tuple(found)
 
 
 def _warn(plan: Plan, state: ModelState) -> None:

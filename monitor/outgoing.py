@@ -5,14 +5,19 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field, replace
 
-from exporters.base import Delivered, Delivery, Notification, Notifier, Refused
-from monitor.clock import Clock
+from exporters.base import Delivered, Notification, Notifier, Refused, Retry
+from monitor import auditing
+from monitor.auditing import Sent
+from monitor.clock import Clock, micros
 from monitor.core.outbox import Endpoint, Note, NoteState, after, configured, due, heard, settle
 from monitor.logs import logger
 from monitor.types import Changes, EntryKey
 
 KEPT_SETTLED = 1000
 """Settled notes kept for people to look at."""
+SPACES = frozenset({"note", "endpoint", "settled", auditing.SPACE})
+Settled = tuple[str, str, str]
+"""Whose notes, and how they ended: model, webhook, "delivered" or "dead"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +30,33 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Outbox:
-    """Every note and what is known of every endpoint."""
+    """Every note and what is known of every endpoint.
+
+    settled: how many notes ever ended so, forgotten ones too. audited: lines written to the audit log so far.
+    """
 
     queued: Mapping[str, Queued] = field(default_factory=dict)
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    settled: Mapping[Settled, int] = field(default_factory=dict)
+    audited: int = 0
 
 
 def load_outbox(entries: Mapping[EntryKey, bytes]) -> Outbox:
     """Read the outbox from the store's entries."""
-    queued, endpoints = {}, {}
-    for (space, _, key), value in entries.items():
+    queued, endpoints, settled, audited = {}, {}, {}, 0
+    for (space, model, key), value in entries.items():
         if space == "note":
             item = json.loads(value)
             note = Note(**{**item["note"], "state": NoteState(item["note"]["state"])})
             queued[key] = Queued(note, item["since"])
         elif space == "endpoint":
             endpoints[key] = Endpoint.load(value.decode())
-    return Outbox(queued, endpoints)
+        elif space == "settled":
+            webhook, state = key.split("/")
+            settled[model, webhook, state] = int(value)
+        elif space == auditing.SPACE:
+            audited = max(audited, auditing.written_before(value))
+    return Outbox(queued, endpoints, settled, audited)
 
 
 def enqueue(notes: Iterable[Note], now_us: int) -> Changes:
@@ -54,15 +69,30 @@ def _entry(queued: Queued) -> tuple[EntryKey, bytes]:
     return ("note", queued.note.model, queued.note.id), json.dumps(document, separators=(",", ":")).encode()
 
 
+def put(queued: Queued, note: Note) -> Changes:
+    """Return the entry that puts a note in the place of what is queued."""
+    return dict([_entry(replace(queued, note=note))])
+
+
+def put_endpoint(endpoint: Endpoint) -> Changes:
+    """Return the entry that keeps what is known of an endpoint."""
+    return {("endpoint", "", endpoint.name): endpoint.dump().encode()}
+
+
 def with_changes(outbox: Outbox, changes: Mapping[EntryKey, bytes | None]) -> Outbox:
     """Return the outbox after a commit's entries."""
-    mine = {k: v for k, v in changes.items() if k[0] in {"note", "endpoint"}}
+    mine = {k: v for k, v in changes.items() if k[0] in SPACES}
     if not mine:
         return outbox
     added = load_outbox({k: v for k, v in mine.items() if v is not None})
     gone = {k[2] for k, v in mine.items() if v is None}
     kept = {k: q for k, q in outbox.queued.items() if k not in gone}
-    return Outbox({**kept, **added.queued}, {**outbox.endpoints, **added.endpoints})
+    return Outbox(
+        {**kept, **added.queued},
+        {**outbox.endpoints, **added.endpoints},
+        {**outbox.settled, **added.settled},
+        max(outbox.audited, added.audited),
+    )
 
 
 def register(outbox: Outbox, urls: Mapping[str, str]) -> Changes:
@@ -71,7 +101,7 @@ def register(outbox: Outbox, urls: Mapping[str, str]) -> Changes:
     for name, url in urls.items():
         endpoint = configured(outbox.endpoints.get(name), name, url)
         if endpoint != outbox.endpoints.get(name):
-            found[("endpoint", "", name)] = endpoint.dump().encode()
+            found |= put_endpoint(endpoint)
     return found
 
 
@@ -83,54 +113,69 @@ class Deliverer:
     """
 
     def __init__(self, notifiers: Mapping[str, Notifier], urls: Mapping[str, str], clock: Clock) -> None:
-        self._notifiers = notifiers
-        self._urls = urls
+        self.configure(notifiers, urls)
         self._clock = clock
         self._lanes: dict[str, Future[int]] = {}
-        self._made: dict[str, tuple[int, Delivery]] = {}
-        self._pool = ThreadPoolExecutor(max(len(notifiers), 1), thread_name_prefix="deliver")
+        self._made: dict[str, Sent] = {}
+        self._pools: dict[str, ThreadPoolExecutor] = {}
         self._log = logger("outbox")
 
-    def start_due(self, outbox: Outbox, now_us: int, record: Callable[[Note, Delivery], None]) -> None:
+    def configure(self, notifiers: Mapping[str, Notifier], urls: Mapping[str, str]) -> None:
+        """Deliver by these from the next attempt on; notes for an endpoint that is none of them wait."""
+        self._targets = {name: (notifier, urls[name]) for name, notifier in notifiers.items()}
+
+    def start_due(self, outbox: Outbox, now_us: int, record: Callable[[Sent], None]) -> None:
         """Start a lane for each endpoint that has due notes and no lane under way.
 
         record: commits how one attempt went, called by the lane after each attempt.
         """
-        for id_, (attempts, _) in list(self._made.items()):
+        for id_, sent in list(self._made.items()):
             queued = outbox.queued.get(id_)
-            if queued is None or queued.note.attempts != attempts:
+            if queued is None or queued.note.attempts != sent.note.attempts:
                 del self._made[id_]  # recorded
         lanes: dict[str, list[Note]] = {}
         for note in due((q.note for q in outbox.queued.values()), now_us):
-            if note.endpoint in self._notifiers:
+            if note.endpoint in self._targets:
                 lanes.setdefault(note.endpoint, []).append(note)
         for endpoint, notes in lanes.items():
             running = self._lanes.get(endpoint)
             if running is None or running.done():
-                self._lanes[endpoint] = self._pool.submit(self._lane, notes, record)
+                if endpoint not in self._pools:
+                    self._pools[endpoint] = ThreadPoolExecutor(1, thread_name_prefix="deliver")
+                self._lanes[endpoint] = self._pools[endpoint].submit(self._lane, notes, record)
 
-    def _lane(self, notes: list[Note], record: Callable[[Note, Delivery], None]) -> int:
+    def _lane(self, notes: list[Note], record: Callable[[Sent], None]) -> int:
         made = 0
         for note in notes:
-            attempts, delivery = self._made.get(note.id, (-1, None))
-            if delivery is None or attempts != note.attempts:
-                delivery = self._attempt(note)
-                self._made[note.id] = (note.attempts, delivery)
+            sent = self._made.get(note.id)
+            if sent is None or sent.note.attempts != note.attempts:
+                sent = self._attempt(note)
+                if sent is None:
+                    break
+                self._made[note.id] = sent
                 made += 1
-            record(note, delivery)
-            if isinstance(delivery, Refused) and delivery.disable:
+            record(sent)
+            if isinstance(sent.delivery, Refused) and sent.delivery.disable:
                 break  # the endpoint is gone: nothing more is sent there
         return made
 
-    def _attempt(self, note: Note) -> Delivery:
-        message = Notification(note.id, self._urls[note.endpoint], note.body.encode(), note.created)
-        delivery = self._notifiers[note.endpoint].send(message, self._clock.now())
+    def _attempt(self, note: Note) -> Sent | None:
+        """Send once; None when the endpoint is configured no more. Only the address in force can be gone."""
+        target = self._targets.get(note.endpoint)
+        if target is None:
+            return None
+        notifier, url = target
+        message = Notification(note.id, url, note.body.encode(), note.created)
+        sent = attempt(notifier, message, note, self._clock)
+        if isinstance(sent.delivery, Refused) and self._targets.get(note.endpoint, target)[1] != url:
+            sent = replace(sent, delivery=Retry(sent.delivery.reason))
+        delivery = sent.delivery
         if isinstance(delivery, Delivered):
             self._log.info("webhook delivered", id=note.id, webhook=note.endpoint, attempts=note.attempts + 1)
         elif str(delivery.reason) != note.last_reason:
             reason = str(delivery.reason)
             self._log.warning("webhook not delivered", id=note.id, webhook=note.endpoint, reason=reason)
-        return delivery
+        return sent
 
     def finish(self) -> int:
         """Wait for the lanes under way; returns how many attempts they made. Raises what `record` raised."""
@@ -142,26 +187,49 @@ class Deliverer:
 
         An attempt that is cut off was not recorded, so it is made again, with the same id.
         """
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
         return not wait(self._lanes.values(), timeout=seconds).not_done
 
 
-def outcome(outbox: Outbox, note: Note, delivery: Delivery, now_us: int) -> Changes:
-    """Return the entries that record how one attempt went."""
-    found: Changes = dict([_entry(replace(outbox.queued[note.id], note=after(note, delivery, now_us)))])
+def attempt(notifier: Notifier, message: Notification, note: Note, clock: Clock) -> Sent:
+    """Make one attempt and say how it went, when, and how long it took."""
+    now, began = clock.now(), clock.monotonic()
+    delivery = notifier.send(message, now)
+    return Sent(note, delivery, micros(now), round((clock.monotonic() - began) * 1000))
+
+
+def outcome(outbox: Outbox, sent: Sent, now_us: int) -> Changes:
+    """Return the entries that record how one attempt went: what it did to the notes, and the audit log."""
+    note, delivery = sent.note, sent.delivery
+    ended = [after(note, delivery, now_us)]
+    found: Changes = dict([auditing.entry(outbox.audited, auditing.line(sent))])
     known = outbox.endpoints.get(note.endpoint)
     if known is not None and heard(known, delivery) != known:
         gone = heard(known, delivery)
-        found[("endpoint", "", note.endpoint)] = gone.dump().encode()
-        others = (q.note for q in outbox.queued.values() if q.note.id != note.id)
-        found |= dict(_entry(replace(outbox.queued[n.id], note=n)) for n in settle(others, gone))
-    return found
+        found |= put_endpoint(gone)
+        ended += settle((q.note for q in outbox.queued.values() if q.note.id != note.id), gone)
+    return found | _settled(outbox, ended)
 
 
 def abandoned(outbox: Outbox) -> Changes:
     """Return the entries for notes whose endpoint is gone: they die unsent."""
     lost = (n for e in outbox.endpoints.values() for n in settle((q.note for q in outbox.queued.values()), e))
-    return dict(_entry(replace(outbox.queued[n.id], note=n)) for n in lost)
+    return _settled(outbox, lost)
+
+
+def _settled(outbox: Outbox, notes: Iterable[Note]) -> Changes:
+    """Return the entries of notes after an attempt, and those that count the ones that ended by it."""
+    found: Changes = {}
+    counts = dict(outbox.settled)
+    for note in notes:
+        queued = outbox.queued[note.id]
+        found |= put(queued, note)
+        if queued.note.state is NoteState.PENDING and note.state is not NoteState.PENDING:
+            whose = (note.model, note.endpoint, str(note.state))
+            counts[whose] = counts.get(whose, 0) + 1
+            found["settled", note.model, f"{note.endpoint}/{note.state}"] = str(counts[whose]).encode()
+    return found
 
 
 def retired(outbox: Outbox) -> Changes:

@@ -173,7 +173,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--fail-first", type=int, default=0, help="answer the first N requests with --status")
     parser.add_argument("--status", type=int, default=503)
     options = parser.parse_args(argv)
-    text = options.secret_file.read_bytes().strip()  # base64, as in driftd's own secret_file
+    [text] = options.secret_file.read_bytes().split()[:1] or [
+        b""
+    ]  # as in driftd's own secret_file, the newest
     secret = b"whsec_" + text.removeprefix(b"whsec_")
     receiver = Receiver(
         secret,

@@ -1,7 +1,7 @@
 """Every model's waiting rows on disk: files named by the store's entries, and none besides."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,14 +19,19 @@ class Shelves:
     """One folder per model. Files that no entry names are left of a crash and go at once."""
 
     def __init__(self, state: Path, models: Iterable[str], entries: Mapping[EntryKey, bytes]) -> None:
-        self._segments = {name: Segments(state / FOLDER / name) for name in models}
-        self._filed = {
-            name: Filed().after({k: v for k, v in _held(entries).items() if k[1] == name})[0]
-            for name in self._segments
-        }
+        self._state = state
+        self._segments: dict[str, Segments] = {}
+        self._filed: dict[str, Filed] = {}
         self._doubted: dict[str, Sequence[bytes]] = {}
-        for name, segments in self._segments.items():
-            segments.sweep(self._filed[name].values.values())
+        for name in models:
+            self.add(name, entries)
+
+    def add(self, name: str, entries: Mapping[EntryKey, bytes]) -> Shelf:
+        """Open the folder of a model that does not run, as the store's entries have it; returns its shelf."""
+        segments = self._segments[name] = Segments(self._state / FOLDER / name)
+        self._filed[name] = Filed().after({k: v for k, v in _held(entries).items() if k[1] == name})[0]
+        segments.sweep(self._filed[name].values.values())
+        return segments
 
     @property
     def by_model(self) -> Mapping[str, Shelf]:
@@ -46,6 +51,14 @@ class Shelves:
                 self._doubt(model, changes)
             raise
         self.after(model, changes)
+
+    @contextmanager
+    def committing_all(self, changes: Mapping[str, Changes]) -> Iterator[None]:
+        """Follow a commit of several models' changes, as `committing` does."""
+        with ExitStack() as each:
+            for model, made in changes.items():
+                each.enter_context(self.committing(model, made))
+            yield
 
     def after(self, model: str, changes: Changes) -> None:
         """Delete the files that a commit of these changes let go, and those it does not name."""

@@ -14,6 +14,7 @@ from monitor.outgoing import Outbox
 from monitor.performance_status import performance_status, time_text
 from monitor.performance_text import performance_lines, plain
 from monitor.performing import BASES, shown_state
+from monitor.webhook_status import webhook_lines, webhook_status
 
 LOSS = ("received", "stored", "rejected", "duplicate", "late", "dropped")
 
@@ -25,6 +26,7 @@ def status(plans: Iterable[Plan], states: Mapping[str, ModelState], outbox: Outb
     return {
         "models": [_model(plan, states[plan.name]) for plan in plans],
         "outbox": {str(state): counted.get(str(state), 0) for state in NoteState},
+        "webhooks": webhook_status(outbox),
     }
 
 
@@ -115,7 +117,7 @@ def as_text(document: Mapping[str, Any]) -> str:
         )
         lines += [f"    FIRING {_line(f)}" for f in model["firing"]]
     outbox = ", ".join(f"{n:,} {state}" for state, n in document["outbox"].items())
-    return "\n".join([*lines, f"outbox        {outbox}"])
+    return "\n".join([*lines, f"outbox        {outbox}", *webhook_lines(document["webhooks"])])
 
 
 def _thresholds(known: Mapping[str, str] | None) -> str:

@@ -81,6 +81,11 @@ class Worker:
         self._facts = ModelFacts(plan)
         self._log = logger("worker", model=plan.name)
 
+    def follow(self, before: "Worker") -> None:
+        """Take the place of another worker on the same model: its figures go on, and its log's silence."""
+        self.evaluation = before.evaluation
+        self._heard = before._heard  # noqa: SLF001 - of its own kind
+
     def drain(self, tools: Tools, source: Source, decode: Decode, stop: Callable[[], bool]) -> int:
         """Take in all that a source has; returns how many batches. Stops between batches when asked.
 

@@ -43,6 +43,7 @@ webhook = "training"
 when = ["drift"]
 [webhooks.training]
 url = "http://127.0.0.1:1/hook"
+allow_private = true
 secret_env = "NONE"
 """
 

@@ -44,11 +44,11 @@ OF_NOW = re.compile(r"^driftd_outbox_oldest_age_seconds .*\n", re.MULTILINE)
 Labels = frozenset[tuple[str, str]]
 
 
-def eventually(found: Callable[[], object], what: str = "") -> None:
-    """Wait until `found()` is true."""
-    deadline = time.monotonic() + PATIENCE
+def eventually(found: Callable[[], object], what: str = "", seconds: float = PATIENCE) -> None:
+    """Wait until `found()` is true, no longer than that."""
+    deadline = time.monotonic() + seconds
     while not found():
-        assert time.monotonic() < deadline, f"not in {PATIENCE} s: {what or found}"
+        assert time.monotonic() < deadline, f"not in {seconds} s: {what or found}"
         time.sleep(0.02)
 
 

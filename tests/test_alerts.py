@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
 from detectors.quality import QUALITY
@@ -123,9 +124,13 @@ def test_the_checks_of_quality_are_those_of_the_detectors() -> None:
 def test_commands_in_runbooks_exist() -> None:
     text = "".join(path.read_text() for path in RUNBOOKS.iterdir())
     blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    named = re.findall(r"^driftd (\w+)(.*?)(?:  #|$)", "".join(blocks), re.MULTILINE)
+    named = re.findall(r"^driftd (.*?)(?:  #|$)", "".join(blocks), re.MULTILINE)
 
     assert named
-    for command, rest in named:
-        known = {option for p in main.commands[command].params for option in p.opts}
-        assert set(re.findall(r"--[a-z-]+", rest)) <= known, command
+    for line in named:
+        command: click.Command = main
+        words = line.split()
+        while isinstance(command, click.Group):
+            command = command.commands[words.pop(0)]
+        known = {option for p in command.params for option in p.opts}
+        assert set(re.findall(r"--[a-z-]+", line)) <= known, line

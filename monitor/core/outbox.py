@@ -49,7 +49,8 @@ class Note:
     """One message on its way to one endpoint.
 
     id: the idempotency key. body: JSON text, the same in every attempt. created: event time.
-    next_due: wall-clock microseconds, 0 = at once. last_reason: why the last attempt failed.
+    next_due: wall-clock microseconds, 0 = at once. last_reason: why the last attempt failed. renewed: how
+    many attempts were made before someone asked for it again: there the schedule begins anew.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Note:
     next_due: Micros = 0
     state: NoteState = NoteState.PENDING
     last_reason: str = ""
+    renewed: int = 0
 
 
 def due(notes: Iterable[Note], now_us: Micros) -> list[Note]:
@@ -81,11 +83,23 @@ def after(note: Note, delivery: Delivery, now_us: Micros) -> Note:
     if isinstance(delivery, Delivered):
         return replace(tried, state=NoteState.DELIVERED, last_reason="")
     tried = replace(tried, last_reason=str(delivery.reason))
-    if isinstance(delivery, Refused) or tried.attempts >= len(SCHEDULE):
+    step = tried.attempts - tried.renewed
+    if isinstance(delivery, Refused) or step >= len(SCHEDULE):
         return replace(tried, state=NoteState.DEAD)
-    wait = delay(note.id, tried.attempts, delivery.after_seconds)
+    wait = delay(note.id, step, delivery.after_seconds)
     earliest = note.next_due if note.next_due - now_us <= LONGEST else 0
     return replace(tried, next_due=max(earliest, now_us + wait))
+
+
+def again(note: Note) -> Note:
+    """Return the note due at once; one that was given up goes through the schedule anew.
+
+    A delivered one stays as it is: its receiver has it.
+    """
+    if note.state is NoteState.DELIVERED:
+        return note
+    renewed = note.attempts if note.state is NoteState.DEAD else note.renewed
+    return replace(note, state=NoteState.PENDING, next_due=0, renewed=renewed)
 
 
 def delay(note_id: str, attempts: int, after_seconds: float | None = None) -> Micros:
@@ -131,6 +145,11 @@ def heard(endpoint: Endpoint, delivery: Delivery) -> Endpoint:
     """Return the endpoint after an attempt: gone for good when it said so."""
     gone = isinstance(delivery, Refused) and delivery.disable
     return replace(endpoint, gone=True) if gone else endpoint
+
+
+def reopened(endpoint: Endpoint) -> Endpoint:
+    """Return the endpoint as one that may be asked again."""
+    return replace(endpoint, gone=False)
 
 
 def settle(notes: Iterable[Note], endpoint: Endpoint) -> list[Note]:

@@ -56,7 +56,8 @@ class Book:
     start -> column names nobody configured; last_closed: start of the newest closed window; learn_until:
     end of the log's part that becomes the reference, None when a file is the reference; columns: names nobody
     configured that were seen in that part; versions: version -> start of its newest closed window. window:
-    the length of the windows (us), 0 before any. alarms: those that began within the budget's time.
+    the length of the windows (us), 0 before any. alarms: those that began within the budget's time. sources:
+    name -> where its rows come from, also of those that are configured no more.
     """
 
     progress: Progress = field(default_factory=Progress)
@@ -70,6 +71,7 @@ class Book:
     versions: Mapping[str, int] = field(default_factory=dict)
     window: int = 0
     alarms: tuple[Alarm, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     def counted(self, changes: Mapping[tuple[str, str, str], int]) -> "Book":
         """Add to the counts."""
@@ -145,6 +147,7 @@ def dump_book(book: Book) -> bytes:
         "versions": dict(sorted(book.versions.items())),
         "window": book.window,
         "alarms": book.alarms,
+        "sources": dict(sorted(book.sources.items())),
     }
     return json.dumps(document, separators=(",", ":")).encode()
 
@@ -164,6 +167,7 @@ def load_book(data: bytes) -> Book:
         document["versions"],
         document["window"],
         tuple((begun, feature, detector) for begun, feature, detector in document.get("alarms", [])),
+        document.get("sources", {}),
     )
 
 

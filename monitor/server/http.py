@@ -1,4 +1,4 @@
-"""HTTP on a thread of its own: /metrics, /healthz, /readyz. Reads a snapshot, waits for nobody."""
+"""HTTP on a thread of its own: /metrics, /healthz, /readyz, /-/reload. Reads a snapshot, waits for nobody."""
 
 import socket
 import threading
@@ -31,10 +31,14 @@ class Page(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the server says. metrics: Accept, Accept-Encoding -> a page; ready: why not, "" when ready."""
+    """What the server says. metrics: Accept, Accept-Encoding -> a page; ready: why not, "" when ready.
+
+    reload: takes on the configuration as it is now; returns complaints, None where nobody may ask.
+    """
 
     metrics: Callable[[str, str], Page]
     ready: Callable[[], str]
+    reload: Callable[[], tuple[str, ...] | None]
 
 
 class HttpServer:
@@ -79,6 +83,7 @@ class HttpServer:
             Route("/metrics", self._metrics),
             Route("/healthz", self._healthz),
             Route("/readyz", self._readyz),
+            Route("/-/reload", self._reload, methods=["POST"]),
         ]
         app = Starlette(routes=routes)
         app.router.redirect_slashes = False  # every other path is a 404
@@ -95,6 +100,13 @@ class HttpServer:
     def _readyz(self, _: Request) -> Response:
         reason = self._answers.ready()
         return PlainTextResponse(f"{reason or 'ready'}\n", status_code=503 if reason else 200)
+
+    def _reload(self, _: Request) -> Response:
+        complaints = self._answers.reload()
+        if complaints is None:
+            return PlainTextResponse("set [daemon] reload_endpoint = true to allow this\n", status_code=403)
+        says = "".join(f"{line}\n" for line in complaints) or "reloaded\n"
+        return PlainTextResponse(says, status_code=422 if complaints else 200)
 
 
 def _bind(host: str, port: int, listen: str) -> socket.socket:

@@ -44,7 +44,7 @@ class FilesSource:
         self._pattern = pattern
         self._grows = format in ("jsonl", "csv")
         self._peek = peek
-        self._limits = limits
+        self.limits = limits
         self._opened = OpenFiles(format, limits)
         self._seen: dict[FileId, Seen] = {}
         self._frontiers: dict[tuple[str, int], Micros | None] = {}
@@ -66,7 +66,7 @@ class FilesSource:
             return None
         matching = self._match(entries, found)
         files = self._unread(matching, found)
-        limits = replace(self._limits, rows=min(limit, self._limits.rows))
+        limits = replace(self.limits, rows=min(limit, self.limits.rows))
         merge = Merge(self._peek, limits, self._frontiers)
         merge.fill(list(files.values()))
         idle = not (files or matching.truncations) and all(self._is_unchanged(file) for file in found)

@@ -5,12 +5,20 @@ from typing import Protocol
 
 from monitor.types import EntryKey
 
+REQUESTS = "request"
+
 
 class Store(Protocol):
     """Durable entries (space, model, key) -> bytes; one writer."""
 
-    def load(self) -> dict[EntryKey, bytes]:
-        """Return every entry of the last commit."""
+    def load(self, model: str | None = None) -> dict[EntryKey, bytes]:
+        """Return every entry of the last commit, or those of one model."""
+
+    def asked(self) -> dict[EntryKey, bytes]:
+        """Return the entries of the space REQUESTS: what other processes ask of the one that writes.
+
+        Raises StoreUnavailableError when they cannot be read now.
+        """
 
     def commit(self, changes: Mapping[EntryKey, bytes | None]) -> None:
         """Put (bytes) and delete (None) in one transaction.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from monitor.store.base import REQUESTS
 from monitor.types import EntryKey
 
 
@@ -12,9 +13,13 @@ class MemoryStore:
         self.entries: dict[EntryKey, bytes] = {}
         self.commits = 0
 
-    def load(self) -> dict[EntryKey, bytes]:
-        """Return every entry."""
-        return dict(self.entries)
+    def load(self, model: str | None = None) -> dict[EntryKey, bytes]:
+        """Return every entry, or those of one model."""
+        return {key: value for key, value in self.entries.items() if model in (None, key[1])}
+
+    def asked(self) -> dict[EntryKey, bytes]:
+        """Return the requests."""
+        return {key: value for key, value in self.entries.items() if key[0] == REQUESTS}
 
     def commit(self, changes: Mapping[EntryKey, bytes | None]) -> None:
         """Put and delete at once."""

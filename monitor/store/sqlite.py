@@ -3,6 +3,9 @@
 Measured (faults.md): WAL with synchronous=FULL costs 0.65 ms per commit of 200 kB and lost nothing in 80
 kill -9. A folder lock keeps a second daemon out; it is freed by the kernel when the process dies. SQLite
 does not notice a flipped bit in a value, so every entry has a checksum of its own.
+
+Another process may open the folder to read, or as a guest, who leaves requests (entries of their own) for
+the owner to find: SQLite lets one commit at a time happen, so neither can undo what the other wrote.
 """
 
 import fcntl
@@ -10,12 +13,13 @@ import os
 import sqlite3
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import IO
 
 from monitor.errors import StateError, StoreUnavailableError
+from monitor.store.base import REQUESTS
 from monitor.types import EntryKey
 
 SCHEMA = 1
@@ -29,24 +33,33 @@ TABLE = (
     " checksum INTEGER NOT NULL, PRIMARY KEY (space, model, key))"
 )
 
+ENTRIES = "SELECT space, model, key, value, checksum FROM entries"
+OF_MODEL = f"{ENTRIES} WHERE :model IS NULL OR model=:model"
+REQUESTED = f"{ENTRIES} WHERE space=?"
+
 
 class SqliteStore:
-    """The default store, in the folder [daemon] state. Thread-safe; commits wait for each other."""
+    """The default store, in the folder [daemon] state. Thread-safe; commits wait for each other.
 
-    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+    read_only: look at the last commit, beside an owner or not. guest: leave requests, as the module says.
+    """
+
+    def __init__(self, folder: Path, *, read_only: bool = False, guest: bool = False) -> None:
         self._folder = folder
         self._guard = threading.Lock()
         self._lock: IO[str] | None = None
         self._path = folder / DATABASE
-        self._db = self._open_reader() if read_only else self._open_writer()
+        self._db = self._open_beside("rw" if guest else "ro") if read_only or guest else self._open_writer()
 
-    def _open_reader(self) -> sqlite3.Connection:
+    def _open_beside(self, mode: str) -> sqlite3.Connection:
         if not self._path.exists():
             raise StateError(f"{self._path}: no state yet; start `driftd run` first")
         try:
-            db = sqlite3.connect(f"{_uri(self._path)}?mode=ro", uri=True, timeout=5, check_same_thread=False)
+            where = f"{_uri(self._path)}?mode={mode}"
+            db = sqlite3.connect(where, uri=True, timeout=5, check_same_thread=False, isolation_level=None)
             try:
                 self._check_version(db)
+                db.execute("PRAGMA synchronous=FULL")
             except BaseException:
                 db.close()
                 raise
@@ -152,18 +165,30 @@ class SqliteStore:
                 raise sqlite3.DatabaseError(verdict)
         marker.touch()
 
-    def load(self) -> dict[EntryKey, bytes]:
-        """Return every entry of the last commit. Raises StateError when the file is damaged."""
+    def load(self, model: str | None = None) -> dict[EntryKey, bytes]:
+        """Return every entry of the last commit, or those of one model. Raises StateError when damaged."""
         try:
             with self._guard:
-                rows = self._db.execute("SELECT space, model, key, value, checksum FROM entries").fetchall()
+                rows = self._db.execute(OF_MODEL, {"model": model}).fetchall()
         except sqlite3.Error as error:
             raise StateError(f"{self._path}: is damaged ({error}); {ANEW}") from error
+        return self._checked(rows)
+
+    def asked(self) -> dict[EntryKey, bytes]:
+        """Return the requests of other processes. Raises StoreUnavailableError, or StateError as `load`."""
+        try:
+            with self._guard:
+                rows = self._db.execute(REQUESTED, [REQUESTS]).fetchall()
+        except sqlite3.Error as error:
+            raise StoreUnavailableError(f"{self._path}: cannot be read now: {error}") from error
+        return self._checked(rows)
+
+    def _checked(self, rows: Iterable[tuple[str, str, str, bytes, int]]) -> dict[EntryKey, bytes]:
         entries: dict[EntryKey, bytes] = {}
-        for space, model, key, value, checksum in rows:
-            entries[(space, model, key)] = value
-            if not _intact((space, model, key), value, checksum):
-                raise StateError(f"{self._path}: is damaged (a {space} of {model} has changed); {ANEW}")
+        for space, owner, key, value, checksum in rows:
+            entries[(space, owner, key)] = value
+            if not _intact((space, owner, key), value, checksum):
+                raise StateError(f"{self._path}: is damaged (a {space} of {owner} has changed); {ANEW}")
         return entries
 
     def commit(self, changes: Mapping[EntryKey, bytes | None]) -> None:

@@ -79,6 +79,7 @@ when = ["performance", "drift"]
 
 [webhooks.training]
 url = "http://127.0.0.1:9/nobody"
+allow_private = true
 secret_file = "secret"
 timeout = "1s"
 """

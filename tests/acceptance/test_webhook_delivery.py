@@ -50,6 +50,7 @@ when = ["drift"]
 
 [webhooks.training]
 url = "http://127.0.0.1:PORT/hook"
+allow_private = true
 secret_file = "secret"
 timeout = "5s"
 """

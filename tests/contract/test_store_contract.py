@@ -63,6 +63,15 @@ def test_a_commit_puts_replaces_and_deletes(make: Make) -> None:
     assert store.load() == {("a", "m", "1"): b"new", ("a", "n", "2"): b"other"}
 
 
+def test_one_models_entries_are_loaded_alone(make: Make) -> None:
+    store = make()
+    store.commit({("a", "m", "1"): b"x", ("a", "n", "1"): b"y", ("a", "", "1"): b"z"})
+
+    assert store.load("m") == {("a", "m", "1"): b"x"}
+    assert store.load("") == {("a", "", "1"): b"z"}
+    assert store.load("none") == {}
+
+
 def test_what_load_returns_is_the_callers(make: Make) -> None:
     store = make()
     store.commit({("a", "m", "1"): b"x"})

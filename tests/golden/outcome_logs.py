@@ -51,6 +51,7 @@ when = ["performance"]
 
 [webhooks.training]
 url = "http://127.0.0.1:9/hook"
+allow_private = true
 secret_file = "secret"
 """
 

@@ -67,6 +67,7 @@ when = ["drift", "quality"]
 
 [webhooks.training]
 url = "http://127.0.0.1:9/"
+allow_private = true
 secret_env = "KILL_TEST_SECRET"
 """
 BAD_LINES = (

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from exporters.base import Delivered, Delivery, Notification, Notifier, Reason, Refused, Retry
+from monitor.auditing import Sent
 from monitor.clock import ManualClock
 from monitor.core.outbox import SECOND, Endpoint, Note, NoteState
 from monitor.errors import StoreUnavailableError
@@ -72,9 +73,9 @@ class Bench:
             self.store.commit(changes)
             self.outbox = with_changes(self.outbox, changes)
 
-    def record(self, note: Note, delivery: Delivery) -> None:
+    def record(self, sent: Sent) -> None:
         with suppress(StoreUnavailableError):
-            self.write(outcome(self.outbox, note, delivery, self.now))
+            self.write(outcome(self.outbox, sent, self.now))
 
     def deliver(self) -> int:
         """Make the attempts that are due."""
@@ -121,9 +122,9 @@ def test_an_endpoint_that_hangs_delays_no_other(store: MemoryStore, gate: thread
     made = bench(store, ["a1", "a2", "b1"], a=a, b=b)
     delivered = threading.Event()
 
-    def record(note: Note, delivery: Delivery) -> None:
-        made.record(note, delivery)
-        if note.endpoint == "b":
+    def record(sent: Sent) -> None:
+        made.record(sent)
+        if sent.note.endpoint == "b":
             delivered.set()
 
     made.deliverer.start_due(made.outbox, 0, record)
@@ -239,7 +240,7 @@ def test_a_note_for_a_webhook_that_is_not_configured_waits(store: MemoryStore) -
 
 
 def test_what_record_raises_is_not_swallowed(store: MemoryStore) -> None:
-    def record(_note: Note, _delivery: Delivery) -> None:
+    def record(_sent: Sent) -> None:
         raise LookupError("nobody is there")
 
     made = bench(store, ["a1"], a=Scripted())
@@ -274,3 +275,81 @@ def test_registering_twice_changes_nothing() -> None:
     assert isinstance(outbox.endpoints["a"], Endpoint)
     assert URLS["a"] not in str(store.load())
     assert with_changes(outbox, {("book", "m", ""): b"{}"}) is outbox
+
+
+def test_a_note_goes_where_its_endpoint_is_now(store: MemoryStore) -> None:
+    old, new = Scripted([Retry(Reason.CONNECT)]), Scripted()
+    made = bench(store, ["a1"], a=old)
+    made.deliver()
+    made.now = 6 * SECOND
+
+    made.deliverer.configure({"a": new}, {"a": "https://elsewhere.example/"})
+    made.deliver()
+
+    (first,), (second,) = old.sent, new.sent
+    assert (first.id, first.body) == (second.id, second.body)
+    assert second.url == "https://elsewhere.example/"
+    assert made.states() == {"msg_a1": NoteState.DELIVERED}
+
+
+def test_a_note_waits_while_its_endpoint_is_configured_no_more(store: MemoryStore) -> None:
+    a = Scripted()
+    made = bench(store, ["a1"], a=a)
+
+    made.deliverer.configure({}, {})
+    assert made.deliver() == 0
+    assert made.states() == {"msg_a1": NoteState.PENDING}
+
+    made.deliverer.configure({"a": a}, URLS)
+    assert made.deliver() == 1
+    assert made.states() == {"msg_a1": NoteState.DELIVERED}
+
+
+def test_an_endpoint_that_goes_in_the_middle_of_its_lane_is_sent_nothing_more(
+    store: MemoryStore, gate: threading.Event
+) -> None:
+    a = Scripted(gate=gate)
+    made = bench(store, ["a1", "a2"], a=a)
+    made.deliverer.start_due(made.outbox, made.now, made.record)
+    assert a.called.wait(PATIENCE)
+
+    made.deliverer.configure({}, {})
+    gate.set()
+
+    assert made.deliverer.finish() == 1
+    assert made.states() == {"msg_a1": NoteState.DELIVERED, "msg_a2": NoteState.PENDING}
+
+
+def test_the_word_of_an_old_address_that_it_is_gone_is_not_the_new_ones(
+    store: MemoryStore, gate: threading.Event
+) -> None:
+    a = Scripted([Refused(Reason.GONE, disable=True)], gate=gate)
+    made = bench(store, ["a1"], a=a)
+    made.deliverer.start_due(made.outbox, made.now, made.record)
+    assert a.called.wait(PATIENCE)
+
+    urls = {"a": "https://elsewhere.example/"}
+    made.write(register(made.outbox, urls))
+    made.deliverer.configure({"a": Scripted()}, urls)
+    gate.set()
+    made.deliverer.finish()
+
+    assert not made.outbox.endpoints["a"].gone
+    assert made.states() == {"msg_a1": NoteState.PENDING}
+
+
+def test_an_endpoint_that_comes_later_has_a_lane_of_its_own(
+    store: MemoryStore, gate: threading.Event
+) -> None:
+    slow, late = Scripted(gate=gate), Scripted()
+    made = bench(store, ["a1", "b1"], a=slow)
+    made.deliverer.start_due(made.outbox, made.now, made.record)
+    assert slow.called.wait(PATIENCE)
+
+    made.deliverer.configure({"a": slow, "b": late}, URLS)
+    made.deliverer.start_due(made.outbox, made.now, made.record)
+    assert late.called.wait(PATIENCE)
+
+    gate.set()
+    made.deliverer.finish()
+    assert set(made.states().values()) == {NoteState.DELIVERED}

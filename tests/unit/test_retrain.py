@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,6 +17,7 @@ from monitor.core.retrain import (
     Rule,
     request,
 )
+from tests.json_schema import validate
 
 HOUR = 3600 * 10**6
 DAY = 24 * HOUR
@@ -193,37 +193,6 @@ def test_the_state_comes_back_from_json() -> None:
     state, _, _ = request(RULE, state, [INCOME, AGE], window(START + HOUR))
     assert RetrainState.load(state.dump()) == state
     assert RetrainState.load(EMPTY.dump()) == EMPTY
-
-
-def validate(schema: dict[str, Any], value: object, root: dict[str, Any] | None = None) -> None:
-    """Check the parts of JSON Schema that docs/webhook.schema.json uses."""
-    root = root or schema
-    if "$ref" in schema:
-        schema = root["$defs"][schema["$ref"].removeprefix("#/$defs/")]
-    assert value == schema.get("const", value)
-    names = schema.get("type", [])
-    types: dict[str, type | tuple[type, ...]] = {
-        "object": dict,
-        "array": list,
-        "string": str,
-        "integer": int,
-        "number": (int, float),
-        "null": type(None),
-    }
-    kinds = [names] if isinstance(names, str) else names
-    assert not kinds or any(isinstance(value, types[kind]) for kind in kinds)
-    if isinstance(value, dict):
-        assert set(value) == set(schema["required"]) == set(schema["properties"])
-        for name, part in value.items():
-            validate(schema["properties"][name], part, root)
-    if isinstance(value, list):
-        assert schema["minItems"] <= len(value) <= schema["maxItems"]
-        for part in value:
-            validate(schema["items"], part, root)
-    if isinstance(value, str) and "maxLength" in schema:
-        assert len(value) <= schema["maxLength"]
-    if isinstance(value, int) and "minimum" in schema:
-        assert value >= schema["minimum"]
 
 
 WORSE = Rule("car-loan", "training", frozenset({"performance", "estimated_performance"}), DAY, 2)

@@ -26,7 +26,9 @@ NOTE_ID = "msg_0123456789abcdef01234567"
 
 
 def send(url: str, seconds: float = 5.0, now: datetime = NOW, tls: ssl.SSLContext | None = None) -> Delivery:
-    return Webhook(url, SECRET, seconds, tls).send(Notification(NOTE_ID, url, BODY, 0), now)
+    return Webhook(url, SECRET, seconds, tls, allow_private=True).send(
+        Notification(NOTE_ID, url, BODY, 0), now
+    )
 
 
 def test_sends_one_post_with_the_standard_headers() -> None:
@@ -46,7 +48,7 @@ def test_sends_one_post_with_the_standard_headers() -> None:
 def test_each_attempt_has_its_own_timestamp_and_signature() -> None:
     with ScriptedReceiver(Answer(503)) as receiver:
         note = Notification(NOTE_ID, receiver.url, BODY, 0)
-        webhook = Webhook(receiver.url, SECRET, 5)
+        webhook = Webhook(receiver.url, SECRET, 5, allow_private=True)
         for minutes in (0, 5):
             webhook.send(note, NOW + timedelta(minutes=minutes))
     first, second = (seen.headers for seen in receiver.seen)
@@ -69,7 +71,9 @@ def test_a_secret_with_its_prefix_is_the_key_behind_it() -> None:
     raw, serialized = b"0123456789abcdef01234567", b"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3\n"
     with ScriptedReceiver(Answer(200)) as receiver:
         for secret in (raw, serialized):
-            Webhook(receiver.url, secret, 5).send(Notification(NOTE_ID, receiver.url, BODY, 0), NOW)
+            Webhook(receiver.url, secret, 5, allow_private=True).send(
+                Notification(NOTE_ID, receiver.url, BODY, 0), NOW
+            )
     assert len({seen.headers["webhook-signature"] for seen in receiver.seen}) == 1
 
 
@@ -78,7 +82,8 @@ def test_a_raw_key_may_begin_and_end_with_white_space() -> None:
     for key in (b"\t" + SECRET, SECRET + b"\n", b" " + SECRET + b"\r"):
         with Receiver(b"whsec_" + base64.b64encode(key), lambda h: heard.append(h.verdict)) as receiver:
             note = Notification(NOTE_ID, receiver.url, BODY, 0)
-            assert Webhook(receiver.url, key, 5).send(note, SystemClock().now()) == Delivered(204)
+            webhook = Webhook(receiver.url, key, 5, allow_private=True)
+            assert webhook.send(note, SystemClock().now()) == Delivered(204)
     assert heard == ["verified"] * 3
 
 
@@ -123,7 +128,7 @@ def test_the_environment_sets_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_log_and_no_repr_shows_a_secret(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with ScriptedReceiver(Answer(302, (("location", "/"),))) as receiver:
-        webhook = Webhook(receiver.url, SECRET, 5)
+        webhook = Webhook(receiver.url, SECRET, 5, allow_private=True)
         note = Notification(NOTE_ID, receiver.url, BODY, 0)
         shown = f"{webhook!r} {webhook!s} {note!r} {webhook.send(note, NOW)!r} {caplog.text}"
     for secret in (SECRET.decode(), MARK, "user:", "dXNlcjpz", "token="):
@@ -180,7 +185,7 @@ def test_the_signature_is_the_one_of_the_specification() -> None:
     secret, body = b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b'{"test": 2432232314}'
     moment = datetime.fromtimestamp(1_614_265_330, UTC)
     with ScriptedReceiver(Answer(200)) as receiver:
-        webhook = Webhook(receiver.url, secret, 5)
+        webhook = Webhook(receiver.url, secret, 5, allow_private=True)
         webhook.send(Notification("msg_p5jXN8AQM9LWM0D4loKWxJek", receiver.url, body, 0), moment)
     expected = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
     assert receiver.seen[0].headers["webhook-signature"] == expected

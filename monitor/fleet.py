@@ -1,0 +1,112 @@
+"""The models at work, one thread at a time; others take their place between two batches."""
+
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from monitor.errors import UNEXPECTED, StoreUnavailableError
+from monitor.logs import logger
+from monitor.models import WatchedModel
+from monitor.shelves import Shelves
+from monitor.worker import Tools
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one pass did. problem: why it ended early, "" when it did not."""
+
+    batches: int
+    problem: str = ""
+
+
+class Fleet:
+    """Every model's turn. problem: why reading waits, "" while it does not."""
+
+    def __init__(self, tools: Tools, shelves: Shelves, stopping: Callable[[], bool]) -> None:
+        self.models: tuple[WatchedModel, ...] = ()
+        self.problem = ""
+        self._tools = tools
+        self._shelves = shelves
+        self._stopping = stopping
+        self._working = threading.Lock()
+        self._asked_for = False
+        self._aside: frozenset[str] = frozenset()
+        self._log = logger("daemon")
+
+    def ingest(self) -> Summary:
+        """Take in all that the sources have now.
+
+        A model that cannot go on is tried again next time. When somebody waits for `still`, it ends early.
+        """
+        batches = self._each(lambda model: model.drain(self._tools, self._interrupted))
+        return Summary(batches, self.problem)
+
+    def close_idle(self) -> None:
+        """Close the last windows of silent logs."""
+        self._each(lambda model: model.worker.close_idle(self._tools))
+
+    def flush(self) -> Summary:
+        """Close every open window of every model."""
+        closed = self._each(lambda model: model.worker.flush(self._tools))
+        return Summary(closed, self.problem)
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """No model works inside: the batch under way ends and is committed."""
+        self._asked_for = True
+        with self._working:
+            self._asked_for = False
+            yield
+
+    @contextmanager
+    def aside(self, names: Collection[str]) -> Iterator[None]:
+        """Leave these models alone inside, and let the others go on."""
+        with self.still():
+            self._aside = frozenset(names)
+        try:
+            yield
+        finally:
+            for name in names:
+                self._shelves.tidy(name)
+            self._aside = frozenset()
+
+    def take_on(self, models: tuple[WatchedModel, ...]) -> None:
+        """Put these models to work, and close the sources that none of them reads. Call it within `still`."""
+        read = {id(source) for model in models for source, _ in model.sources}
+        for old in self.models:
+            for source, _ in old.sources:
+                if id(source) not in read:
+                    source.close()
+        self.models = models
+
+    def _interrupted(self) -> bool:
+        return self._stopping() or self._asked_for
+
+    def _each(self, work: Callable[[WatchedModel], int]) -> int:
+        """Do something for every model; what fails for one does not stop the others. Returns the sum."""
+        total, problems = 0, []
+        with self._working:
+            for model in self.models:
+                name = model.worker.plan.name
+                if name in self._aside:
+                    continue
+                try:
+                    total += work(model)
+                except StoreUnavailableError as error:
+                    problems.append(str(error))
+                except UNEXPECTED as error:  # a fault of ours in one model must not silence the others
+                    # only the type is told: a message may quote a row
+                    problems.append(f"{name}: stopped by {type(error).__name__}")
+                finally:
+                    self._shelves.tidy(name)  # nothing that was not committed is in use
+        self._note("; ".join(problems))
+        return total
+
+    def _note(self, problem: str) -> None:
+        """Keep what readiness says, and log it when it changes."""
+        if problem and problem != self.problem:
+            self._log.error("reading waits, nothing is lost", error=problem)
+        elif self.problem and not problem:
+            self._log.info("reading goes on")
+        self.problem = problem

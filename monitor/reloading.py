@@ -1,0 +1,190 @@
+"""The configuration read again while the daemon runs: somebody asks for it, or the file has changed."""
+
+import hashlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporters.catalog import Sample
+from monitor.building import unlike
+from monitor.clock import Clock
+from monitor.config import Config
+from monitor.errors import UNEXPECTED, ConfigError, DriftdError
+from monitor.logs import logger
+
+FIXED = ("state", "listen")
+"""Keys of [daemon] that a start alone can change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a reload did, by the models' names. webhooks: whether any changed."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+    webhooks: bool
+
+
+class ConfigFile:
+    """A configuration's file: read at the start, and again when somebody asks or when it has changed."""
+
+    def __init__(self, path: Path, load: Callable[[Path], Config]) -> None:
+        self._path = path
+        self._load = load
+        self._digest = b""
+        self._stamp: tuple[int, ...] = ()
+        self._settled = True
+        self._asks = 0
+        self._answered = 0
+
+    def read(self) -> Config:
+        """Return the configuration as it is now. Raises ConfigError."""
+        self._stamp = _stamp(self._path)
+        self._digest = _digest(self._path)  # before it is read: a change meanwhile is another one
+        self._settled = True
+        self._answered = self._asks
+        return self._load(self._path)
+
+    def ask(self) -> None:
+        """Ask for a reload; safe from a signal handler."""
+        self._asks += 1
+
+    def wanted(self, *, watch: bool) -> bool:
+        """Tell whether somebody asked since the last reading, or, with `watch`, the file's bytes are others.
+
+        A change counts when the file was the same at two looks: editors do not write at once. While nothing
+        changes a look is one stat.
+        """
+        if self._asks != self._answered:
+            return True
+        if not watch:
+            return False
+        stamp = _stamp(self._path)
+        if stamp != self._stamp:
+            self._stamp, self._settled = stamp, False
+            return False
+        if self._settled:
+            return False
+        self._settled = True
+        return _digest(self._path) != self._digest
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _digest(path: Path) -> bytes:
+    """Return what a file's bytes are known by; b"" where there is none, or a pipe, which gives them once."""
+    try:
+        return hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b""
+    except OSError:
+        return b""
+
+
+class Reloads:
+    """Makes one reload at a time and remembers how the last one went; the start counts as one that went well.
+
+    change: takes on a configuration, whole or not at all; raises DriftdError when it did not.
+    """
+
+    def __init__(
+        self, source: ConfigFile | None, change: Callable[[Config], Change | None], clock: Clock
+    ) -> None:
+        self._source = source
+        self._change = change
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._good_at = clock.now().timestamp()
+        self._good = True
+        self._log = logger("daemon")
+
+    @property
+    def busy(self) -> bool:
+        """Whether a reload is under way."""
+        return self._lock.locked()
+
+    def look(self, *, watch: bool) -> None:
+        """Reload when somebody asked for it, or when the watched file has changed."""
+        if self._source is not None and self._source.wanted(watch=watch):
+            self.reload()
+
+    def reload(self) -> tuple[str, ...]:
+        """Read the configuration and take it on; returns why not, a line for each complaint."""
+        with self._lock:
+            complaints = self._attempt()
+            for line in complaints:
+                self._log.error("configuration refused, the running one stays", complaint=line)
+            self._good = not complaints
+            if self._good:
+                self._good_at = self._clock.now().timestamp()
+            return complaints
+
+    def _attempt(self) -> tuple[str, ...]:
+        if self._source is None:
+            return ("this program was not started from a file that it could read again",)
+        try:
+            self._tell(self._change(self._source.read()))
+        except ConfigError as error:
+            return error.complaints
+        except DriftdError as error:
+            return (str(error),)
+        except UNEXPECTED as error:  # a fault of ours must not end what runs; a message may quote a row
+            return (f"the reload was stopped by {type(error).__name__}; please report it",)
+        return ()
+
+    def _tell(self, change: Change | None) -> None:
+        if change is None:
+            self._log.info("configuration read again, nothing has changed")
+            return
+        self._log.info(
+            "configuration reloaded",
+            added=change.added,
+            removed=change.removed,
+            changed=change.changed,
+            webhooks=change.webhooks,
+        )
+        for name in change.removed:
+            self._log.info(
+                "no longer watched; its state is kept, and it goes on if it comes back", model=name
+            )
+
+    def samples(self) -> list[Sample]:
+        """Return how the last reload went."""
+        return [
+            Sample("driftd_config_last_reload_successful", (), float(self._good)),
+            Sample("driftd_config_last_reload_success_timestamp_seconds", (), self._good_at),
+        ]
+
+
+def changes_between(before: Config, after: Config) -> Change:
+    """Return what a reload from one configuration to another did."""
+    old, new = ({model.name for model in config.models} for config in (before, after))
+    return Change(
+        tuple(sorted(new - old)),
+        tuple(sorted(old - new)),
+        tuple(sorted(unlike(before, after) & old & new)),
+        before.webhooks != after.webhooks,
+    )
+
+
+def with_fixed(running: Config, config: Config) -> Config:
+    """Return the configuration with what only a start can change as it runs, and say so once for each."""
+    kept: dict[str, object] = {}
+    for key in FIXED:
+        now, wanted = getattr(running.daemon, key), getattr(config.daemon, key)
+        if now != wanted:
+            kept[key] = now
+            logger("daemon").warning(
+                "this key takes effect at the next start; the rest of the file is taken on",
+                key=f"daemon.{key}",
+                runs=str(now),
+                configured=str(wanted),
+            )
+    daemon = config.daemon.model_copy(update=kept)
+    return config.model_copy(update={"daemon": daemon}) if kept else config
