@@ -10,6 +10,7 @@ from monitor.clock import Clock
 from monitor.core.closing import Closed, Judge, close_until
 from monitor.core.joining import Joining, with_losses
 from monitor.core.learning import learned
+from monitor.core.members import SPACE as MEMBERS
 from monitor.core.outbox import Note
 from monitor.core.pipeline import Context, Taken, take_in, take_outcomes
 from monitor.core.plan import Plan, known_columns
@@ -22,6 +23,7 @@ from monitor.core.streaming import Streaming
 from monitor.core.streams import feed_held
 from monitor.core.timestamps import read_times
 from monitor.core.windows import NEVER
+from monitor.facts import ModelFacts
 from monitor.logs import logger
 from monitor.references import watched
 from monitor.sources.base import Source
@@ -79,6 +81,7 @@ class Worker:
         self._watched = watched(schema)
         self._known = known_columns(plan.model)
         self._heard: float | None = None
+        self._facts = ModelFacts(plan)
         self._log = logger("worker", model=plan.name)
 
     def follow(self, before: "Worker") -> None:
@@ -203,7 +206,7 @@ class Worker:
     def _close(
         self, tools: Tools, state: ModelState, watermark: int, taken: Taken, *, cut: bool = False
     ) -> None:
-        closed = self._settle(tools, state, watermark, cut=cut)
+        closed = self._chosen(self._settle(tools, state, watermark, cut=cut))
         changes = {**taken.changes, **closed.changes}
         transitions = (*taken.transitions, *closed.transitions)
         announce = tools.announce or _nothing
@@ -212,6 +215,17 @@ class Worker:
         self.state = closed.state
         for change in transitions:
             self._tell(change)
+
+    def _chosen(self, closed: Closed) -> Closed:
+        """Settle which monitors have series of their own, where windows were judged."""
+        before = closed.state
+        if before.trips is self.state.trips and before.labels.history is self.state.labels.history:
+            return closed
+        members = self._facts.members(before)
+        if members == before.members:
+            return closed
+        changes: Changes = {(MEMBERS, self.plan.name, ""): members.dump()}
+        return replace(closed, state=replace(before, members=members), changes={**closed.changes, **changes})
 
     def _settle(self, tools: Tools, state: ModelState, watermark: int, *, cut: bool = False) -> Closed:
         """Make the reference once its part of the log is over, then close what is over."""

@@ -52,7 +52,9 @@ class Prometheus:
 
 
 @contextmanager
-def scraping(program: str, target: str, folder: Path, interval: str = "500ms") -> Iterator[Prometheus]:
+def scraping(
+    program: str, target: str, folder: Path, *options: str, interval: str = "500ms"
+) -> Iterator[Prometheus]:
     """Run a Prometheus that scrapes the target twice a second, or as said; its data is in the folder."""
     (folder / "prometheus.yml").write_text(CONFIG.replace("ADDRESS", target).replace("INTERVAL", interval))
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -62,6 +64,7 @@ def scraping(program: str, target: str, folder: Path, interval: str = "500ms") -
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address={address}",
+        *options,
     ]
     with Program(command, folder / "output") as running:
         running.wait_for("Server is ready to receive web requests")

@@ -37,7 +37,6 @@ NAMED_IN = {
         "monitor/options.py",
         "monitor/webhook_commands.py",
     },
-    "prometheus_client": {"exporters/prometheus.py"},
     "httpcore2": {"exporters/webhook.py", "exporters/bounded.py"},  # the request, its bounds
     "scipy": {  # distribution functions, lazily
         "detectors/allowance.py",

@@ -224,14 +224,16 @@ def _series_left_out() -> Panel:
     return Panel(
         "table",
         "Series left out",
-        "Series beyond the limit are left out, segments before the whole model.",
+        "Series beyond the limit are left out: those of calm features, of segments first.",
         "short",
         (
             Query(
-                f"max by (model) (driftd_series_dropped_total{{{OF_DAEMON}}})",
+                f"max by (model) (driftd_series_left_out{{{OF_DAEMON}}})",
                 "left out",
                 steps=DIFFERENCE,
             ),
+            Query(f"max by (model) (driftd_monitors_left_out{{{OF_DAEMON}}})", "monitors", steps=DIFFERENCE),
+            Query(f"max by (model) (increase(driftd_series_dropped_total{{{OF_DAEMON}}}[1d]))", "last day"),
             Query(f"max by (model) ({share})", "of the limit", "percentunit"),
         ),
         width=8,

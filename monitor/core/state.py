@@ -16,6 +16,8 @@ from detectors.profile import Profile
 from monitor.core.codec import dump_profile, load_profile
 from monitor.core.dedup import OpenIds, RunChange
 from monitor.core.labels import Labels, load_labels
+from monitor.core.members import SPACE as MEMBERS
+from monitor.core.members import Members
 from monitor.core.nulls import GroupNull, Nulls
 from monitor.core.pile import Reopen
 from monitor.core.policy import Phase, Trip, TripKey
@@ -102,6 +104,7 @@ class ModelState:
     tracks: Mapping[tuple[str, str], Track] = field(default_factory=dict)
     streams: Streams = field(default_factory=dict)
     wealth: Purses = field(default_factory=dict)
+    members: Members = field(default_factory=Members)
 
     def baseline_at(self, start: int) -> Baseline | None:
         """Return the reference that windows starting at `start` are judged by."""
@@ -278,6 +281,7 @@ def load_model(model: str, entries: Mapping[EntryKey, bytes], reopen: Reopen | N
         load_tracks(spaces.get("track", {}).items()),
         load_streams(spaces.get(STREAMS, {})),
         load_wealth(spaces.get(WEALTH, {})),
+        Members.load(chosen) if (chosen := spaces.get(MEMBERS, {}).get("")) else Members(),
     )
 
 

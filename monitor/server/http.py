@@ -2,8 +2,9 @@
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,14 +17,26 @@ from monitor.errors import DriftdError
 STOP_SECONDS = 3.0
 
 
+class Page(Protocol):
+    """A body, and the headers that go with it."""
+
+    @property
+    def body(self) -> bytes:
+        """The bytes to send."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the server says. metrics: Accept -> (body, content type); ready: why not, "" when ready.
+    """What the server says. metrics: Accept, Accept-Encoding -> a page; ready: why not, "" when ready.
 
     reload: takes on the configuration as it is now; returns complaints, None where nobody may ask.
     """
 
-    metrics: Callable[[str], tuple[bytes, str]]
+    metrics: Callable[[str, str], Page]
     ready: Callable[[], str]
     reload: Callable[[], tuple[str, ...] | None]
 
@@ -77,8 +90,9 @@ class HttpServer:
         return app
 
     def _metrics(self, request: Request) -> Response:
-        body, content_type = self._answers.metrics(request.headers.get("accept", ""))
-        return Response(body, media_type=None, headers={"content-type": content_type})
+        asked = (", ".join(request.headers.getlist(name)) for name in ("accept", "accept-encoding"))
+        page = self._answers.metrics(*asked)
+        return Response(page.body, media_type=None, headers=page.headers)
 
     def _healthz(self, _: Request) -> Response:
         return PlainTextResponse("ok\n")

@@ -21,7 +21,7 @@ from monitor.core.outbox import Note, NoteState
 from monitor.core.policy import Phase, Shown, Trip, TripKey
 from monitor.core.state import Book, ModelState, load_model
 from monitor.core.windows import Progress
-from monitor.facts import SERIES_PER_TRIP, all_samples, model_samples, outbox_samples
+from monitor.facts import SERIES_OF_OTHERS, SERIES_PER_TRIP, all_samples, model_samples, outbox_samples
 from monitor.outgoing import Outbox, Queued
 from monitor.store.memory import MemoryStore
 from tests.lives import Cut, Process
@@ -180,7 +180,10 @@ def test_no_more_series_than_the_limit_and_the_rest_is_counted(limit: int) -> No
     whole = samples_of(many(2000), series_limit=10**6)
     found = samples_of(many(2000), series_limit=limit)
     numbers = by_name(found)
-    assert numbers["driftd_series_dropped_total"][0].value == len(whole) - len(found)
+    own = [sample for sample in found if "_other" not in sample.labels]
+    assert len(found) - len(own) == SERIES_OF_OTHERS
+    for name in ("driftd_series_dropped_total", "driftd_series_left_out"):
+        assert numbers[name][0].value == len(whole) - len(own)
     assert numbers["driftd_series_active"][0].value == len(found) <= limit
     assert len(found) > limit - SERIES_PER_TRIP - 2
     assert {s.labels[2] for s in numbers["driftd_drift_score"]} == {"all"}
