@@ -27,7 +27,7 @@ from benchmarks.waiting import HOURS, Ints, Size, Ward, model, outcomes, predict
 from detectors.classification import ClassMeasure
 from monitor.core.outcomes import Vocabulary
 from monitor.memory import keep_freed
-from monitor.worker import ROWS
+from monitor.polling import ROWS
 
 REPORT = Path(__file__).parent / "JOIN.md"
 ORDERS = ("time", "random")

@@ -165,10 +165,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a receiver answered; its body is of no interest."""
+    """What a receiver answered. body: as much of it as came."""
 
     status: int
     headers: Headers = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
 
     def header(self, name: bytes) -> str | None:
         """Return the first header of that name (lower case)."""
@@ -198,21 +199,22 @@ def post(target: Target, headers: Headers, body: bytes, allowance: Allowance) ->
     connection = httpcore2.HTTPConnection(url.origin, ssl_context=target.tls, network_backend=backend)
     try:
         response = connection.handle_request(httpcore2.Request("POST", url, headers=headers, content=body))
-        _drain(response)
+        answer = _drain(response)
     except NETWORK as error:
         return next(reason for kind, reason in FAILURES if isinstance(error, kind))
     finally:
         connection.close()
-    return Reply(response.status, response.headers)
+    return Reply(response.status, response.headers, answer)
 
 
-def _drain(response: httpcore2.Response) -> None:
+def _drain(response: httpcore2.Response) -> bytes:
     """Read the answer's body, so that an ordinary receiver is not cut off while it still speaks."""
+    parts: list[bytes] = []
     try:
-        for _ in response.iter_stream():
-            pass
+        parts.extend(response.iter_stream())
     except NETWORK:
-        return  # the status has been said, and it alone decides
+        return b"".join(parts)  # the status has been said, and it alone decides
+    return b"".join(parts)
 
 
 def lookup(host: str, port: int, seconds: float) -> list[str]:

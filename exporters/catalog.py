@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exporters.metric import GROUP, Metric
+from exporters.otlp_metrics import OTLP_METRICS
 from exporters.performance_metrics import PERFORMANCE_METRICS
 
 MONITOR = ("model", "version", "segment", "feature", "detector")
@@ -57,6 +58,7 @@ CATALOG: tuple[Metric, ...] = (
         "Of these, rows left out: null, NaN or infinite.",
     ),
     *PERFORMANCE_METRICS,
+    *OTLP_METRICS,
     Metric("driftd_window_rows", "gauge", GROUP, "Rows of the last closed window."),
     Metric("driftd_reference_rows", "gauge", ("model", "segment"), "Rows of the reference."),
     Metric(
@@ -152,8 +154,16 @@ CATALOG: tuple[Metric, ...] = (
         ("model",),
         "Time to judge the windows of one commit.",
         "seconds",
+        of_process=True,
     ),
-    Metric("driftd_commit_duration_seconds", "histogram", (), "Time of one commit.", "seconds"),
+    Metric(
+        "driftd_commit_duration_seconds",
+        "histogram",
+        (),
+        "Time of one commit.",
+        "seconds",
+        of_process=True,
+    ),
     Metric(
         "driftd_resident_memory_bytes", "gauge", (), "Memory that the process holds; on Linux only.", "bytes"
     ),

@@ -9,10 +9,14 @@ GROUP = ("model", "version", "segment")
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric. unit: base unit, or "" for a plain number; counters are named with _total."""
+    """One metric. unit: base unit, or "" for a plain number; counters are named with _total.
+
+    of_process: it begins at 0 with every start of the daemon; other counters are kept in the state.
+    """
 
     name: str
     kind: Kind
     labels: tuple[str, ...]
     help: str
     unit: str = ""
+    of_process: bool = False

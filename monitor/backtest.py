@@ -27,11 +27,12 @@ from monitor.injection import Change, Injection, change_of, concerns
 from monitor.injector import Injector
 from monitor.models import WatchedModel
 from monitor.outgoing import enqueue, load_outbox
+from monitor.polling import Decode, Feed
 from monitor.sources.identity import COMPRESSED
 from monitor.store.memory import MemoryStore
 from monitor.truth import Incident, unknown_features
 from monitor.types import Batch, Changes, Decoded, Micros, Reject
-from monitor.worker import Decode, Feed, Tools, Worker
+from monitor.worker import Tools, Worker
 
 THREADS = 2
 EPOCH = datetime.fromtimestamp(0, UTC)

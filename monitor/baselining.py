@@ -18,11 +18,11 @@ from monitor.errors import DriftdError, ReferenceUnusableError
 from monitor.fields import TimeUnit
 from monitor.gathering import Gathered
 from monitor.models import adopt, open_source
+from monitor.polling import ROWS
 from monitor.references import read_frame, schema_of, watched
 from monitor.sources.base import Source
 from monitor.store.sqlite import SqliteStore
 from monitor.types import Position
-from monitor.worker import ROWS
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 

@@ -61,6 +61,8 @@ HEADERS = {
     "webhooks.parameters": "[webhooks.NAME.parameters]",
     "exporters": "[exporters]",
     "exporters.grafana": "[exporters.grafana]",
+    "exporters.otlp": "[exporters.otlp]",
+    "exporters.otlp.headers": "[exporters.otlp.headers.NAME]",
 }
 MISSING = {
     "models": "add a [[models]] table",
@@ -76,6 +78,7 @@ MISSING = {
     "webhook": "add webhook = the name of a [webhooks.NAME] table",
     "when": 'add when = ["drift"]',
     "url": 'add url = "https://..."',
+    "endpoint": 'add endpoint = "http://127.0.0.1:4318"',
 }
 
 

@@ -30,6 +30,7 @@ from monitor.fields import (
     within,
 )
 from monitor.grafana_table import Grafana
+from monitor.otlp_table import Otlp
 from monitor.quantities import parse_address, parse_budget
 
 
@@ -223,6 +224,7 @@ class Exporters(Strict):
     """Where facts go, beside the metrics that are scraped and the webhooks."""
 
     grafana: Grafana | None = None
+    otlp: Otlp | None = None
 
 
 class Config(Strict):

@@ -38,6 +38,7 @@ from monitor.status import as_text, status
 from monitor.store.base import Store
 from monitor.store.rejects import SPACE, RejectsFile
 from monitor.supervisor import Supervisor
+from monitor.telemetry import Facts, telemetry
 from monitor.telling import announcer, begun_untold
 from monitor.types import Changes, EntryKey, Reject
 from monitor.worker import Tools
@@ -72,14 +73,15 @@ class Daemon:
         self._rejects = {key[1]: value for key, value in entries.items() if key[0] == SPACE}
         self._files: Mapping[str, RejectsFile] = {}
         self.outbox = load_outbox(entries)
+        facts = Facts(clock.now, self.samples)
+        self._telemetry = telemetry(config.exporters.otlp, facts, entries, self._write)
         self._deliverer = Deliverer({}, {}, clock)
         pool = ThreadPoolExecutor(THREADS, thread_name_prefix="count")
         ahead = ThreadPoolExecutor(1, thread_name_prefix="read")
         self._cleanup.callback(pool.shutdown, cancel_futures=True)
         self._cleanup.callback(ahead.shutdown, cancel_futures=True)
-        self.tools = Tools(
-            clock, self.now_us, self.commit, pool.map, ahead, announce=announcer(lambda: self.config)
-        )
+        tracer, announce = self._telemetry.tracer, announcer(lambda: self.config)
+        self.tools = Tools(clock, self.now_us, self.commit, pool.map, ahead, announce=announce, tracer=tracer)
         ahead.submit(warm_up)
         self._shelves = Shelves(config.daemon.state, (), {})
         self.fleet = Fleet(self.tools, self._shelves, lambda: self._stopping)
@@ -120,7 +122,7 @@ class Daemon:
                 changes |= opened
             self._write(changes, self._shelves.committing_all(built.changes))
         self.config, self._files = built.config, rejects_files(built.config)
-        self._deliverer.configure(made, urls)
+        self._deliverer.configure(self._telemetry.traced(made), urls)
         self.fleet.take_on(built.models)
         self._schedule.every(self.config.daemon.commit_every.total_seconds() / 2, "read", self._tick)
         self.exposition.changed()
@@ -137,6 +139,7 @@ class Daemon:
             raise StoreUnavailableError(
                 f"rejects of {model}: nothing was recorded: {error.strerror}"
             ) from error
+        self._telemetry.wrote(notes)
         written = {**changes, **kept, **enqueue(notes, self.now_us())}
         self._write(written, self._shelves.committing(model, changes))
         self._rejects.update({key[1]: value for key, value in kept.items() if value is not None})
@@ -171,7 +174,8 @@ class Daemon:
         self._deliverer.start_due(self.outbox, self.now_us(), self._record)
 
     def deliver_and_wait(self) -> int:
-        """Make the attempts that are due now; returns how many."""
+        """Make the attempts that are due now; returns how many. `close` tells the collector of them."""
+        self._telemetry.start()
         self.deliver()
         return self._deliverer.finish()
 
@@ -200,7 +204,7 @@ class Daemon:
             self._commits,
             not self.fleet.problem,
             resident(),
-            self.reloads.samples(),
+            [*self.reloads.samples(), *self._telemetry.samples()],
         )
 
     def status_text(self) -> str:
@@ -223,6 +227,7 @@ class Daemon:
         self._cleanup.callback(server.close)
         self._plan()
         self._schedule.start()
+        self._telemetry.start()
         started(server.address)
         self._supervisor.ready()
         while not self._stopping:
@@ -276,7 +281,7 @@ class Daemon:
         reload is being built.
         """
         self._stopping = True
-        delivered = self._deliverer.close(DELIVERY_SECONDS)
+        delivered = self._deliverer.close(DELIVERY_SECONDS) & self._telemetry.close()
         for model in self.models:
             model.close()
         self._cleanup.close()

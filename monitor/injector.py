@@ -18,8 +18,8 @@ from monitor.core.timestamps import detect_unit, read_times
 from monitor.core.values import Mask, read_text
 from monitor.fields import TimeUnit
 from monitor.injection import Change, How
+from monitor.polling import Decode
 from monitor.types import Decoded
-from monitor.worker import Decode
 
 Hashes = NDArray[np.uint64]
 UNIT = 2.0**-53

@@ -13,6 +13,7 @@ from monitor.crosschecks import check
 from monitor.errors import ConfigError
 from monitor.grafana_token import checked, inline_token, with_token
 from monitor.keys import read_keys
+from monitor.otlp_checks import headers_of, otlp_complaints, with_headers
 
 INLINE = "must not stand in this file; write secret_file with a path, or secret_env with a variable's name"
 
@@ -20,7 +21,7 @@ SOURCE = {"role": "predictions", "type": "files", "path": "placeholder"}
 MODEL = {"name": "placeholder", "reference": {}, "sources": [SOURCE]}
 PLACEHOLDERS: Mapping[str, object] = {
     **SOURCE, **MODEL, "models": [MODEL], "detector": "", "webhook": "", "when": ["drift"], "url": "",
-    "champion": "", "challenger": "",
+    "champion": "", "challenger": "", "endpoint": "http://placeholder:1",
 }  # fmt: skip
 """Stand-ins for required keys that are missing or broken, so that the rest can still be checked."""
 
@@ -43,12 +44,14 @@ def load(path: Path, environ: Mapping[str, str] | None, detectors: Collection[st
     if isinstance(config, Config):
         keys, wrong = _secrets(config, environ) if environ is not None else ({}, [])
         token, wrong_token = checked(config, environ) if environ is not None else ("", [])
-        found_wrong = (*check(config, detectors), *wrong, *wrong_token)
+        values, unread = headers_of(config, environ)
+        found_wrong = (*check(config, detectors), *otlp_complaints(config), *wrong, *wrong_token, *unread)
         complaints += [c for c in found_wrong if not _void(c, broken)]
     if complaints or not isinstance(config, Config):
         raise ConfigError(list(dict.fromkeys(write(str(path), c) for c in complaints)))
     hooks = {n: webhook.keyed(*keys[n]) if n in keys else webhook for n, webhook in config.webhooks.items()}
-    return config.model_copy(update={"webhooks": hooks, "exporters": with_token(config.exporters, token)})
+    exporters = with_headers(with_token(config.exporters, token), values)
+    return config.model_copy(update={"webhooks": hooks, "exporters": exporters})
 
 
 def _read(path: Path) -> dict[str, Any]:

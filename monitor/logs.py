@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -24,6 +26,29 @@ def log_problems_to_stderr() -> None:
     """Send errors alone to stderr, our own and the libraries': for commands that print a report."""
     log_to_stderr()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A step of structlog that tells somebody of an event, and changes nothing."""
+
+    listener: Callable[[Mapping[str, object]], None]
+
+    def __call__(self, _: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        self.listener(event)
+        return event
+
+
+def tell_too(listener: Callable[[Mapping[str, object]], None]) -> None:
+    """Tell the listener of each of our events too, with its level, before it is written."""
+    *steps, last = structlog.get_config()["processors"]
+    structlog.configure(processors=[*steps, _Told(listener), last])
+
+
+def tell_nobody(listener: Callable[[Mapping[str, object]], None] | None) -> None:
+    """Tell the listener no more."""
+    steps = structlog.get_config()["processors"]
+    structlog.configure(processors=[step for step in steps if step != _Told(listener)] if listener else steps)
 
 
 def logger(name: str, **fields: object) -> Any:  # noqa: ANN401 - structlog makes the type when first used

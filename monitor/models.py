@@ -28,6 +28,7 @@ from monitor.core.wealth import wealth_changes
 from monitor.decoders.plain import decode, peek_time
 from monitor.errors import ConfigError, ReferenceUnusableError
 from monitor.logs import logger
+from monitor.polling import Decode, Feed
 from monitor.quantities import format_duration
 from monitor.references import baseline_of, covers, measured_of, read_frame, schema_of
 from monitor.source_places import with_places
@@ -36,7 +37,7 @@ from monitor.sources.reading import Limits
 from monitor.stream_opening import with_streams
 from monitor.teaching import with_nulls
 from monitor.types import Changes, Chunk
-from monitor.worker import Decode, Feed, Tools, Worker
+from monitor.worker import Tools, Worker
 
 Finish = Callable[[], Standard]
 

@@ -50,12 +50,13 @@ class Standing(NamedTuple):
     key: TripKey
     trip: Trip
     shown: Shown
+    trace: str = ""
 
 
 def standings(plan: Plan, state: ModelState) -> list[Standing]:
     """Return the monitors of drift and quality, and all streams; metrics are shown with performance."""
     return [
-        Standing(key, trip, shown_state(plan, state, trip))
+        Standing(key, trip, shown_state(plan, state, trip), state.traces.get(trip.episode, ""))
         for key, trip in state.trips.items()
         if not is_metric(key, trip)
     ]
@@ -69,9 +70,9 @@ def rows(plan: Plan, found: Sequence[Standing]) -> list[Row]:
             (name, key.version, key.segment, key.feature, key.detector),
             (*_numbers(trip.verdict if shown is not Shown.STALE else None), float(trip.episodes)),
             shown,
-            episode_of(trip, window),
+            episode_of(trip, window, trace),
         )
-        for key, trip, shown in found
+        for key, trip, shown, trace in found
     ]
 
 
@@ -95,11 +96,12 @@ def quotient(verdict: Verdict) -> float | None:
     return min(verdict.score / verdict.threshold, sys.float_info.max)
 
 
-def episode_of(trip: Trip, window: int) -> Exemplar | None:
+def episode_of(trip: Trip, window: int, trace: str = "") -> Exemplar | None:
     """Return the episode under way: what the counter of episodes counted last, at the end of its window."""
     if not trip.episode:
         return None
-    return Exemplar((("episode_id", trip.episode),), (trip.since + window) / SECOND)
+    labels = (("episode_id", trip.episode), *((("trace_id", trace),) if trace else ()))
+    return Exemplar(labels, (trip.since + window) / SECOND)
 
 
 def unit_of(key: TripKey) -> Unit:

@@ -65,7 +65,7 @@ def performance_blocks(plan: Plan, state: ModelState) -> list[Block]:
     """Return the series of performance, the most important first, in an order that does not change."""
     known, windows = judged(plan, state), performances(plan, state)
     ranked = [
-        *_judged(plan, known),
+        *_judged(plan, known, state.traces),
         *_windows(plan, state, windows),
         *_values(plan, known, windows),
         *_fairness(plan, state),
@@ -93,11 +93,11 @@ def expected_series(assessor: Assessor, standard: Standard) -> int:
     return each * segments + (SERIES_OF_VALUE * rates + table) * realised
 
 
-def _judged(plan: Plan, known: dict[Place, Judged]) -> Iterator[Ranked]:
+def _judged(plan: Plan, known: dict[Place, Judged], traces: Mapping[str, str]) -> Iterator[Ranked]:
     for at, one in sorted(known.items()):
         labels = (plan.name, at.version, at.segment, at.metric, at.basis)
         samples = [] if one.shown is Shown.STALE else list(_numbers(labels, one))
-        episode = episode_of(one.trip, plan.window)
+        episode = episode_of(one.trip, plan.window, traces.get(one.trip.episode, ""))
         samples.append(Sample("driftd_performance_episodes_total", labels, one.trip.episodes, episode))
         for each in Shown:
             value = float(each is one.shown)

@@ -187,4 +187,18 @@ def with_fixed(running: Config, config: Config) -> Config:
                 configured=str(wanted),
             )
     daemon = config.daemon.model_copy(update=kept)
-    return config.model_copy(update={"daemon": daemon}) if kept else config
+    config = config.model_copy(update={"daemon": daemon}) if kept else config
+    return _with_otlp(running, config)
+
+
+def _with_otlp(running: Config, config: Config) -> Config:
+    """Return the configuration with the collector as it runs; a changed secret counts all the same."""
+    now, wanted = (
+        each.exporters.otlp and each.exporters.otlp.model_dump_json() for each in (running, config)
+    )
+    if now != wanted:
+        logger("daemon").warning(
+            "this key takes effect at the next start; the rest of the file is taken on", key="exporters.otlp"
+        )
+    exporters = config.exporters.model_copy(update={"otlp": running.exporters.otlp})
+    return config.model_copy(update={"exporters": exporters})

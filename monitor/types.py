@@ -1,6 +1,7 @@
 """The vocabulary: what moves between the parts of the daemon. Times are microseconds since 1970 UTC."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,8 +16,16 @@ EntryKey = tuple[str, str, str]
 Changes = dict[EntryKey, bytes | None]
 """What one commit puts (bytes) or deletes (None)."""
 
+Around = Callable[[str], AbstractContextManager[None]]
+"""Is told what is done, and stays until it is over: where a trace has its spans."""
+
 REJECT_TEXT = 1024
 """How much of a rejected row is kept, in bytes."""
+
+
+def alone(_: str) -> AbstractContextManager[None]:
+    """Tell nobody what is done."""
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)

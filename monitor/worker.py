@@ -1,11 +1,12 @@
 """One model at work: poll, decode, take in, close, commit. The next poll runs while this batch is counted."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 from functools import partial
 
 from exporters.catalog import Histogram
+from exporters.tracing import NO_TRACER, NOTHING, Tracer, trace_id
 from monitor.clock import Clock
 from monitor.core.closing import Closed, Judge, close_until
 from monitor.core.joining import Joining, with_losses
@@ -23,20 +24,19 @@ from monitor.core.streaming import Streaming
 from monitor.core.streams import feed_held
 from monitor.core.timestamps import read_times
 from monitor.core.windows import NEVER
+from monitor.episode_traces import followed
 from monitor.facts import ModelFacts
 from monitor.logs import logger
+from monitor.polling import Decode, Feed, Read, earliest, held, of_outcomes, poll, rank
 from monitor.references import watched
 from monitor.sources.base import Source
-from monitor.types import Batch, Changes, Decoded, Position, Reject
+from monitor.types import Changes, Position, Reject
 
-ROWS = 250_000
 FUTURE = 10 * 60 * 10**6
 SECOND = 10**6
 PEEKS = 100
 """Rows of a batch looked at to find its first timestamp."""
 
-Decode = Callable[[Batch], tuple[Decoded, ...]]
-Feed = tuple[Source, Decode]
 Commit = Callable[[str, Changes, Sequence[Reject], Sequence[Note]], None]
 Announce = Callable[[Plan, ModelState, ModelState, Sequence[Transition]], Sequence[Note]]
 
@@ -48,6 +48,7 @@ class Tools:
     now_us: wall clock in microseconds. run: maps independent column jobs. ahead: reads the next batch.
     watch: is told of each verdict before it is committed: model, and as core.closing.Watch. announce: makes
     notes of what a commit changes, put into the outbox with it; takes what core.annotations.notes takes.
+    tracer: is told what takes how long.
     """
 
     clock: Clock
@@ -57,12 +58,7 @@ class Tools:
     ahead: Executor
     watch: Callable[[str, int, TripKey, Trip], None] | None = None
     announce: Announce | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    batch: Batch
-    decoded: tuple[Decoded, ...]
+    tracer: Tracer = NO_TRACER
 
 
 class Worker:
@@ -95,12 +91,12 @@ class Worker:
         Raises StoreUnavailableError; the state is then that of the last commit.
         """
         batches = 0
-        pending: Future[_Read | None] | None = None
-        found = _poll(source, decode, self._position(source))
+        pending: Future[Read | None] | None = None
+        found = poll(tools.tracer, source, decode, self._position(source))
         while found is not None:
             more = found.batch.more and not stop()
             if more:
-                pending = tools.ahead.submit(_poll, source, decode, found.batch.position)
+                pending = tools.ahead.submit(poll, tools.tracer, source, decode, found.batch.position)
             try:
                 self._take(tools, found)
             except BaseException:
@@ -121,24 +117,24 @@ class Worker:
         if len(feeds) == 1:
             return self.drain(tools, *feeds[0], stop)
         batches = 0
-        polled = [_poll(source, decode, self._position(source)) for source, decode in feeds]
+        polled = [poll(tools.tracer, source, decode, self._position(source)) for source, decode in feeds]
         while any(polled) and not (batches and stop()):
             nexts = {i: self._next_time(read) for i, read in enumerate(polled) if read is not None}
-            first = min(nexts, key=lambda i: (_rank(feeds[i][0], nexts[i]), nexts[i] or 0, i))
-            read, hold = polled[first], _earliest(time for i, time in nexts.items() if i != first)
+            first = min(nexts, key=lambda i: (rank(feeds[i][0], nexts[i]), nexts[i] or 0, i))
+            read, hold = polled[first], earliest(time for i, time in nexts.items() if i != first)
             try:
                 if read is not None:
-                    self._take(tools, read if len(nexts) == 1 else _held(read, hold))
+                    self._take(tools, read if len(nexts) == 1 else held(read, hold))
             finally:
-                if not _of_outcomes(feeds[first][0].name):
+                if not of_outcomes(feeds[first][0].name):
                     self._heard = tools.clock.monotonic()
             batches += 1
             for i, (source, decode) in enumerate(feeds):  # one that had nothing may have got rows meanwhile
                 if i == first or polled[i] is None:
-                    polled[i] = _poll(source, decode, self._position(source))
+                    polled[i] = poll(tools.tracer, source, decode, self._position(source))
         return batches
 
-    def _next_time(self, read: _Read) -> int | None:
+    def _next_time(self, read: Read) -> int | None:
         """Return the timestamp of a batch's first row that has one, over its chunks the earliest."""
         columns = self.schema.columns
         units = self.state.book.units.get(read.batch.source, columns.timestamp_unit)
@@ -147,19 +143,30 @@ class Worker:
             if columns.timestamp in decoded.frame.columns:
                 time, good = read_times(decoded.frame[columns.timestamp].head(PEEKS), units)
                 firsts.append(int(time[good][0]) if good.any() else None)
-        return _earliest(firsts)
+        return earliest(firsts)
 
     def _position(self, source: Source) -> Position:
         return self.state.positions.get(source.name, Position())
 
-    def _take(self, tools: Tools, read: _Read) -> None:
+    def _take(self, tools: Tools, read: Read) -> None:
+        """Take in a batch, in a trace that begins with its poll."""
+        began, polled, decoded = read.times
+        source = read.batch.source
+        with tools.tracer.span("ingest", start=began, model=self.plan.name, source=source):
+            tools.tracer.record("poll", began, polled)
+            tools.tracer.record("decode", polled, decoded)
+            self._count(tools, read)
+
+    def _count(self, tools: Tools, read: Read) -> None:
         def settle(state: ModelState, watermark: int) -> Closed:
             return self._settle(tools, state, watermark)
 
         now = tools.now_us() + FUTURE
         context = Context(self.plan, self.schema, now, tools.run, settle, self.joining, self.streaming)
-        take = take_outcomes if _of_outcomes(read.batch.source) else take_in
-        taken = take(context, self.state, read.batch, read.decoded)
+        take = take_outcomes if of_outcomes(read.batch.source) else take_in
+        rows = sum(decoded.received for decoded in read.decoded)
+        with tools.tracer.span("take in", rows=rows):
+            taken = take(context, self.state, read.batch, read.decoded)
         watermark = taken.state.book.progress.watermark(self.plan.lateness)
         self._close(tools, taken.state, watermark, taken)
 
@@ -185,7 +192,8 @@ class Worker:
         upto = min(labels.heard, over) // window * window
         if self.joining is None or upto <= labels.applied or not labels.outcomes.rows:
             return False
-        self._close(tools, self.state, upto, Taken(self.state, {}))
+        with tools.tracer.span("settle", model=self.plan.name):
+            self._close(tools, self.state, upto, Taken(self.state, {}))
         return True
 
     def flush(self, tools: Tools) -> bool:
@@ -200,7 +208,8 @@ class Worker:
         progress = self.state.book.progress
         moved = replace(progress, frontier=max(progress.frontier, watermark + self.plan.lateness))
         state = replace(self.state, book=replace(self.state.book, progress=moved))
-        self._close(tools, state, watermark, Taken(state, {}), cut=cut)
+        with tools.tracer.span("settle", model=self.plan.name):
+            self._close(tools, state, watermark, Taken(state, {}), cut=cut)
         return True
 
     def _close(
@@ -211,8 +220,10 @@ class Worker:
         transitions = (*taken.transitions, *closed.transitions)
         announce = tools.announce or _nothing
         told = announce(self.plan, self.state, closed.state, transitions)
-        tools.commit(self.plan.name, changes, taken.rejects, (*taken.notes, *closed.notes, *told))
-        self.state = closed.state
+        with tools.tracer.span("commit", model=self.plan.name, entries=len(changes)):
+            tools.commit(self.plan.name, changes, taken.rejects, (*taken.notes, *closed.notes, *told))
+            trace = trace_id(tools.tracer.current())
+        self.state = followed(closed.state, transitions, trace)
         for change in transitions:
             self._tell(change)
 
@@ -243,16 +254,19 @@ class Worker:
         began = tools.clock.monotonic()
         assessor = self.joining.assessor if self.joining else None
         watch = partial(tools.watch, self.plan.name) if tools.watch is not None else None
-        closed = close_until(
-            self.plan,
-            self._judge,
-            state,
-            watermark,
-            cut=cut,
-            assessor=assessor,
-            watch=watch,
-            streaming=self.streaming,
-        )
+        due = over or (assessor is not None and watermark - state.labels.applied >= self.plan.window)
+        with tools.tracer.span("close window") if due else NOTHING:
+            closed = close_until(
+                self.plan,
+                self._judge,
+                state,
+                watermark,
+                cut=cut,
+                assessor=assessor,
+                watch=watch,
+                streaming=self.streaming,
+                around=tools.tracer.span,
+            )
         if closed.state is not state:
             self.evaluation = self.evaluation.observed(tools.clock.monotonic() - began)
         return replace(closed, changes={**learnt, **closed.changes})
@@ -274,29 +288,3 @@ class Worker:
 
 def _nothing(*_: object) -> tuple[Note, ...]:
     return ()
-
-
-def _of_outcomes(source: str) -> bool:
-    return source.startswith("outcomes-")
-
-
-def _rank(source: Source, time: int | None) -> int:
-    """Return when a source's turn is: rows without a time first, outcomes without one after all others."""
-    if time is not None:
-        return 1
-    return 2 if _of_outcomes(source.name) else 0
-
-
-def _earliest(times: Iterable[int | None]) -> int | None:
-    return min((time for time in times if time is not None), default=None)
-
-
-def _held(read: _Read, hold: int | None) -> _Read:
-    """Return the batch as one beside others that go on at `hold`."""
-    chunks = tuple(replace(chunk, hold=_earliest([chunk.hold, hold])) for chunk in read.batch.chunks)
-    return _Read(replace(read.batch, chunks=chunks, more=True), read.decoded)
-
-
-def _poll(source: Source, decode: Decode, after: Position) -> _Read | None:
-    batch = source.poll(after, ROWS)
-    return None if batch is None else _Read(batch, decode(batch))

@@ -20,7 +20,7 @@ PACKAGES = ("monitor", "detectors", "exporters")
 FILE_LINES, FUNCTION_LINES = 300, 50
 
 LAYERS = (
-    ("types", "clock", "errors", "quantities", "fields", "grafana_table", "config"),
+    ("types", "clock", "errors", "quantities", "fields", "grafana_table", "otlp_table", "config"),
     ("core",),
     ("sources", "decoders", "store", "server"),
 )
@@ -30,7 +30,12 @@ CORE_REFUSES = {"time", "sqlite3", "threading", "logging", "os"}
 
 ANYWHERE = {"numpy", "polars"}
 NAMED_IN = {
-    "pydantic": {"monitor/config.py", "monitor/fields.py", "monitor/grafana_table.py"},
+    "pydantic": {
+        "monitor/config.py",
+        "monitor/fields.py",
+        "monitor/grafana_table.py",
+        "monitor/otlp_table.py",
+    },
     "click": {  # a file for each group of commands
         "monitor/cli.py",
         "monitor/dashboard_commands.py",
@@ -47,10 +52,23 @@ NAMED_IN = {
         "detectors/score_calibration.py",
     },
     "sklearn": {"detectors/direct_loss.py"},  # fitting trees, lazily
+    "opentelemetry": {  # spans, log records and the wire format, in one package
+        "exporters/otlp/identity.py",
+        "exporters/otlp/logs.py",
+        "exporters/otlp/metrics.py",
+        "exporters/otlp/sending.py",
+        "exporters/otlp/traces.py",
+    },
     "standardwebhooks": {"exporters/auth.py", "monitor/receiver.py"},  # one signs, the other verifies
 }
 """Libraries whose file is decided; every other one is named in any one file."""
-DECLARED_AS = {"sklearn": "scikit_learn", "niquests": "grafana_client"}  # which brings it
+DECLARED_AS = {
+    "sklearn": "scikit_learn",
+    "niquests": "grafana_client",  # which brings it
+    "opentelemetry": "opentelemetry_sdk",
+    "google": "opentelemetry_exporter_otlp_proto_http",  # brings its protobuf
+    "grpc": "opentelemetry_exporter_otlp_proto_grpc",
+}
 PRINTERS = {
     "monitor/cli.py",
     "monitor/receiver.py",  # a small program of its own: python -m monitor.receiver

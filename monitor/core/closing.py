@@ -33,7 +33,7 @@ from monitor.core.streams import Pass
 from monitor.core.tracks import Track, followed, track_changes
 from monitor.core.wealth import Keeper, wealth_changes
 from monitor.core.wishes import ask_for_retraining
-from monitor.types import Changes
+from monitor.types import Around, Changes, alone
 
 VERSIONS_KEPT = 40
 """Versions whose trips and row counts are kept: those with rows in the newest windows."""
@@ -104,16 +104,19 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
     assessor: Assessor | None = None,
     watch: Watch | None = None,
     streaming: Streaming | None = None,
+    around: Around = alone,
 ) -> Closed:
     """Close every open window that ends at or before the watermark, the oldest first.
 
     cut: the log was cut short by hand, so a window that ends after the newest row is not complete, and
     outcomes count whenever they became known. assessor: of a model whose outcomes are joined. watch: looks
-    on, as a backtest does; it changes nothing. streaming: of a model with monitors that go over rows.
+    on, as a backtest does; it changes nothing. streaming: of monitors that go over rows. around: the join.
     """
     over = sorted({k.start for k in state.windows if k.start + plan.window <= watermark})
     stale_ids = [s for s in state.ids.runs if s + plan.window <= watermark]
-    maturing = _maturing(plan, assessor, state, watermark, cut=cut) if assessor is not None else None
+    maturing = (
+        _maturing(plan, assessor, state, watermark, cut=cut, around=around) if assessor is not None else None
+    )
     if not over and not stale_ids and maturing is None:
         return Closed(state, {})
     tally = _begun(plan, state)
@@ -155,14 +158,15 @@ def _begun(plan: Plan, state: ModelState) -> _Tally:
 
 
 def _maturing(
-    plan: Plan, assessor: Assessor, state: ModelState, watermark: int, *, cut: bool
+    plan: Plan, assessor: Assessor, state: ModelState, watermark: int, *, cut: bool, around: Around
 ) -> Maturing | None:
     """Return the labels at work, None where no tick has come since they last were."""
     upto = watermark // plan.window * plan.window
     if upto <= state.labels.applied and not cut:
         return None
-
-    return Maturing(assessor, Ledger(assessor, state.labels, upto, cut=cut), state.standard_at, upto)
+    with around("join"):
+        ledger = Ledger(assessor, state.labels, upto, cut=cut)
+    return Maturing(assessor, ledger, state.standard_at, upto)
 
 
 def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[int]) -> Closed:

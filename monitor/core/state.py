@@ -105,6 +105,7 @@ class ModelState:
     streams: Streams = field(default_factory=dict)
     wealth: Purses = field(default_factory=dict)
     members: Members = field(default_factory=Members)
+    traces: Mapping[str, str] = field(default_factory=dict)  # by episode; these alone are not stored
 
     def baseline_at(self, start: int) -> Baseline | None:
         """Return the reference that windows starting at `start` are judged by."""

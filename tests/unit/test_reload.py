@@ -229,6 +229,19 @@ def test_what_a_start_alone_can_change_stays_and_is_said(project: Project) -> No
         assert not (project.folder / "elsewhere").exists()
 
 
+def test_the_collector_stays_until_the_next_start_and_that_is_said(project: Project) -> None:
+    table = '[exporters.otlp]\nendpoint = "http://127.0.0.1:1"\ninterval = "1h"\n'
+    (project.folder / "key").write_text("one")
+    with alive(project, table + 'headers.x-key = { file = "key" }\n' + model("a")) as life:
+        running = life.daemon.config.exporters.otlp
+        (project.folder / "key").write_text("two")
+        for text, said in ((table + 'headers.x-key = { file = "key" }\n', 0), (table, 1), ("", 1)):
+            with structlog.testing.capture_logs() as logs:
+                assert life.reload(text + model("a")) == ()
+            assert [entry.get("key") for entry in logs].count("exporters.otlp") == said
+            assert life.daemon.config.exporters.otlp == running
+
+
 def test_a_file_without_a_name_is_read_to_its_end(project: Project) -> None:
     with alive(project, model("a")) as life:
         life.rows("a", 0, 100)

@@ -1,0 +1,55 @@
+"""Batches read ahead of their turn: polled and decoded, and which one is next."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from exporters.tracing import Tracer
+from monitor.sources.base import Source
+from monitor.types import Batch, Decoded, Position
+
+ROWS = 250_000
+Decode = Callable[[Batch], tuple[Decoded, ...]]
+Feed = tuple[Source, Decode]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A batch and its columns. times: when the poll began and ended, and the decoding ended."""
+
+    batch: Batch
+    decoded: tuple[Decoded, ...]
+    times: tuple[int, int, int] = (0, 0, 0)
+
+
+def of_outcomes(source: str) -> bool:
+    """Tell a source of outcomes by its name."""
+    return source.startswith("outcomes-")
+
+
+def rank(source: Source, time: int | None) -> int:
+    """Return when a source's turn is: rows without a time first, outcomes without one after all others."""
+    if time is not None:
+        return 1
+    return 2 if of_outcomes(source.name) else 0
+
+
+def earliest(times: Iterable[int | None]) -> int | None:
+    """Return the smallest time there is."""
+    return min((time for time in times if time is not None), default=None)
+
+
+def held(read: Read, hold: int | None) -> Read:
+    """Return the batch as one beside others that go on at `hold`."""
+    chunks = tuple(replace(chunk, hold=earliest([chunk.hold, hold])) for chunk in read.batch.chunks)
+    return Read(replace(read.batch, chunks=chunks, more=True), read.decoded, read.times)
+
+
+def poll(tracer: Tracer, source: Source, decode: Decode, after: Position) -> Read | None:
+    """Read and decode the next batch of a source; None when there is nothing."""
+    began = tracer.now()
+    batch = source.poll(after, ROWS)
+    if batch is None:
+        return None
+    polled = tracer.now()
+    decoded = decode(batch)
+    return Read(batch, decoded, (began, polled, tracer.now()))
