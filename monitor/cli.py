@@ -15,6 +15,7 @@ from monitor.logs import log_problems_to_stderr, log_to_stderr, logger
 from monitor.memory import keep_freed
 from monitor.options import config_option, json_option, load_to_read, load_to_send
 from monitor.signals import RELOAD, STOP, on_signals
+from monitor.web_commands import ack, episodes, password
 from monitor.webhook_commands import webhooks
 
 MISTAKE = 2
@@ -36,7 +37,11 @@ class Commands(click.Group):
             ctx.exit(FAILURE)
 
 
-@click.group(cls=Commands, commands=[webhooks], context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    commands=[ack, episodes, password, webhooks],
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="driftd")
 def main() -> None:
     """Watch models in production: prediction logs in; drift, metrics and retraining webhooks out."""
@@ -85,7 +90,7 @@ def _run_once(daemon, *, flush: bool) -> None:  # type: ignore[no-untyped-def] #
     if not summary.problem and flush:
         summary = daemon.flush()
     daemon.deliver_and_wait()
-    click.echo(daemon.status_text())
+    click.echo(daemon.views.status_text())
     if summary.problem:
         raise DriftdError(summary.problem)
 

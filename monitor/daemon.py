@@ -13,10 +13,12 @@ from monitor.building import Built, Memory, build, rejects_files
 from monitor.clock import Clock, micros
 from monitor.config import Config
 from monitor.core.outbox import Note
+from monitor.core.plan import Plan
+from monitor.core.state import ModelState
 from monitor.core.windows import NEVER
 from monitor.endpoints import notifiers
 from monitor.errors import DriftdError, StoreUnavailableError
-from monitor.facts import all_samples
+from monitor.facts import all_samples, episode_samples
 from monitor.fleet import Fleet, Summary
 from monitor.logs import logger
 from monitor.memory import resident
@@ -33,14 +35,15 @@ from monitor.outgoing import (
 )
 from monitor.reloading import Change, ConfigFile, Reloads, changes_between, with_fixed
 from monitor.requests import obeyed
+from monitor.responses import Desk, load_responses
 from monitor.schedule import Schedule
 from monitor.server.http import Answers, HttpServer
 from monitor.shelves import Shelves
-from monitor.status import as_text, status
 from monitor.store.base import Store
 from monitor.store.rejects import SPACE, RejectsFile
 from monitor.supervisor import Supervisor
 from monitor.types import Changes, EntryKey, Reject
+from monitor.views import Views
 from monitor.worker import Tools
 
 THREADS = 2
@@ -73,6 +76,8 @@ class Daemon:
         self._rejects = {key[1]: value for key, value in entries.items() if key[0] == SPACE}
         self._files: Mapping[str, RejectsFile] = {}
         self.outbox = load_outbox(entries)
+        self.desk = Desk(load_responses(entries), self._watching, self._write, self.now_us)
+        self.views = Views(self._watching, lambda: self.outbox, self.desk, self.ready, clock)
         self._deliverer = Deliverer({}, {}, clock)
         pool = ThreadPoolExecutor(THREADS, thread_name_prefix="count")
         ahead = ThreadPoolExecutor(1, thread_name_prefix="read")
@@ -183,6 +188,7 @@ class Daemon:
         """Forget what is kept for people only, beyond the number kept."""
         with self._recording:
             self._write(retired(self.outbox))
+        self.desk.forget()
 
     def samples(self) -> list[Sample]:
         """Return every sample of now: committed state, and the process's own speed."""
@@ -190,6 +196,8 @@ class Daemon:
         plans = [m.worker.plan for m in models]
         states = {m.worker.plan.name: m.worker.state for m in models}
         found = all_samples(plans, states, self._rejects, self.outbox, self.now_us())
+        for model in self.models:
+            found += episode_samples(model.worker.plan, model.worker.state, self.desk.responses)
         found.append(Sample("driftd_commit_duration_seconds", (), self._commits))
         found.append(Sample("driftd_ingest_ok", (), 0.0 if self.fleet.problem else 1.0))
         found += self.reloads.samples()
@@ -216,11 +224,8 @@ class Daemon:
                 self._rendered = {kind: ready}
         return ready
 
-    def status_text(self) -> str:
-        """Return the status as a person reads it."""
-        models = self.models
-        plans = [m.worker.plan for m in models]
-        return as_text(status(plans, {m.worker.plan.name: m.worker.state for m in models}, self.outbox))
+    def _watching(self) -> list[tuple[Plan, ModelState]]:
+        return [(m.worker.plan, m.worker.state) for m in self.models]
 
     def ready(self) -> str:
         """Return why the daemon is not ready, "" when it is."""
@@ -228,8 +233,9 @@ class Daemon:
 
     def run(self, started: Callable[[str], None]) -> None:
         """Serve until `stop`: HTTP, polling, delivery, retention. `started` is told the address."""
-        answers = Answers(self.exposition, self.ready, self._reload_asked)
-        server = HttpServer(self.config.daemon.listen, answers)
+        tell = logger("audit", audit="http").info
+        answers = Answers(self.exposition, self.ready, self.reloads.reload, self.views, self.desk, tell)
+        server = HttpServer(self.config.daemon.listen, answers, self.config.daemon.web)
         server.start()
         self._cleanup.callback(server.close)
         self._plan()
@@ -251,10 +257,6 @@ class Daemon:
 
     def _look_for_reload(self) -> None:
         self.reloads.look(watch=self.config.daemon.watch_config)
-
-    def _reload_asked(self) -> tuple[str, ...] | None:
-        """Reload for who asks by HTTP; returns the complaints, None where that is not allowed."""
-        return self.reloads.reload() if self.config.daemon.reload_endpoint else None
 
     def _tick(self) -> None:
         if not self.ingest().problem:

@@ -20,6 +20,7 @@ from monitor.core.windows import NEVER
 from monitor.outgoing import Outbox
 from monitor.performance_facts import outcome_samples, performance_blocks
 from monitor.performing import BASES, is_metric, shown_state
+from monitor.responses import Responses, open_episodes
 from monitor.room import Block, series, within
 from monitor.store.rejects import unkept
 
@@ -172,6 +173,15 @@ def _retrain(plan: Plan, state: ModelState) -> Iterator[Sample]:
     for (webhook, what, outcome), n in sorted(state.book.counts.items()):
         if what == "retrain":
             yield Sample("driftd_retrain_requests_total", (plan.name, webhook, outcome), n)
+
+
+def episode_samples(plan: Plan, state: ModelState, responses: Responses) -> list[Sample]:
+    """Return how many episodes of a model fire, with and without somebody who looks after them."""
+    taken, waiting = open_episodes(plan, state, responses)
+    return [
+        Sample("driftd_episodes_open", (plan.name, "true"), taken),
+        Sample("driftd_episodes_open", (plan.name, "false"), waiting),
+    ]
 
 
 def outbox_samples(outbox: Outbox, now_us: int) -> list[Sample]:

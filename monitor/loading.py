@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from monitor.complaints import Complaint, Place, table_at, translate, write
-from monitor.config import Config, examine
+from monitor.config import Config, Daemon, examine
 from monitor.crosschecks import check
 from monitor.errors import ConfigError
 from monitor.keys import read_keys
+from monitor.web_checks import check_web
 
 INLINE = "must not stand in this file; write secret_file with a path, or secret_env with a variable's name"
 
@@ -41,11 +42,17 @@ def load(path: Path, environ: Mapping[str, str] | None, detectors: Collection[st
     config = examine(_repaired(raw, broken), folder) if isinstance(found, tuple) else found
     if isinstance(config, Config):
         keys, wrong = _secrets(config, environ) if environ is not None else ({}, [])
+        wrong += check_web(config.daemon.web, environ) if environ is not None else ()
         complaints += [c for c in (*check(config, detectors), *wrong) if not _void(c, broken)]
     if complaints or not isinstance(config, Config):
         raise ConfigError(list(dict.fromkeys(write(str(path), c) for c in complaints)))
     hooks = {n: webhook.keyed(*keys[n]) if n in keys else webhook for n, webhook in config.webhooks.items()}
-    return config.model_copy(update={"webhooks": hooks})
+    return config.model_copy(update={"webhooks": hooks, "daemon": _with_tokens(config.daemon, environ or {})})
+
+
+def _with_tokens(daemon: Daemon, environ: Mapping[str, str]) -> Daemon:
+    """Return the daemon's table with the tokens of the variable that it names."""
+    return daemon.model_copy(update={"web": daemon.web.holding(environ.get(daemon.web.token_env or "", ""))})
 
 
 def _read(path: Path) -> dict[str, Any]:

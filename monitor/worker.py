@@ -8,6 +8,7 @@ from functools import partial
 from exporters.catalog import Histogram
 from monitor.clock import Clock
 from monitor.core.closing import Closed, Judge, close_until
+from monitor.core.episode_log import episode_changes, followed
 from monitor.core.joining import Joining, with_losses
 from monitor.core.learning import learned
 from monitor.core.outbox import Note
@@ -201,10 +202,13 @@ class Worker:
         self, tools: Tools, state: ModelState, watermark: int, taken: Taken, *, cut: bool = False
     ) -> None:
         closed = self._settle(tools, state, watermark, cut=cut)
-        changes = {**taken.changes, **closed.changes}
+        transitions = (*taken.transitions, *closed.transitions)
+        episodes = followed(self.state.episodes, closed.state.trips, transitions)
+        told = episode_changes(self.plan.name, self.state.episodes, episodes)
+        changes = {**taken.changes, **closed.changes, **told}
         tools.commit(self.plan.name, changes, taken.rejects, (*taken.notes, *closed.notes))
-        self.state = closed.state
-        for change in (*taken.transitions, *closed.transitions):
+        self.state = replace(closed.state, episodes=episodes)
+        for change in transitions:
             self._tell(change)
 
     def _settle(self, tools: Tools, state: ModelState, watermark: int, *, cut: bool = False) -> Closed:

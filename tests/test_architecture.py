@@ -19,7 +19,7 @@ PACKAGES = ("monitor", "detectors", "exporters")
 FILE_LINES, FUNCTION_LINES = 300, 50
 
 LAYERS = (
-    ("types", "clock", "errors", "quantities", "fields", "config"),
+    ("types", "clock", "errors", "quantities", "fields", "web", "config"),
     ("core",),
     ("sources", "decoders", "store", "server"),
 )
@@ -29,8 +29,15 @@ CORE_REFUSES = {"time", "sqlite3", "threading", "logging", "os"}
 
 ANYWHERE = {"numpy", "polars"}
 NAMED_IN = {
-    "pydantic": {"monitor/config.py", "monitor/fields.py"},
-    "click": {"monitor/cli.py", "monitor/options.py", "monitor/webhook_commands.py"},
+    "pydantic": {"monitor/config.py", "monitor/fields.py", "monitor/server/bodies.py"},
+    "click": {
+        "monitor/cli.py",
+        "monitor/options.py",
+        "monitor/web_commands.py",
+        "monitor/webhook_commands.py",
+    },
+    "starlette": {"monitor/server/http.py", "monitor/server/api.py"},
+    "uvicorn": {"monitor/server/http.py", "monitor/server/limits.py"},  # the server, its bounds
     "prometheus_client": {"exporters/prometheus.py"},
     "httpcore2": {"exporters/webhook.py", "exporters/bounded.py"},  # the request, its bounds
     "scipy": {  # distribution functions, lazily

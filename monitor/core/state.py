@@ -15,6 +15,8 @@ from detectors.base import Level, Verdict
 from detectors.profile import Profile
 from monitor.core.codec import dump_profile, load_profile
 from monitor.core.dedup import OpenIds, RunChange
+from monitor.core.episode_log import SPACE as EPISODES
+from monitor.core.episode_log import Episodes, load_episodes
 from monitor.core.labels import Labels, load_labels
 from monitor.core.nulls import GroupNull, Nulls
 from monitor.core.pile import Reopen
@@ -102,6 +104,7 @@ class ModelState:
     tracks: Mapping[tuple[str, str], Track] = field(default_factory=dict)
     streams: Streams = field(default_factory=dict)
     wealth: Purses = field(default_factory=dict)
+    episodes: Episodes = field(default_factory=dict)
 
     def baseline_at(self, start: int) -> Baseline | None:
         """Return the reference that windows starting at `start` are judged by."""
@@ -278,6 +281,7 @@ def load_model(model: str, entries: Mapping[EntryKey, bytes], reopen: Reopen | N
         load_tracks(spaces.get("track", {}).items()),
         load_streams(spaces.get(STREAMS, {})),
         load_wealth(spaces.get(WEALTH, {})),
+        load_episodes(spaces.get(EPISODES, {})),
     )
 
 
