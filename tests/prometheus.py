@@ -19,7 +19,7 @@ scrape_configs:
   - job_name: driftd
     static_configs:
       - targets: ["ADDRESS"]
-"""
+MORE"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,12 @@ class Prometheus:
 
 
 @contextmanager
-def scraping(program: str, target: str, folder: Path) -> Iterator[Prometheus]:
-    """Run a Prometheus that scrapes the target twice a second; it keeps its data in the folder."""
-    (folder / "prometheus.yml").write_text(CONFIG.replace("ADDRESS", target))
+def scraping(program: str, target: str, folder: Path, more: str = "") -> Iterator[Prometheus]:
+    """Run a Prometheus that scrapes the target twice a second; it keeps its data in the folder.
+
+    more: further lines of the scrape's configuration, indented by four.
+    """
+    (folder / "prometheus.yml").write_text(CONFIG.replace("ADDRESS", target).replace("MORE", more))
     with socket.create_server(("127.0.0.1", 0)) as probe:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     command = [

@@ -6,21 +6,16 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from html.parser import HTMLParser
-from typing import Any
 
 import pytest
 
-from detectors.base import Level, Verdict
 from monitor.clock import ManualClock
-from monitor.core.episode_log import EpisodeRecord
-from monitor.core.plan import Plan
-from monitor.core.policy import Phase, Trip
-from monitor.core.state import Book, ModelState
-from monitor.core.windows import Progress
+from monitor.core.state import ModelState
 from monitor.outgoing import Outbox
 from monitor.responses import Ack, Desk, Report, Response, Responses, Watching
 from monitor.server.page import Page
 from monitor.views import Views
+from tests.episodes import episode, firing
 from tests.lives import NOW
 from tests.logs import EPOCH, MINUTE, model, plan_of
 from tests.server import served
@@ -56,43 +51,6 @@ class Seen(HTMLParser):
     @property
     def ids(self) -> list[str]:
         return [attrs["id"] or "" for _, attrs in self.tags if "id" in attrs]
-
-
-def firing(name: str, *episodes: EpisodeRecord, begun: int = 0) -> tuple[Plan, ModelState]:
-    """Return a model and a state in which these episodes fire, unless they ended."""
-    trips = {
-        e.key: Trip(
-            e.kind,
-            Phase.FIRING,
-            episode=e.id,
-            since=e.started,
-            window=EPOCH,
-            verdict=Verdict(e.detector, e.feature, e.kind, Level.BREACH, 9, e.score, e.threshold),
-        )
-        for e in episodes
-        if e.ended is None
-    }
-    counts = {("predictions-0", "received", ""): 1234567, ("predictions-0", "stored", ""): 1234567}
-    alarms = tuple((EPOCH, "x", "ks") for _ in range(begun))
-    book = Book(Progress(EPOCH, EPOCH), counts, last_closed=EPOCH, windows_closed=3, alarms=alarms)
-    state = ModelState(name, book=book, trips=trips, episodes={e.id: e for e in episodes})
-    return plan_of(model(name=name)), state
-
-
-def episode(id_: str, feature: str = "x", kind: str = "drift", **more: Any) -> EpisodeRecord:  # noqa: ANN401
-    key = TripKey("v1", more.pop("segment", "all"), feature, "ks")
-    return EpisodeRecord(
-        id_,
-        key.version,
-        key.segment,
-        key.feature,
-        key.detector,
-        kind,
-        EPOCH,
-        score=2.0,
-        threshold=1.0,
-        **more,
-    )
 
 
 def shown(watching: Watching, responses: Responses | None = None, problem: str = "") -> str:
