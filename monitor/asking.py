@@ -7,9 +7,9 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import quote
 
 from monitor.config import Config
-from monitor.web import Web
 from monitor.errors import DriftdError
 from monitor.server.credentials import file_text, words
+from monitor.web import Web
 
 SECONDS = 30.0
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what a daemon may listen on, not what we do

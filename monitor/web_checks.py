@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 from monitor.complaints import Complaint, Place
-from monitor.web import Web
 from monitor.errors import DriftdError
 from monitor.server.credentials import file_text, tokens
 from monitor.server.passwords import users
 from monitor.server.tls import context_of
+from monitor.web import Web
 
 AT: Place = ("daemon", "web")
 MAKE = "make one with: openssl rand -hex 32"

@@ -13,12 +13,18 @@ from typing import Any
 
 import trustme
 
-from monitor.web import Web
 from monitor.errors import ConflictError, NotFoundError, StoreUnavailableError
 from monitor.server.http import Answers, HttpServer
 from monitor.server.limits import Limits
+from monitor.web import Web
 
 TOKEN = "0123456789abcdef" * 2
+WRITABLE = """
+web.token_files = ["token"]
+web.open = ["metrics", "health", "status"]
+"""
+"""Lines of [daemon] that let who has the token write, and everybody read."""
+BEARER = {"authorization": f"Bearer {TOKEN}"}
 PATIENCE = 30.0
 
 
@@ -53,6 +59,16 @@ class FakeDesk:
             raise ConflictError("acknowledged by anna already")
         self.asked.append(said)
         return self.episode(id_)
+
+
+class FakeViews:
+    """Nothing to see."""
+
+    def status(self) -> dict[str, Any]:
+        return {"models": []}
+
+    def page(self) -> dict[str, Any]:
+        raise AssertionError("no test of the fake asks for the page")
 
 
 @dataclass
@@ -132,9 +148,7 @@ def nothing_wrong() -> str:
 def served(web: Web | None = None, limits: Limits | None = None, **answers: Any) -> Iterator[Served]:  # noqa: ANN401
     """Serve until the block ends. answers: what to put in place of the fake ones."""
     desk, told = FakeDesk(), Told()
-    fake = Answers(
-        lambda _: (b"driftd_up 1\n", "text/plain"), nothing_wrong, lambda: {"models": []}, dict, desk, told
-    )
+    fake = Answers(lambda _: (b"driftd_up 1\n", "text/plain"), nothing_wrong, tuple, FakeViews(), desk, told)
     server = HttpServer("127.0.0.1:0", replace(fake, **answers), web or Web(), limits)
     server.start()
     try:

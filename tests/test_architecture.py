@@ -29,7 +29,7 @@ CORE_REFUSES = {"time", "sqlite3", "threading", "logging", "os"}
 
 ANYWHERE = {"numpy", "polars"}
 NAMED_IN = {
-    "pydantic": {"monitor/config.py", "monitor/fields.py", "monitor/server/bodies.py"},
+    "pydantic": {"monitor/config.py", "monitor/fields.py", "monitor/web.py", "monitor/server/bodies.py"},
     "click": {
         "monitor/cli.py",
         "monitor/options.py",
@@ -38,6 +38,10 @@ NAMED_IN = {
     },
     "starlette": {"monitor/server/http.py", "monitor/server/api.py"},
     "uvicorn": {"monitor/server/http.py", "monitor/server/limits.py"},  # the server, its bounds
+    "jinja2": {
+        "monitor/server/page.py",
+        "exporters/bodies/template.py",
+    },  # the status page; users' own bodies
     "prometheus_client": {"exporters/prometheus.py"},
     "httpcore2": {"exporters/webhook.py", "exporters/bounded.py"},  # the request, its bounds
     "scipy": {  # distribution functions, lazily

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from monitor.web import Web
 from monitor.server.passwords import NOBODY, matches, users
 from monitor.server.tls import seen
+from monitor.web import Web
 
 SHORTEST = 16
 TOKEN = re.compile(rf"[!-~]{{{SHORTEST},4096}}")

@@ -4,8 +4,8 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from monitor.web import Web
 from monitor.server.credentials import BusyError, Credentials, Tell
+from monitor.web import Web
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

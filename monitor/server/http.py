@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from monitor.web import Web
 from monitor.errors import DriftdError
 from monitor.server.api import Api, Desk, Document
 from monitor.server.credentials import Tell
@@ -21,6 +20,7 @@ from monitor.server.guard import Guard
 from monitor.server.limits import Impatient, Limits, Listener, Server
 from monitor.server.page import Page
 from monitor.server.tls import Certificates
+from monitor.web import Web
 
 STOP_SECONDS = 3.0
 
@@ -40,7 +40,7 @@ class Answers:
     """What the server says. metrics: Accept -> (body, content type); ready: why not, "" when ready.
 
     reload: takes on the configuration as it is now; returns complaints.
-    views: the status, and what the page shows; desk: takes answers to episodes; tell: writes to the audit log.
+    views: the status, and what the page shows; desk: takes answers to episodes; tell: writes the audit log.
     """
 
     metrics: Callable[[str], tuple[bytes, str]]

@@ -4,8 +4,8 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
-from monitor.web import Web
 from monitor.errors import DriftdError
+from monitor.web import Web
 
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from monitor.web import Web
 from monitor.server.api import Api
 from monitor.server.bodies import AckBody, RetrainBody
+from monitor.web import Web
 from tests.server import TOKEN, FakeDesk, Served, Told, served
 
 ACK = {"who": "anna", "why": "late feed"}

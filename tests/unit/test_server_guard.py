@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from monitor.web import Web
 from monitor.server import credentials
 from monitor.server.passwords import NOBODY, hashed, matches, users
+from monitor.web import Web
 from tests.server import TOKEN, Told, encrypted, served
 
 ACK = {"who": "anna", "why": "late feed"}

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from monitor.web import Web
 from monitor.server.limits import Limits
+from monitor.web import Web
 from tests.programs import eventually
 from tests.server import encrypted, ended, served
 

@@ -56,8 +56,7 @@ class Seen(HTMLParser):
 def shown(watching: Watching, responses: Responses | None = None, problem: str = "") -> str:
     found = list(watching)
     desk = Desk(responses or {}, lambda: found, lambda _: None, lambda: 0)
-    views = Views(lambda: found, Outbox, desk)
-    return Page().render(views.page(lambda: problem, ManualClock(NOW)))
+    return Page().render(Views(lambda: found, Outbox, desk, lambda: problem, ManualClock(NOW)).page())
 
 
 def order(text: str, words: Iterable[str]) -> list[str]:
@@ -149,8 +148,7 @@ def test_the_page_runs_nothing_loads_nothing_and_says_so_to_the_browser() -> Non
 def test_the_page_is_served_with_its_policy() -> None:
     found = [firing("m", episode("ep_1"))]
     desk = Desk({}, lambda: found, lambda _: None, lambda: 0)
-    views = Views(lambda: found, Outbox, desk)
-    with served(page=lambda: views.page(lambda: "", ManualClock(NOW))) as server:
+    with served(views=Views(lambda: found, Outbox, desk, lambda: "", ManualClock(NOW))) as server:
         answer = server.ask("/")
     assert answer.status == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
