@@ -38,6 +38,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.join
 	$(BIN)/python -m benchmarks.defaults
 	$(BIN)/python -m benchmarks.closing
+	$(BIN)/python -m benchmarks.scrape
 
 e2e-airflow: setup .envs/airflow/.ready
 	$(BIN)/python -m tests.e2e.airflow .envs/airflow/bin/airflow

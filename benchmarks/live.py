@@ -84,10 +84,16 @@ def _start_and_stop(folder: Path, name: str) -> float:
 @contextmanager
 def daemon(folder: Path, log: Path) -> Iterator[Process]:
     """Start driftd on the folder's state, wait until it is ready, and end it as an operator would."""
-    port = _free_port()
-    config = write_config(folder, log, ".jsonl", f"127.0.0.1:{port}")
+    port = free_port()
+    with running(write_config(folder, log, ".jsonl", f"127.0.0.1:{port}"), port) as process:
+        yield process
+
+
+@contextmanager
+def running(config: Path, port: int) -> Iterator[Process]:
+    """Run driftd on a configuration that listens on the port."""
     start = perf_counter()
-    with (folder / "daemon.log").open("wb") as out:
+    with (config.parent / "daemon.log").open("wb") as out:
         child = subprocess.Popen([DRIFTD, "run", "--config", config], stdout=out, stderr=out)
     try:
         _wait(lambda: _ready(port, child), "the daemon was not ready")
@@ -156,7 +162,8 @@ def _get(port: int, path: str) -> tuple[int, str]:
         connection.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

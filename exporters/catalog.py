@@ -150,6 +150,8 @@ CATALOG: tuple[Metric, ...] = (
     Metric("driftd_outbox_pending", "gauge", (), "Webhooks waiting to be delivered."),
     Metric("driftd_outbox_oldest_age_seconds", "gauge", (), "Age of the oldest waiting webhook.", "seconds"),
     Metric("driftd_outbox_dead_letters", "gauge", (), "Webhooks given up after the last attempt."),
+    Metric("driftd_annotations_pending", "gauge", (), "Episodes that Grafana is still to be told of."),
+    Metric("driftd_annotations_dead_letters", "gauge", (), "Annotations given up after the last attempt."),
     Metric(
         "driftd_evaluation_duration_seconds",
         "histogram",
@@ -167,7 +169,14 @@ CATALOG: tuple[Metric, ...] = (
         "driftd_series_dropped_total",
         "counter",
         ("model",),
-        "Series left out by the limit so far: those of all monitors beyond it.",
+        "Series that the limit has left out so far, each counted again when it is left out again.",
+    ),
+    Metric("driftd_series_left_out", "gauge", ("model",), "Series that the limit leaves out now."),
+    Metric(
+        "driftd_monitors_left_out",
+        "gauge",
+        ("model",),
+        "Monitors of drift and quality without series of their own: feature _other stands for them.",
     ),
     Metric("driftd_source_problem", "gauge", SOURCE, "1 while a source has a file it cannot read."),
     Metric(
@@ -192,8 +201,8 @@ CATALOG: tuple[Metric, ...] = (
     Metric(
         "driftd_model_info",
         "info",
-        ("model", "reference", "config"),
-        "Hashes of the reference and of the model's configuration.",
+        ("model", "version", "reference", "config"),
+        "Each version that is watched, and the hashes of the reference and of the model's configuration.",
     ),
     Metric("driftd_build_info", "info", ("version", "python"), "The running program."),
 )
@@ -216,9 +225,24 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
+class Exemplar:
+    """One thing that a counter counted, by name: (label, value) pairs, 128 characters at most in all.
+
+    seconds: when it happened, since 1970.
+    """
+
+    labels: tuple[tuple[str, str], ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """One series: a catalogued name, label values in the catalogue's order, a finite value."""
+    """One series: a catalogued name, label values in the catalogue's order, a finite value.
+
+    exemplar: of a counter; only OpenMetrics has words for it.
+    """
 
     name: str
     labels: tuple[str, ...]
     value: float | Histogram
+    exemplar: Exemplar | None = None

@@ -4,6 +4,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from monitor.book_facts import source_names
 from monitor.config import Config, Model
 from monitor.core.judging import null_models
 from monitor.core.plan import Plan
@@ -14,7 +15,6 @@ from monitor.core.state import ModelState, load_model, nulls_changes
 from monitor.core.timestamps import detect_unit
 from monitor.decoders.plain import decode
 from monitor.errors import DriftdError, ReferenceUnusableError
-from monitor.facts import source_names
 from monitor.fields import TimeUnit
 from monitor.gathering import Gathered
 from monitor.models import adopt, open_source

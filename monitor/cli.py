@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from monitor.clock import SystemClock
+from monitor.dashboard_commands import dashboards
 from monitor.errors import ConfigError, DriftdError
 from monitor.logs import log_problems_to_stderr, log_to_stderr, logger
 from monitor.memory import keep_freed
@@ -39,7 +40,7 @@ class Commands(click.Group):
 
 @click.group(
     cls=Commands,
-    commands=[ack, episodes, password, webhooks],
+    commands=[ack, dashboards, episodes, password, webhooks],
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="driftd")
@@ -224,21 +225,6 @@ def _bar(name: str, length: int | None) -> Iterator[Callable[[int, str], None]]:
 
         yield show
         bar.update((length or bar.pos) - bar.pos, bar.current_item)
-
-
-@main.group()
-def dashboards() -> None:
-    """Grafana dashboards."""
-
-
-@dashboards.command("write")
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--runbooks", default="", help="The address of your copy of docs/runbooks.")
-def write_dashboards(folder: Path, runbooks: str) -> None:
-    """Write the dashboards' JSON into FOLDER, to be imported into Grafana or provisioned."""
-    from monitor.dashboards import write_dashboards  # noqa: PLC0415 - as above
-
-    click.echo("\n".join(str(path) for path in write_dashboards(folder, runbooks)))
 
 
 @main.group()

@@ -29,6 +29,7 @@ from monitor.fields import (
     proved,
     within,
 )
+from monitor.grafana_table import Grafana
 from monitor.quantities import parse_address, parse_budget
 from monitor.web import Web
 
@@ -219,12 +220,19 @@ class Webhook(Strict):
         return tuple(key for key in found if key)
 
 
+class Exporters(Strict):
+    """Where facts go, beside the metrics that are scraped and the webhooks."""
+
+    grafana: Grafana | None = None
+
+
 class Config(Strict):
     """Everything the user configured; every path is absolute."""
 
     daemon: Daemon = Daemon()
     models: Annotated[tuple[Model, ...], Field(strict=False, min_length=1)]
     webhooks: dict[Name, Webhook] = Field(default_factory=dict)
+    exporters: Exporters = Exporters()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from exporters.ssrf import special
 from monitor.complaints import LATER, LISTING, Complaint, Place, later, nearest, quoted, repeated
 from monitor.config import Columns, Config, Features, Model, Monitor, Source, Webhook
+from monitor.grafana_checks import grafana
 from monitor.outcome_checks import is_performance, outcomes, performance_monitor
 from monitor.quantities import format_duration
 from monitor.stream_checks import is_stream, stream_monitor, window_monitor
@@ -40,6 +41,8 @@ def check(config: Config, detectors: Collection[str] | None) -> Iterator[Complai
         yield from _retrain(model, at, config)
     for name, webhook in config.webhooks.items():
         yield from _webhook(webhook, ("webhooks", name))
+    if config.exporters.grafana is not None:
+        yield from grafana(config.exporters.grafana, ("exporters", "grafana"))
 
 
 def _model(model: Model, at: Place, detectors: Collection[str] | None) -> Iterator[Complaint]:

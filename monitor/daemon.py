@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 from detectors.pvalues import warm_up
 from exporters.catalog import Histogram, Sample
-from exporters.prometheus import render
 from monitor.auditing import Sent
 from monitor.building import Built, Memory, build, rejects_files
 from monitor.clock import Clock, micros
@@ -15,13 +14,12 @@ from monitor.config import Config
 from monitor.core.outbox import Note
 from monitor.core.plan import Plan
 from monitor.core.state import ModelState
-from monitor.core.windows import NEVER
-from monitor.endpoints import notifiers
+from monitor.endpoints import addresses, notifiers
 from monitor.errors import DriftdError, StoreUnavailableError
-from monitor.facts import all_samples, episode_samples
+from monitor.exposition import Exposition, Live, Moment
 from monitor.fleet import Fleet, Summary
 from monitor.logs import logger
-from monitor.memory import resident
+from monitor.memory import keep_still, resident
 from monitor.models import WatchedModel
 from monitor.outgoing import (
     Deliverer,
@@ -42,6 +40,7 @@ from monitor.shelves import Shelves
 from monitor.store.base import Store
 from monitor.store.rejects import SPACE, RejectsFile
 from monitor.supervisor import Supervisor
+from monitor.telling import announcer, begun_untold
 from monitor.types import Changes, EntryKey, Reject
 from monitor.views import Views
 from monitor.worker import Tools
@@ -71,7 +70,7 @@ class Daemon:
         self._recording = threading.Lock()
         self._log = logger("daemon")
         self._commits = Histogram()
-        self._rendered: dict[str, tuple[bytes, str]] = {}
+        self.exposition = Exposition(self._moment, clock.monotonic)
         entries = store.load()
         self._rejects = {key[1]: value for key, value in entries.items() if key[0] == SPACE}
         self._files: Mapping[str, RejectsFile] = {}
@@ -83,7 +82,9 @@ class Daemon:
         ahead = ThreadPoolExecutor(1, thread_name_prefix="read")
         self._cleanup.callback(pool.shutdown, cancel_futures=True)
         self._cleanup.callback(ahead.shutdown, cancel_futures=True)
-        self.tools = Tools(clock, self.now_us, self.commit, pool.map, ahead)
+        self.tools = Tools(
+            clock, self.now_us, self.commit, pool.map, ahead, announce=announcer(lambda: self.config)
+        )
         ahead.submit(warm_up)
         self._shelves = Shelves(config.daemon.state, (), {})
         self.fleet = Fleet(self.tools, self._shelves, lambda: self._stopping)
@@ -116,10 +117,10 @@ class Daemon:
 
     def _take_on(self, built: Built) -> None:
         """Commit what opening the models changed, and put all in its place. Raises StoreUnavailableError."""
-        hooks = built.config.webhooks
-        made, urls = notifiers(hooks), {name: hook.url for name, hook in hooks.items()}
+        made, urls = notifiers(built.config), addresses(built.config)
         with self._recording:
             changes = dict(register(self.outbox, urls))
+            changes |= begun_untold(built.config, built.models, self.outbox, self.now_us())
             for opened in built.changes.values():
                 changes |= opened
             self._write(changes, self._shelves.committing_all(built.changes))
@@ -127,8 +128,7 @@ class Daemon:
         self._deliverer.configure(made, urls)
         self.fleet.take_on(built.models)
         self._schedule.every(self.config.daemon.commit_every.total_seconds() / 2, "read", self._tick)
-        with self._guard:
-            self._rendered.clear()
+        self.exposition.changed()
 
     def now_us(self) -> int:
         """Return the wall clock in microseconds since 1970 UTC."""
@@ -158,7 +158,7 @@ class Daemon:
         with self._guard:
             self._commits = self._commits.observed(self._clock.monotonic() - began)
             self.outbox = with_changes(self.outbox, changes)
-            self._rendered.clear()
+        self.exposition.changed()
 
     def ingest(self) -> Summary:
         """Take in all that the sources have now. A model that cannot go on is tried again next time."""
@@ -192,37 +192,22 @@ class Daemon:
 
     def samples(self) -> list[Sample]:
         """Return every sample of now: committed state, and the process's own speed."""
-        models = self.models
-        plans = [m.worker.plan for m in models]
-        states = {m.worker.plan.name: m.worker.state for m in models}
-        found = all_samples(plans, states, self._rejects, self.outbox, self.now_us())
-        for model in self.models:
-            found += episode_samples(model.worker.plan, model.worker.state, self.desk.responses)
-        found.append(Sample("driftd_commit_duration_seconds", (), self._commits))
-        found.append(Sample("driftd_ingest_ok", (), 0.0 if self.fleet.problem else 1.0))
-        found += self.reloads.samples()
-        if (held := resident()) is not None:
-            found.append(Sample("driftd_resident_memory_bytes", (), held))
-        for model in models:
-            name = model.worker.plan.name
-            found.append(Sample("driftd_evaluation_duration_seconds", (name,), model.worker.evaluation))
-            newest = model.worker.state.book.progress.newest
-            if newest != NEVER:
-                lag = max(self.now_us() - newest, 0) / 10**6
-                found.append(Sample("driftd_ingest_lag_seconds", (name,), lag))
-            found += [Sample("driftd_source_problem", (name, s), p) for s, p in model.problems()]
-        return found
+        return self.exposition.samples()
 
-    def exposition(self, accept: str) -> tuple[bytes, str]:
-        """Return /metrics; rendered at most once a second unless something was committed."""
-        kind = f"{'application/openmetrics-text' in accept}/{int(self._clock.monotonic())}"
-        with self._guard:
-            ready = self._rendered.get(kind)
-        if ready is None:
-            ready = render(self.samples(), accept)
-            with self._guard:
-                self._rendered = {kind: ready}
-        return ready
+    def _moment(self) -> Moment:
+        return Moment(
+            [
+                Live(m.worker.plan, m.worker.state, m.worker.evaluation, tuple(m.problems()))
+                for m in self.models
+            ],
+            self._rejects,
+            self.outbox,
+            self.now_us(),
+            self._commits,
+            not self.fleet.problem,
+            resident(),
+            [*self.reloads.samples(), *self.views.samples()],
+        )
 
     def _watching(self) -> list[tuple[Plan, ModelState]]:
         return [(m.worker.plan, m.worker.state) for m in self.models]
@@ -233,8 +218,12 @@ class Daemon:
 
     def run(self, started: Callable[[str], None]) -> None:
         """Serve until `stop`: HTTP, polling, delivery, retention. `started` is told the address."""
+        self.exposition.answer("", "")  # the first one takes longest: no scrape waits for it
+        keep_still()
         tell = logger("audit", audit="http").info
-        answers = Answers(self.exposition, self.ready, self.reloads.reload, self.views, self.desk, tell)
+        answers = Answers(
+            self.exposition.answer, self.ready, self.reloads.reload, self.views, self.desk, tell
+        )
         server = HttpServer(self.config.daemon.listen, answers, self.config.daemon.web)
         server.start()
         self._cleanup.callback(server.close)
@@ -262,8 +251,7 @@ class Daemon:
         if not self.ingest().problem:
             self.fleet.close_idle()
         self._supervisor.alive(self._clock.monotonic())
-        with self._guard:
-            self._rendered.clear()  # a scrape during the commit may have kept the state before it
+        self.exposition.changed()  # a scrape during the commit may have kept the state before it
 
     def _guarded_deliver(self) -> None:
         self._quietly(self.deliver)

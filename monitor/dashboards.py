@@ -18,11 +18,7 @@ def write_dashboards(folder: Path, runbooks: str = "") -> list[Path]:
     runbooks: the address of the folder with the runbooks' pages, for the links to them; "" leaves the
     placeholder. Files of the same name are replaced.
     """
-    address = _address(runbooks)
-    shipped = sorted(
-        (p for p in resources.files("dashboards").iterdir() if p.name.endswith(".json")), key=str
-    )
-    written = [(folder / each.name, _pointed(each.read_text(encoding="utf-8"), address)) for each in shipped]
+    written = [(folder / name, text) for name, text in shipped_dashboards(runbooks)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in written:
@@ -32,6 +28,15 @@ def write_dashboards(folder: Path, runbooks: str = "") -> list[Path]:
             f"{folder}: cannot write the dashboards: {error.strerror}; choose another folder"
         ) from error
     return [path for path, _ in written]
+
+
+def shipped_dashboards(runbooks: str = "") -> list[tuple[str, str]]:
+    """Return each dashboard's file name and JSON, in the order of their names; runbooks as above."""
+    address = _address(runbooks)
+    shipped = sorted(
+        (p for p in resources.files("dashboards").iterdir() if p.name.endswith(".json")), key=str
+    )
+    return [(each.name, _pointed(each.read_text(encoding="utf-8"), address)) for each in shipped]
 
 
 def _address(runbooks: str) -> str:

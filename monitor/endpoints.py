@@ -1,13 +1,19 @@
-"""The configured webhooks as notifiers."""
+"""The configured webhooks, and the Grafana that is told of episodes, as notifiers."""
 
-from collections.abc import Mapping
+from functools import partial
 
 from exporters import auth
+from exporters.annotations import Annotator
 from exporters.base import Notifier
+from exporters.grafana import Grafana as Server
 from exporters.webhook import Webhook
 from monitor import config
+from monitor.core.annotations import ENDPOINT
 from monitor.forms import make_form
+from monitor.grafana_table import Grafana
+from monitor.grafana_token import current_token
 from monitor.keys import Keys
+from monitor.logs import logger
 
 
 def notifier(name: str, hook: config.Webhook) -> Notifier:
@@ -21,9 +27,32 @@ def notifier(name: str, hook: config.Webhook) -> Notifier:
     )
 
 
-def notifiers(hooks: Mapping[str, config.Webhook]) -> dict[str, Notifier]:
+def notifiers(configured: config.Config) -> dict[str, Notifier]:
     """Return what sends to each of them, by name."""
-    return {name: notifier(name, hook) for name, hook in hooks.items()}
+    made: dict[str, Notifier] = {name: notifier(name, hook) for name, hook in configured.webhooks.items()}
+    return made | {name: annotator(table) for name, table in annotated(configured).items()}
+
+
+def addresses(configured: config.Config) -> dict[str, str]:
+    """Return where each of them is, by name."""
+    return {name: table.url for name, table in (configured.webhooks | annotated(configured)).items()}
+
+
+def annotated(configured: config.Config) -> dict[str, Grafana]:
+    """Return the Grafana that is told of episodes, by what the outbox calls it; nothing where none is."""
+    grafana = configured.exporters.grafana
+    return {ENDPOINT: grafana} if grafana is not None and grafana.annotations else {}
+
+
+def annotator(grafana: Grafana) -> Notifier:
+    """Return what tells Grafana, and logs what it has against that."""
+    log = logger("grafana")
+    return Annotator(server_of(grafana), lambda says: log.warning("annotation not taken", error=says))
+
+
+def server_of(grafana: Grafana) -> Server:
+    """Return the configured Grafana's API."""
+    return Server(grafana.url, partial(current_token, grafana), grafana.timeout.total_seconds())
 
 
 def _proof(name: str, hook: config.Webhook) -> auth.Auth:

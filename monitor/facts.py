@@ -2,177 +2,193 @@
 
 import hashlib
 import platform
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any, TypeVar, cast
 
-from detectors.base import Verdict
 from exporters.catalog import Sample
+from exporters.rows import Part, series
+from monitor.book_facts import events, group_blocks, progress, retrain
 from monitor.budgeting import calibration, spent
-from monitor.core.labels import REALIZED
+from monitor.core.annotations import ENDPOINT as ANNOTATIONS
+from monitor.core.members import Members, Unit, chosen
 from monitor.core.outbox import NoteState
 from monitor.core.plan import Plan
-from monitor.core.policy import Shown, Trip, TripKey
-from monitor.core.profiles import ALL
+from monitor.core.policy import Shown
 from monitor.core.state import ModelState
 from monitor.core.usual import ERROR, LOSS
-from monitor.core.windows import NEVER
+from monitor.monitor_facts import (
+    MONITORS,
+    OTHER,
+    WHOLE,
+    Standing,
+    claims,
+    of_others,
+    rows,
+    series_of,
+    standings,
+    unit_of,
+)
 from monitor.outgoing import Outbox
 from monitor.performance_facts import outcome_samples, performance_blocks
-from monitor.performing import BASES, is_metric, shown_state
 from monitor.responses import Responses, open_episodes
-from monitor.room import Block, series, within
+from monitor.room import Block, within
 from monitor.store.rejects import unkept
 
 SECOND = 10**6
-WHOLE = "_all"
-EVENTS = ("received", "stored", "duplicate", "late")
-SERIES_PER_TRIP = len(Shown) + 5
-SERIES_PER_GROUP = 2
-SERIES_OF_LIMIT = 3
+SERIES_PER_TRIP = MONITORS.size
+SERIES_OF_LIMIT = 5
+SERIES_OF_OTHERS = 1 + len(Shown)
+
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What of a model is exported. kept: units with series of their own; left_out: series without."""
+
+    groups: Part
+    performance: Part
+    kept: frozenset[Unit]
+    left_out: int
+    capped: bool
+
+
+class ModelFacts:
+    """One model's committed state as series, at most its limit; what is beyond it is left out and counted.
+
+    Groups get at most half of the room, performance half of what is left, monitors the rest. Parts of the
+    state that are the same object as the last time are not read again. Used by one thread at a time.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._made: dict[str, tuple[tuple[object, ...], Any]] = {}
+
+    def parts(self, state: ModelState) -> tuple[Part, ...]:
+        """Return the model's series."""
+        fixed = self._fixed(state)
+        found, choice = self._standings(state), self._choice(state, series(fixed))
+        monitors = self._once("monitors", (found, choice), lambda: self._monitors(found, choice))
+        name, members = self.plan.name, self.members(state, choice)
+        parts = (choice.groups, choice.performance, monitors)
+        active = series(fixed) + sum(part.series() for part in parts) + SERIES_OF_LIMIT
+        own = sum(row.labels[3] != OTHER for row in monitors.rows)
+        of_limit = [
+            Sample("driftd_series_active", (name,), active),
+            Sample("driftd_series_limit", (name,), self.plan.model.series_limit),
+            Sample("driftd_series_left_out", (name,), choice.left_out),
+            Sample("driftd_series_dropped_total", (name,), members.dropped),
+            Sample("driftd_monitors_left_out", (name,), len(found) - own),
+        ]
+        return Part([*fixed, *of_limit]), *parts
+
+    def members(self, state: ModelState, choice: Choice | None = None) -> Members:
+        """Return who has series in this state, by who had them before."""
+        chosen_now = choice or self._choice(state, series(self._fixed(state)))
+        return state.members.after(chosen_now.kept, chosen_now.left_out)
+
+    def _once(self, what: str, depends: tuple[object, ...], make: Callable[[], Made]) -> Made:
+        """Return what was made the last time, if all that it depends on is the same; else make it."""
+        found = self._made.get(what)
+        if found is None or not all(map(_same, found[0], depends)):
+            found = self._made[what] = depends, make()
+        return cast("Made", found[1])
+
+    def _standings(self, state: ModelState) -> list[Standing]:
+        depends = (state.trips, state.book.last_closed)
+        return self._once("standings", depends, lambda: standings(self.plan, state))
+
+    def _choice(self, state: ModelState, taken: int) -> Choice:
+        """Share the room out; taken: series that are exported in any case."""
+        plan, book, labels = self.plan, state.book, state.labels
+        room = max(plan.model.series_limit - taken - SERIES_OF_LIMIT, 0)
+        found = self._standings(state)
+        seen = (state.baselines, state.volumes, book.versions, book.last_closed, state.trips)
+        groups = self._once("groups", seen, lambda: [*self._more_versions(state), *group_blocks(plan, state)])
+        told = (labels.history, labels.records, labels.standards, *seen)
+        performance = self._once("performance", told, lambda: performance_blocks(plan, state))
+        depends = (groups, performance, found, state.members.units, room)
+        return self._once("choice", depends, lambda: _choice(found, groups, performance, state, room))
+
+    def _monitors(self, found: Sequence[Standing], choice: Choice) -> Part:
+        if not choice.capped:
+            return Part((), rows(self.plan, found), MONITORS)
+        own = [one for one in found if unit_of(one.key) in choice.kept]
+        others = [one for one in found if unit_of(one.key) not in choice.kept]
+        return Part((), [*rows(self.plan, own), of_others(self.plan.name, others)], MONITORS)
+
+    def _fixed(self, state: ModelState) -> list[Sample]:
+        """Return what describes the whole model: few series, never left out."""
+        plan = self.plan
+        found = [*events(plan, state), *progress(plan, state), *retrain(plan, state)]
+        return [*found, *self._whole(state), *outcome_samples(plan, state)]
+
+    def _whole(self, state: ModelState) -> Iterator[Sample]:
+        plan, name, baseline = self.plan, self.plan.name, state.newest_baseline
+        found = self._standings(state)
+        yield Sample("driftd_false_alarm_budget_ratio", (name,), spent(plan, state))
+        if baseline is not None:
+            yield Sample("driftd_calibration_info", (name, *calibration(plan, state, baseline)), 1)
+        for what in ("stream_rows", "stream_left_out"):
+            yield Sample(f"driftd_{what}_total", (name,), state.book.counts.get(("", what, ""), 0))
+        firing, monitored = self._once("features", (found,), lambda: _features(found))
+        yield Sample("driftd_features_firing", (name,), firing)
+        yield Sample("driftd_features_monitored", (name,), monitored)
+        yield self._versions(state)[0]
+
+    def _more_versions(self, state: ModelState) -> list[Block]:
+        return [Block(1, [sample]) for sample in self._versions(state)[1:]]
+
+    def _versions(self, state: ModelState) -> list[Sample]:
+        """Return a series for each version that had a window, the newest first; one in any case."""
+        plan, closed, baseline = self.plan, state.book.versions, state.newest_baseline
+        reference = baseline.hash if baseline else ""
+        config = self._once("config", (), lambda: _config_hash(plan))
+        names = sorted(closed, key=lambda name: (-closed[name], name)) or [""]
+        return [Sample("driftd_model_info", (plan.name, name, reference, config), 1) for name in names]
+
+
+def _same(before: object, now: object) -> bool:
+    return before is now or (isinstance(before, int) and before == now)
+
+
+def _choice(
+    found: Sequence[Standing],
+    groups: Sequence[Block],
+    performance: Sequence[Block],
+    state: ModelState,
+    room: int,
+) -> Choice:
+    seen, dropped = within(groups, room // 2)
+    room -= series(seen)
+    told, more = within(performance, room // 2)
+    room -= series(told)
+    parts = Part(seen), Part(told)
+    if len(found) * MONITORS.size <= room:
+        return Choice(*parts, frozenset(), dropped + more, capped=False)
+    kept = chosen(claims(found), room - SERIES_OF_OTHERS, state.members.units)
+    most = sum(series_of(one) for one in found if unit_of(one.key) not in kept)
+    return Choice(*parts, kept, dropped + more + most, capped=True)
+
+
+def _features(found: Sequence[Standing]) -> tuple[int, int]:
+    """Return how many features fire, and how many are watched, over versions and segments."""
+    none = {WHOLE, ERROR, LOSS}
+    firing = {one.key.feature for one in found if one.shown is Shown.FIRING}
+    return len(firing - none), len({one.key.feature for one in found} - none)
+
+
+def _config_hash(plan: Plan) -> str:
+    return hashlib.blake2b(plan.model.model_dump_json().encode(), digest_size=8).hexdigest()
 
 
 def model_samples(plan: Plan, state: ModelState) -> list[Sample]:
-    """Return one model's samples, at most its series limit; what is beyond it is left out and counted.
-
-    Groups get at most half of the room, performance half of what is left, monitors the rest. Each has its
-    series reserved, needed or not, so that which ones are exported does not change between two scrapes.
-    """
-    name = plan.name
-    fixed = [*_events(plan, state), *_progress(plan, state), *_whole(plan, state), *_retrain(plan, state)]
-    fixed += outcome_samples(plan, state)
-    room = max(plan.model.series_limit - series(fixed) - SERIES_OF_LIMIT, 0)
-    groups, dropped = within([Block(SERIES_PER_GROUP, g) for g in _groups(plan, state)], room // 2)
-    room -= series(groups)
-    performance, more = within(performance_blocks(plan, state), room // 2)
-    trips = [Block(SERIES_PER_TRIP, list(_trip(plan, state, *item))) for item in _monitors(state)]
-    monitors, most = within(trips, room - series(performance))
-    samples = [*fixed, *groups, *performance, *monitors]
-    return [
-        *samples,
-        Sample("driftd_series_active", (name,), series(samples) + SERIES_OF_LIMIT),
-        Sample("driftd_series_limit", (name,), plan.model.series_limit),
-        Sample("driftd_series_dropped_total", (name,), dropped + more + most),
-    ]
-
-
-def _monitors(state: ModelState) -> list[tuple[TripKey, Trip]]:
-    """Return the monitors of drift and quality, and all streams; metrics are shown with performance."""
-    return sorted(((k, t) for k, t in state.trips.items() if not is_metric(k, t)), key=_importance)
-
-
-def _importance(item: tuple[TripKey, Trip]) -> tuple[bool, bool, TripKey]:
-    """Whole-model monitors before segments, in a fixed order: a limit must not make series come and go."""
-    key, _ = item
-    return (key.segment != ALL, key.feature == WHOLE, key)
-
-
-def _trip(plan: Plan, state: ModelState, key: TripKey, trip: Trip) -> Iterator[Sample]:
-    labels = (plan.name, key.version, key.segment, key.feature, key.detector)
-    shown = shown_state(plan, state, trip)
-    verdict = trip.verdict
-    if verdict is not None and shown is not Shown.STALE:
-        yield from _numbers(labels, verdict)
-    yield Sample("driftd_drift_episodes_total", labels, trip.episodes)
-    for each in Shown:
-        yield Sample("driftd_drift_state", (*labels, each.value), float(each is shown))
-
-
-def _numbers(labels: tuple[str, ...], verdict: Verdict) -> Iterator[Sample]:
-    if verdict.score is not None:
-        yield Sample("driftd_drift_score", labels, verdict.score)
-    if verdict.threshold is not None:
-        yield Sample("driftd_drift_threshold", labels, verdict.threshold)
-    if verdict.score is not None and verdict.threshold:
-        quotient = min(verdict.score / verdict.threshold, sys.float_info.max)
-        yield Sample("driftd_drift_quotient", labels, quotient)
-    if verdict.pvalue is not None:
-        yield Sample("driftd_drift_pvalue", labels, verdict.pvalue)
-
-
-def _events(plan: Plan, state: ModelState) -> Iterator[Sample]:
-    counts = state.book.counts
-    for source in source_names(plan):
-        for what in EVENTS:
-            name = f"driftd_events_{what}_total"
-            yield Sample(name, (plan.name, source), counts.get((source, what, ""), 0))
-        truncations = counts.get((source, "truncations", ""), 0)
-        yield Sample("driftd_truncations_total", (plan.name, source), truncations)
-    for (source, what, reason), n in sorted(counts.items()):
-        if what in {"rejected", "dropped"} and source in source_names(plan):
-            yield Sample(f"driftd_events_{what}_total", (plan.name, source, reason), n)
-
-
-def source_names(plan: Plan) -> tuple[str, ...]:
-    """Name a model's sources by role and place: a closed set of labels."""
-    return tuple(f"{source.role}-{place}" for place, source in enumerate(plan.model.sources))
-
-
-def _progress(plan: Plan, state: ModelState) -> Iterator[Sample]:
-    book, name = state.book, plan.name
-    yield Sample("driftd_windows_open", (name,), len({k.start for k in state.windows}))
-    yield Sample("driftd_windows_closed_total", (name,), book.windows_closed)
-    if book.progress.newest != NEVER:
-        watermark = book.progress.watermark(plan.lateness)
-        yield Sample("driftd_watermark_timestamp_seconds", (name,), watermark / SECOND)
-        yield Sample("driftd_last_row_timestamp_seconds", (name,), book.progress.newest / SECOND)
-
-
-def _groups(plan: Plan, state: ModelState) -> Iterator[list[Sample]]:
-    """Yield the series of each segment of the reference, then of each version and segment, `all` first."""
-    name = plan.name
-    baseline = state.newest_baseline
-    sizes = baseline.profiles if baseline else {}
-    for segment in sorted(sizes, key=lambda s: (s != ALL, s)):
-        yield [Sample("driftd_reference_rows", (name, segment), sizes[segment].rows)]
-    ends = _newest(state)
-    for version_, segment in sorted(state.volumes, key=lambda place: (place[1] != ALL, place)):
-        labels = (name, version_, segment)
-        found = [Sample("driftd_window_rows", labels, state.volumes[version_, segment][-1])]
-        if (version_, segment) in ends:
-            end = (ends[version_, segment] + plan.window) / SECOND
-            found.append(Sample("driftd_last_evaluation_timestamp_seconds", labels, end))
-        yield found
-
-
-def _newest(state: ModelState) -> dict[tuple[str, str], int]:
-    """Return the start of the newest closed window of each version and segment.
-
-    Trips of realised performance are as old as their outcomes; where there are no others, a segment's
-    newest window is its version's.
-    """
-    found: dict[tuple[str, str], int] = {}
-    for key, trip in state.trips.items():
-        place = (key.version, key.segment)
-        if BASES.get(trip.kind) != REALIZED:
-            found[place] = max(found.get(place, trip.window), trip.window)
-    for version_, segment in state.volumes:
-        closed = state.book.versions.get(version_)
-        if closed is not None and (segment == ALL or (version_, segment) not in found):
-            found[version_, segment] = closed
-    return found
-
-
-def _whole(plan: Plan, state: ModelState) -> Iterator[Sample]:
-    name, baseline = plan.name, state.newest_baseline
-    monitors = _monitors(state)
-    firing = {k.feature for k, t in monitors if shown_state(plan, state, t) is Shown.FIRING}
-    yield Sample("driftd_false_alarm_budget_ratio", (name,), spent(plan, state))
-    if baseline is not None:
-        yield Sample("driftd_calibration_info", (name, *calibration(plan, state, baseline)), 1)
-    none = {WHOLE, ERROR, LOSS}
-    for what in ("stream_rows", "stream_left_out"):
-        yield Sample(f"driftd_{what}_total", (name,), state.book.counts.get(("", what, ""), 0))
-    yield Sample("driftd_features_firing", (name,), len(firing - none))
-    yield Sample("driftd_features_monitored", (name,), len({k.feature for k, _ in monitors} - none))
-    config = hashlib.blake2b(plan.model.model_dump_json().encode(), digest_size=8).hexdigest()
-    yield Sample("driftd_model_info", (name, baseline.hash if baseline else "", config), 1)
-
-
-def _retrain(plan: Plan, state: ModelState) -> Iterator[Sample]:
-    for (webhook, what, outcome), n in sorted(state.book.counts.items()):
-        if what == "retrain":
-            yield Sample("driftd_retrain_requests_total", (plan.name, webhook, outcome), n)
+    """Return one model's samples, at most its series limit, as ModelFacts does."""
+    return [sample for part in ModelFacts(plan).parts(state) for sample in part.each()]
 
 
 def episode_samples(plan: Plan, state: ModelState, responses: Responses) -> list[Sample]:
@@ -185,14 +201,18 @@ def episode_samples(plan: Plan, state: ModelState, responses: Responses) -> list
 
 
 def outbox_samples(outbox: Outbox, now_us: int) -> list[Sample]:
-    """Return the outbox's samples. now_us: wall clock."""
-    waiting = [q for q in outbox.queued.values() if q.note.state is NoteState.PENDING]
-    dead = sum(q.note.state is NoteState.DEAD for q in outbox.queued.values())
+    """Return the outbox's samples, annotations apart from webhooks. now_us: wall clock."""
+    hooks = [q for q in outbox.queued.values() if q.note.endpoint != ANNOTATIONS]
+    told = Counter(q.note.state for q in outbox.queued.values() if q.note.endpoint == ANNOTATIONS)
+    waiting = [q for q in hooks if q.note.state is NoteState.PENDING]
+    dead = sum(q.note.state is NoteState.DEAD for q in hooks)
     oldest = max((now_us - q.since for q in waiting), default=0)
     return [
         Sample("driftd_outbox_pending", (), len(waiting)),
         Sample("driftd_outbox_oldest_age_seconds", (), max(oldest, 0) / SECOND),
         Sample("driftd_outbox_dead_letters", (), dead),
+        Sample("driftd_annotations_pending", (), told[NoteState.PENDING]),
+        Sample("driftd_annotations_dead_letters", (), told[NoteState.DEAD]),
     ]
 
 

@@ -11,6 +11,7 @@ from monitor.complaints import Complaint, Place, table_at, translate, write
 from monitor.config import Config, Daemon, examine
 from monitor.crosschecks import check
 from monitor.errors import ConfigError
+from monitor.grafana_token import checked, inline_token, with_token
 from monitor.keys import read_keys
 from monitor.web_checks import check_web
 
@@ -42,12 +43,15 @@ def load(path: Path, environ: Mapping[str, str] | None, detectors: Collection[st
     config = examine(_repaired(raw, broken), folder) if isinstance(found, tuple) else found
     if isinstance(config, Config):
         keys, wrong = _secrets(config, environ) if environ is not None else ({}, [])
+        token, wrong_token = checked(config, environ) if environ is not None else ("", [])
         wrong += check_web(config.daemon.web, environ) if environ is not None else ()
-        complaints += [c for c in (*check(config, detectors), *wrong) if not _void(c, broken)]
+        found_wrong = (*check(config, detectors), *wrong, *wrong_token)
+        complaints += [c for c in found_wrong if not _void(c, broken)]
     if complaints or not isinstance(config, Config):
         raise ConfigError(list(dict.fromkeys(write(str(path), c) for c in complaints)))
     hooks = {n: webhook.keyed(*keys[n]) if n in keys else webhook for n, webhook in config.webhooks.items()}
-    return config.model_copy(update={"webhooks": hooks, "daemon": _with_tokens(config.daemon, environ or {})})
+    exporters, daemon = with_token(config.exporters, token), _with_tokens(config.daemon, environ or {})
+    return config.model_copy(update={"webhooks": hooks, "exporters": exporters, "daemon": daemon})
 
 
 def _with_tokens(daemon: Daemon, environ: Mapping[str, str]) -> Daemon:
@@ -81,6 +85,7 @@ def _inline_secrets(raw: Mapping[str, Any]) -> Iterator[Complaint]:
     for name, hook in (hooks if isinstance(hooks, dict) else {}).items():
         if isinstance(hook, dict) and hook.pop("secret", None) is not None:
             yield Complaint(("webhooks", name, "secret"), INLINE)
+    yield from inline_token(raw)
 
 
 def _repaired(raw: Mapping[str, Any], broken: list[Place]) -> dict[str, Any]:

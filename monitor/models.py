@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from detectors.calibration import Calibrator
+from monitor.book_facts import source_names
 from monitor.budgeting import RESAMPLE, calibration
 from monitor.config import Config, Model, Source
 from monitor.core.assessing import Assessor
@@ -26,7 +27,6 @@ from monitor.core.tracks import track_changes
 from monitor.core.wealth import wealth_changes
 from monitor.decoders.plain import decode, peek_time
 from monitor.errors import ConfigError, ReferenceUnusableError
-from monitor.facts import source_names
 from monitor.logs import logger
 from monitor.quantities import format_duration
 from monitor.references import baseline_of, covers, measured_of, read_frame, schema_of

@@ -16,6 +16,7 @@ from monitor.core.policy import Shown
 from monitor.core.profiles import ALL
 from monitor.core.standard import GROUP, Standard
 from monitor.core.state import ModelState
+from monitor.monitor_facts import episode_of
 from monitor.outcome_checks import estimable
 from monitor.performing import (
     COUNTED,
@@ -96,7 +97,8 @@ def _judged(plan: Plan, known: dict[Place, Judged]) -> Iterator[Ranked]:
     for at, one in sorted(known.items()):
         labels = (plan.name, at.version, at.segment, at.metric, at.basis)
         samples = [] if one.shown is Shown.STALE else list(_numbers(labels, one))
-        samples.append(Sample("driftd_performance_episodes_total", labels, one.trip.episodes))
+        episode = episode_of(one.trip, plan.window)
+        samples.append(Sample("driftd_performance_episodes_total", labels, one.trip.episodes, episode))
         for each in Shown:
             value = float(each is one.shown)
             samples.append(Sample("driftd_performance_state", (*labels, each.value), value))

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from exporters.catalog import Histogram, Sample
+from exporters.catalog import Sample
+from exporters.rows import series
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +16,6 @@ class Block:
 
     size: int
     samples: Sequence[Sample]
-
-
-def series(samples: Iterable[Sample]) -> int:
-    """Return how many series samples are: a histogram is one for each bucket, +Inf, sum and count."""
-    return sum(len(s.value.bounds) + 3 if isinstance(s.value, Histogram) else 1 for s in samples)
 
 
 def within(blocks: Iterable[Block], room: int) -> tuple[list[Sample], int]:

@@ -8,9 +8,9 @@ log would be read again as those of another.
 from collections.abc import Mapping
 from dataclasses import replace
 
+from monitor.book_facts import source_names
 from monitor.core.plan import Plan
 from monitor.core.state import ModelState, dump_book, position_changes
-from monitor.facts import source_names
 from monitor.types import Changes, Position
 
 PARKED = "was"

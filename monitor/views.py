@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from exporters.catalog import Sample
 from monitor.clock import Clock
+from monitor.facts import episode_samples
 from monitor.outgoing import Outbox
 from monitor.responses import Desk, Watching, episode_items
 from monitor.status import as_text, status
@@ -35,6 +37,10 @@ class Views:
         episodes = episode_items(watching, self.desk.responses)
         now = self.clock.now().isoformat()
         return page(self._status(watching), episodes, watching, problem=self.ready(), now=now)
+
+    def samples(self) -> list[Sample]:
+        """Return what is exported of episodes."""
+        return [s for watched in self.watching() for s in episode_samples(*watched, self.desk.responses)]
 
     def _status(self, watching: Watching) -> dict[str, Any]:
         states = {plan.name: state for plan, state in watching}

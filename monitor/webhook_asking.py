@@ -10,7 +10,7 @@ from monitor.clock import Clock, micros
 from monitor.complaints import nearest
 from monitor.config import Config
 from monitor.core.outbox import Note, NoteState
-from monitor.endpoints import notifier
+from monitor.endpoints import addresses, notifier
 from monitor.errors import DriftdError
 from monitor.inspecting import read_entries
 from monitor.outgoing import attempt, load_outbox
@@ -35,7 +35,7 @@ def ask_again(config: Config, clock: Clock, id_: str) -> str:
     note = find(load_outbox(read_entries(config)), id_).note
     if note.state is NoteState.DELIVERED:
         raise DriftdError(f"{id_} was delivered; it is not sent a second time")
-    if note.endpoint not in config.webhooks:
+    if note.endpoint not in addresses(config):
         raise DriftdError(f"{id_} is for the webhook {note.endpoint}, which is not configured; add it first")
     if _heard(config.daemon.state, retry(id_), clock):
         return f"{id_}: the running daemon sends it now; driftd webhooks show {id_} says how it went"

@@ -8,6 +8,7 @@ from monitor.auditing import Line, lines
 from monitor.clock import Clock, micros
 from monitor.config import Config
 from monitor.core.outbox import NoteState
+from monitor.endpoints import addresses
 from monitor.errors import DriftdError
 from monitor.inspecting import read_entries
 from monitor.outgoing import Outbox, Queued, load_outbox
@@ -39,13 +40,13 @@ def listed(config: Config, clock: Clock, state: str | None = None) -> list[dict[
 
 def _row(config: Config, queued: Queued, last: Line | None, now: int) -> dict[str, Any]:
     note = queued.note
-    waits = note.state is NoteState.PENDING and note.endpoint in config.webhooks
+    waits = note.state is NoteState.PENDING and note.endpoint in addresses(config)
     answered = last is not None and note.last_reason in {"", last.outcome}
     outcome = last.outcome if last is not None and answered else note.last_reason
     return {
         "id": note.id,
         "webhook": note.endpoint,
-        "configured": note.endpoint in config.webhooks,
+        "configured": note.endpoint in addresses(config),
         "model": note.model,
         "state": str(note.state),
         "attempts": note.attempts,

@@ -8,7 +8,6 @@ from functools import partial
 from exporters.catalog import Histogram
 from monitor.clock import Clock
 from monitor.core.closing import Closed, Judge, close_until
-from monitor.core.episode_log import episode_changes, followed
 from monitor.core.joining import Joining, with_losses
 from monitor.core.learning import learned
 from monitor.core.outbox import Note
@@ -23,8 +22,10 @@ from monitor.core.streaming import Streaming
 from monitor.core.streams import feed_held
 from monitor.core.timestamps import read_times
 from monitor.core.windows import NEVER
+from monitor.facts import ModelFacts
 from monitor.logs import logger
 from monitor.references import watched
+from monitor.remembering import with_episodes, with_members
 from monitor.sources.base import Source
 from monitor.types import Batch, Changes, Decoded, Position, Reject
 
@@ -37,6 +38,7 @@ PEEKS = 100
 Decode = Callable[[Batch], tuple[Decoded, ...]]
 Feed = tuple[Source, Decode]
 Commit = Callable[[str, Changes, Sequence[Reject], Sequence[Note]], None]
+Announce = Callable[[Plan, ModelState, ModelState, Sequence[Transition]], Sequence[Note]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ class Tools:
     """What the workers of a daemon share. commit raises StoreUnavailableError and has then done nothing.
 
     now_us: wall clock in microseconds. run: maps independent column jobs. ahead: reads the next batch.
-    watch: is told of each verdict before it is committed: model, and as core.closing.Watch.
+    watch: is told of each verdict before it is committed: model, and as core.closing.Watch. announce: makes
+    notes of what a commit changes, put into the outbox with it; takes what core.annotations.notes takes.
     """
 
     clock: Clock
@@ -53,6 +56,7 @@ class Tools:
     run: Run
     ahead: Executor
     watch: Callable[[str, int, TripKey, Trip], None] | None = None
+    announce: Announce | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Worker:
         self._watched = watched(schema)
         self._known = known_columns(plan.model)
         self._heard: float | None = None
+        self._facts = ModelFacts(plan)
         self._log = logger("worker", model=plan.name)
 
     def follow(self, before: "Worker") -> None:
@@ -201,13 +206,14 @@ class Worker:
     def _close(
         self, tools: Tools, state: ModelState, watermark: int, taken: Taken, *, cut: bool = False
     ) -> None:
-        closed = self._settle(tools, state, watermark, cut=cut)
+        closed = with_members(self._facts, self.state, self._settle(tools, state, watermark, cut=cut))
         transitions = (*taken.transitions, *closed.transitions)
-        episodes = followed(self.state.episodes, closed.state.trips, transitions)
-        told = episode_changes(self.plan.name, self.state.episodes, episodes)
-        changes = {**taken.changes, **closed.changes, **told}
-        tools.commit(self.plan.name, changes, taken.rejects, (*taken.notes, *closed.notes))
-        self.state = replace(closed.state, episodes=episodes)
+        closed = with_episodes(self.state, closed, transitions)
+        changes = {**taken.changes, **closed.changes}
+        announce = tools.announce or _nothing
+        told = announce(self.plan, self.state, closed.state, transitions)
+        tools.commit(self.plan.name, changes, taken.rejects, (*taken.notes, *closed.notes, *told))
+        self.state = closed.state
         for change in transitions:
             self._tell(change)
 
@@ -254,6 +260,10 @@ class Worker:
             score=change.verdict.score,
             threshold=change.verdict.threshold,
         )
+
+
+def _nothing(*_: object) -> tuple[Note, ...]:
+    return ()
 
 
 def _of_outcomes(source: str) -> bool:

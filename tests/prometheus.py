@@ -14,7 +14,7 @@ from tests.programs import Program
 
 CONFIG = """
 global:
-  scrape_interval: 500ms
+  scrape_interval: INTERVAL
 scrape_configs:
   - job_name: driftd
     static_configs:
@@ -52,12 +52,15 @@ class Prometheus:
 
 
 @contextmanager
-def scraping(program: str, target: str, folder: Path, more: str = "") -> Iterator[Prometheus]:
-    """Run a Prometheus that scrapes the target twice a second; it keeps its data in the folder.
+def scraping(
+    program: str, target: str, folder: Path, *options: str, interval: str = "500ms", more: str = ""
+) -> Iterator[Prometheus]:
+    """Run a Prometheus that scrapes the target twice a second, or as said; its data is in the folder.
 
     more: further lines of the scrape's configuration, indented by four.
     """
-    (folder / "prometheus.yml").write_text(CONFIG.replace("ADDRESS", target).replace("MORE", more))
+    config = CONFIG.replace("ADDRESS", target).replace("INTERVAL", interval).replace("MORE", more)
+    (folder / "prometheus.yml").write_text(config)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     command = [
@@ -65,6 +68,7 @@ def scraping(program: str, target: str, folder: Path, more: str = "") -> Iterato
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address={address}",
+        *options,
     ]
     with Program(command, folder / "output") as running:
         running.wait_for("Server is ready to receive web requests")

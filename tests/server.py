@@ -4,7 +4,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection, HTTPSConnection
@@ -14,6 +14,7 @@ from typing import Any
 import trustme
 
 from monitor.errors import ConflictError, NotFoundError, StoreUnavailableError
+from monitor.exposition import Answer
 from monitor.server.http import Answers, HttpServer
 from monitor.server.limits import Limits
 from monitor.web import Web
@@ -26,6 +27,11 @@ web.open = ["metrics", "health", "status"]
 """Lines of [daemon] that let who has the token write, and everybody read."""
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 PATIENCE = 30.0
+
+
+def page(body: bytes) -> Callable[[str, str], Answer]:
+    """Return what answers every scrape with this."""
+    return lambda *_: Answer(body, {"content-type": "text/plain"})
 
 
 @dataclass
@@ -148,7 +154,7 @@ def nothing_wrong() -> str:
 def served(web: Web | None = None, limits: Limits | None = None, **answers: Any) -> Iterator[Served]:  # noqa: ANN401
     """Serve until the block ends. answers: what to put in place of the fake ones."""
     desk, told = FakeDesk(), Told()
-    fake = Answers(lambda _: (b"driftd_up 1\n", "text/plain"), nothing_wrong, tuple, FakeViews(), desk, told)
+    fake = Answers(page(b"driftd_up 1\n"), nothing_wrong, tuple, FakeViews(), desk, told)
     server = HttpServer("127.0.0.1:0", replace(fake, **answers), web or Web(), limits)
     server.start()
     try:

@@ -71,6 +71,13 @@ def test_an_alert_has_its_runbook(alert: Alert) -> None:
     assert re.search(rf"^amtool silence add .*alertname={alert.name}", text, re.MULTILINE)
 
 
+@each_alert
+def test_a_runbook_leads_to_the_status_page(alert: Alert) -> None:
+    look = (RUNBOOKS / f"{alert.name}.md").read_text().partition("## How to look")[2].partition("\n## ")[0]
+
+    assert "[status page](http://HOST:9478/)" in look
+
+
 def test_every_runbook_that_a_dashboard_links_to_is_there() -> None:
     boards = "".join(path.read_text() for path in (ROOT / "dashboards").glob("*.json"))
     linked = set(re.findall(r"\$\{runbooks\}/(\w+)\.md", boards))

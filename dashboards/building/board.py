@@ -94,6 +94,15 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Annotations that Grafana keeps, drawn into every panel: those that have all of the tags."""
+
+    name: str
+    tags: tuple[str, ...]
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
     """One dashboard. status: where a panel's second link leads, as its title and address."""
 
@@ -103,7 +112,7 @@ class Board:
     rows: tuple[Row, ...]
     status: tuple[str, str]
     choices: tuple[Choice, ...] = ()
-    marks: tuple[Mark, ...] = field(default=())
+    marks: tuple[Mark | Kept, ...] = field(default=())
     since: str = "now-7d"
     refresh: str = "1m"
 

@@ -15,7 +15,7 @@ from grafana_foundation_sdk.builders.dashboard import Row as RowBuilder
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as models
 
-from dashboards.building.board import Board, Choice, Mark, Panel, Row
+from dashboards.building.board import Board, Choice, Kept, Mark, Panel, Row
 from dashboards.building.panels import SOURCE, built
 
 COLUMNS = 24
@@ -23,6 +23,8 @@ COLUMNS = 24
 RUNBOOKS = "https://runbooks.invalid"
 """Stands for where the pages of docs/runbooks are; `driftd dashboards write --runbooks` puts yours."""
 TAG = "driftd"
+MARKS = 500
+"""The most annotations that are drawn, the newest ones."""
 
 
 def as_json(board: Board) -> str:
@@ -32,7 +34,9 @@ def as_json(board: Board) -> str:
     made.time.from_val = board.since
     made.graph_tooltip = models.DashboardCursorSync.CROSSHAIR
     made.templating.list_val = list(_variables(board))
-    made.annotations.list_val = [_Annotation(mark) for mark in board.marks]
+    made.annotations.list_val = [
+        _kept(mark) if isinstance(mark, Kept) else _Annotation(mark) for mark in board.marks
+    ]
     made.links = [_neighbours()]
     made.panels = _Grid(board).panels()
     return json.dumps(_without_theme(made), cls=JSONEncoder, indent=1, ensure_ascii=False) + "\n"
@@ -70,6 +74,13 @@ def _choice(choice: Choice) -> models.VariableModel:
         made = made.multi(multi=True).include_all(include_all=True).all_value(".*")
         made = made.current(models.VariableOption(selected=True, text=[text], value=[value]))
     return made.build()
+
+
+def _kept(mark: Kept) -> models.AnnotationQuery:
+    """Return a query of annotations in Grafana's own database."""
+    source = models.DataSourceRef(type_val="grafana", uid="-- Grafana --")
+    target = models.AnnotationTarget(limit=MARKS, match_any=False, tags=list(mark.tags), type_val="tags")
+    return models.AnnotationQuery(name=mark.name, datasource=source, icon_color=mark.colour, target=target)
 
 
 class _Annotation(models.AnnotationQuery):

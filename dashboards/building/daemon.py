@@ -30,7 +30,7 @@ def daemon() -> Board:
             ),
         ),
         rows=(_now(), ingest(), account(), _speed(), _webhooks(), _room()),
-        status=("Status", "http://${instance}/readyz"),
+        status=("Status page", "http://${instance}/"),
         since="now-6h",
     )
 
@@ -147,11 +147,13 @@ def _outbox() -> Panel:
     return Panel(
         "lines",
         "Outbox",
-        "Webhooks that wait for delivery, and those given up.",
+        "Webhooks and Grafana's annotations that wait for delivery, and those given up.",
         "short",
         (
             Query(f"driftd_outbox_pending{{{AT}}}", "waiting"),
             Query(f"driftd_outbox_dead_letters{{{AT}}}", "given up"),
+            Query(f"driftd_annotations_pending{{{AT}}}", "annotations waiting"),
+            Query(f"driftd_annotations_dead_letters{{{AT}}}", "annotations given up"),
         ),
         width=8,
         runbook="DriftdOutboxStuck",
@@ -196,6 +198,7 @@ def _room() -> Row:
             _series_left_out(),
             _memory_over_time(),
             _program(),
+            _configuration(),
             _references_and_configurations(),
         ),
     )
@@ -221,14 +224,16 @@ def _series_left_out() -> Panel:
     return Panel(
         "table",
         "Series left out",
-        "Series beyond the limit are left out, segments before the whole model.",
+        "Series beyond the limit are left out: those of calm features, of segments first.",
         "short",
         (
             Query(
-                f"max by (model) (driftd_series_dropped_total{{{OF_DAEMON}}})",
+                f"max by (model) (driftd_series_left_out{{{OF_DAEMON}}})",
                 "left out",
                 steps=DIFFERENCE,
             ),
+            Query(f"max by (model) (driftd_monitors_left_out{{{OF_DAEMON}}})", "monitors", steps=DIFFERENCE),
+            Query(f"max by (model) (increase(driftd_series_dropped_total{{{OF_DAEMON}}}[1d]))", "last day"),
             Query(f"max by (model) ({share})", "of the limit", "percentunit"),
         ),
         width=8,
@@ -255,10 +260,27 @@ def _program() -> Panel:
         "Versions of driftd and of Python.",
         "short",
         (Query(f"max by (version, python) (driftd_build_info{{{AT}}})", "value"),),
-        width=8,
+        width=6,
         height=6,
         hidden=("value",),
         runbook="DriftdDown",
+    )
+
+
+def _configuration() -> Panel:
+    read = f"time() - driftd_config_last_reload_success_timestamp_seconds{{{AT}}}"
+    return Panel(
+        "table",
+        "Running configuration",
+        "1 while it is the file's; 0 while the file could not be taken on. How long ago it was read.",
+        "short",
+        (
+            Query(f"max by (instance) (driftd_config_last_reload_successful{{{AT}}})", "taken on", steps=OFF),
+            Query(f"max by (instance) ({read})", "read", "s"),
+        ),
+        width=6,
+        height=6,
+        runbook="DriftdReloadFailed",
     )
 
 
@@ -269,7 +291,7 @@ def _references_and_configurations() -> Panel:
         "Hashes of each model's reference and configuration: a change here explains a change elsewhere.",
         "short",
         (Query(f"max by (model, reference, config) (driftd_model_info{{{OF_DAEMON}}})", "value"),),
-        width=16,
+        width=12,
         height=6,
         hidden=("value",),
         runbook="DriftdDown",

@@ -16,6 +16,7 @@ from dashboards.building.board import (
     levels,
     number,
 )
+from dashboards.building.marks import of_models
 from dashboards.building.selectors import UNJUDGED
 
 AT = 'instance=~"$instance"'
@@ -44,6 +45,7 @@ def fleet() -> Board:
             ),
         ),
         rows=(_now(), _models(), _worst(), _time(), _daemons()),
+        marks=of_models(HARM_FIRES),
         status=("Daemon", "/d/driftd-daemon?${datasource:queryparam}"),
         since="now-24h",
     )

@@ -7,12 +7,12 @@ from dashboards.building.board import (
     TIMES,
     Board,
     Choice,
-    Mark,
     Panel,
     Query,
     Row,
     number,
 )
+from dashboards.building.marks import of_model
 from dashboards.building.model_drift import drift, segments
 from dashboards.building.model_performance import fairness, metric, outcomes, performance
 from dashboards.building.model_versions import episodes, streams, versions
@@ -38,8 +38,8 @@ def model() -> Board:
             episodes(),
             streams(),
         ),
-        marks=_marks(),
-        status=("Status", "http://${instance}/readyz"),
+        marks=of_model(),
+        status=("Status page", "http://${instance}/"),
     )
 
 
@@ -76,24 +76,6 @@ def _choices() -> tuple[Choice, ...]:
             "The daemon that watches the model; for the link to its status.",
             'label_values(driftd_model_info{model="$model"}, instance)',
             many=False,
-        ),
-    )
-
-
-def _marks() -> tuple[Mark, ...]:
-    firing = 'state="firing"'
-    return (
-        Mark(
-            "Harm",
-            f"max by (version, segment, metric, basis) (driftd_performance_state{{{GROUP}, {firing}}}) == 1",
-            "{{metric}} ({{basis}}) of {{version}} {{segment}} fires",
-            "red",
-        ),
-        Mark(
-            "Drift",
-            f"max by (version, segment, feature) (driftd_drift_state{{{MONITOR}, {firing}}}) == 1",
-            "{{feature}} of {{version}} {{segment}} fires",
-            "orange",
         ),
     )
 

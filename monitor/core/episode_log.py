@@ -8,7 +8,7 @@ from typing import Self
 from monitor.core.policy import Phase, Transition, Trip, TripKey
 from monitor.types import Changes, Micros
 
-SPACE = "episode"
+EPISODES = "episode"
 KEPT = 500
 """Episodes of a model that are remembered after they ended; open ones always are."""
 
@@ -82,6 +82,6 @@ def fires(record: EpisodeRecord, trips: Mapping[TripKey, Trip]) -> bool:
 def episode_changes(model: str, before: Episodes, after: Episodes) -> Changes:
     """Turn new, changed and forgotten episodes into entries."""
     changed: Changes = {
-        (SPACE, model, id_): record.dump() for id_, record in after.items() if before.get(id_) != record
+        (EPISODES, model, id_): record.dump() for id_, record in after.items() if before.get(id_) != record
     }
-    return changed | {(SPACE, model, id_): None for id_ in before if id_ not in after}
+    return changed | {(EPISODES, model, id_): None for id_ in before if id_ not in after}

@@ -15,9 +15,10 @@ from detectors.base import Level, Verdict
 from detectors.profile import Profile
 from monitor.core.codec import dump_profile, load_profile
 from monitor.core.dedup import OpenIds, RunChange
-from monitor.core.episode_log import SPACE as EPISODES
-from monitor.core.episode_log import Episodes, load_episodes
+from monitor.core.episode_log import EPISODES, Episodes, load_episodes
 from monitor.core.labels import Labels, load_labels
+from monitor.core.members import SPACE as MEMBERS
+from monitor.core.members import Members
 from monitor.core.nulls import GroupNull, Nulls
 from monitor.core.pile import Reopen
 from monitor.core.policy import Phase, Trip, TripKey
@@ -105,6 +106,7 @@ class ModelState:
     streams: Streams = field(default_factory=dict)
     wealth: Purses = field(default_factory=dict)
     episodes: Episodes = field(default_factory=dict)
+    members: Members = field(default_factory=Members)
 
     def baseline_at(self, start: int) -> Baseline | None:
         """Return the reference that windows starting at `start` are judged by."""
@@ -282,6 +284,7 @@ def load_model(model: str, entries: Mapping[EntryKey, bytes], reopen: Reopen | N
         load_streams(spaces.get(STREAMS, {})),
         load_wealth(spaces.get(WEALTH, {})),
         load_episodes(spaces.get(EPISODES, {})),
+        Members.load(chosen) if (chosen := spaces.get(MEMBERS, {}).get("")) else Members(),
     )
 
 

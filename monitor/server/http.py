@@ -3,7 +3,7 @@
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from monitor.server.api import Api, Desk, Document
 from monitor.server.credentials import Tell
 from monitor.server.guard import Guard
 from monitor.server.limits import Impatient, Limits, Listener, Server
-from monitor.server.page import Page
+from monitor.server.page import StatusPage
 from monitor.server.tls import Certificates
 from monitor.web import Web
 
@@ -35,15 +35,27 @@ class Views(Protocol):
         """Return what the status page shows."""
 
 
+class Page(Protocol):
+    """A body, and the headers that go with it."""
+
+    @property
+    def body(self) -> bytes:
+        """The bytes to send."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the server says. metrics: Accept -> (body, content type); ready: why not, "" when ready.
+    """What the server says. metrics: Accept, Accept-Encoding -> a page; ready: why not, "" when ready.
 
     reload: takes on the configuration as it is now; returns complaints.
     views: the status, and what the page shows; desk: takes answers to episodes; tell: writes the audit log.
     """
 
-    metrics: Callable[[str], tuple[bytes, str]]
+    metrics: Callable[[str, str], Page]
     ready: Callable[[], str]
     reload: Callable[[], tuple[str, ...]]
     views: Views
@@ -58,7 +70,7 @@ class HttpServer:
         host, _, port = listen.rpartition(":")
         limits = limits or Limits()
         self._answers = answers
-        self._page = Page()
+        self._page = StatusPage()
         self._certificates = Certificates(web) if web.encrypted else None
         self._socket = _bind(host.strip("[]"), int(port), listen)
         self._socket.bounded(limits.connections)
@@ -125,8 +137,9 @@ class HttpServer:
         return app
 
     def _metrics(self, request: Request) -> Response:
-        body, content_type = self._answers.metrics(request.headers.get("accept", ""))
-        return Response(body, media_type=None, headers={"content-type": content_type})
+        asked = (", ".join(request.headers.getlist(name)) for name in ("accept", "accept-encoding"))
+        page = self._answers.metrics(*asked)
+        return Response(page.body, media_type=None, headers=page.headers)
 
     def _healthz(self, _: Request) -> Response:
         return PlainTextResponse("ok\n")

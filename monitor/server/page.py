@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
-class Page:
+class StatusPage:
     """Renders status.html. `headers` allow what it needs, its own style, and nothing else."""
 
     def __init__(self) -> None:

@@ -27,6 +27,8 @@ DATABASE = "driftd.sqlite"
 UNBORN = "driftd.sqlite.new"
 LOCK = "lock"
 MARKER = "unclean"
+GUEST_PATIENCE = 60
+"""Seconds: SQLite promises no turn to who waits beside a busy writer."""
 ANEW = "restore a backup, or move the file away to start anew from the logs"
 TABLE = (
     "CREATE TABLE entries (space TEXT NOT NULL, model TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,"
@@ -49,14 +51,17 @@ class SqliteStore:
         self._guard = threading.Lock()
         self._lock: IO[str] | None = None
         self._path = folder / DATABASE
-        self._db = self._open_beside("rw" if guest else "ro") if read_only or guest else self._open_writer()
+        self._db = self._open_beside(guest=guest) if read_only or guest else self._open_writer()
 
-    def _open_beside(self, mode: str) -> sqlite3.Connection:
+    def _open_beside(self, *, guest: bool) -> sqlite3.Connection:
         if not self._path.exists():
             raise StateError(f"{self._path}: no state yet; start `driftd run` first")
         try:
-            where = f"{_uri(self._path)}?mode={mode}"
-            db = sqlite3.connect(where, uri=True, timeout=5, check_same_thread=False, isolation_level=None)
+            where = f"{_uri(self._path)}?mode={'rw' if guest else 'ro'}"
+            patience = GUEST_PATIENCE if guest else 5
+            db = sqlite3.connect(
+                where, uri=True, timeout=patience, check_same_thread=False, isolation_level=None
+            )
             try:
                 self._check_version(db)
                 db.execute("PRAGMA synchronous=FULL")

@@ -145,7 +145,7 @@ def test_a_prometheus_with_the_token_scrapes_over_https(
 """
     with (
         project.start() as daemon,
-        scraping(program("prometheus"), daemon.ready().address, tmp_path, more) as prometheus,
+        scraping(program("prometheus"), daemon.ready().address, tmp_path, more=more) as prometheus,
     ):
         eventually(lambda: prometheus.query("driftd_episodes_open > 0"), "scraped")
         assert prometheus.query("up")[0]["value"][1] == "1"

@@ -170,10 +170,12 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 def asked(board: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
     """Yield each expression: where it stands, what it says, and whether it is asked over time."""
     for panel in board["panels"]:
+        assert not panel.get("panels"), "a collapsed row: its panels are to be asked too"
         for target in panel.get("targets", ()):
             yield f"{panel['title']}, {target['refId']}", target["expr"], target["range"]
     for mark in board["annotations"].get("list", ()):
-        yield mark["name"], mark["expr"], True
+        if "expr" in mark:  # the others ask Grafana itself
+            yield mark["name"], mark["expr"], True
 
 
 def numbers(prometheus: Prometheus, expression: str, *, over_time: bool) -> list[float]:

@@ -83,7 +83,7 @@ def test_what_waits_is_listed_and_sent_once_when_it_is_asked_for_again(project: 
         eventually(lambda: (listed(project) or [{}])[0].get("attempts", 0) >= 2)  # the next is in 5 minutes
         (row,) = listed(project)
         assert (row["state"], row["last_outcome"], row["webhook"]) == ("pending", "connect", "training")
-        assert "failed attempts, connect: nobody listens" in project.driftd("status").stdout
+        assert "failed so far: 2, connect: nobody listens" in project.driftd("status").stdout
         with receiver(project, heard):
             said = project.driftd("webhooks", "retry", row["id"]).stdout
             assert "the running daemon sends it now" in said

@@ -5,10 +5,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.book_facts import source_names
 from monitor.config import Source
 from monitor.core.plan import Plan
 from monitor.core.state import Book, ModelState, dump_book, load_book
-from monitor.facts import source_names
 from monitor.source_places import with_places
 from monitor.types import EntryKey, Position
 from tests.logs import model

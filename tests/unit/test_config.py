@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from monitor.config import Config, json_schema, keys
 from monitor.errors import ConfigError
+from monitor.grafana_token import current_token
 from monitor.loading import load
 
 BAD = sorted((Path(__file__).parent / "bad_configs").glob("*.toml"))
@@ -148,6 +149,37 @@ def test_secrets_are_decoded(tmp_path: Path) -> None:
     assert hooks["other"].secret.get_secret_value() == KEY
 
 
+def test_grafanas_token_is_read_and_read_again(tmp_path: Path) -> None:
+    raw = copy.deepcopy(FULL)
+    del raw["exporters"]["grafana"]["token_env"]
+    raw["exporters"]["grafana"]["token_file"] = "token"  # noqa: S105  # a file's name
+    (tmp_path / "token").write_text("glsa_first\n")
+    grafana = load(write(tmp_path, raw), ENVIRON, DETECTORS).exporters.grafana
+    assert grafana is not None
+
+    assert current_token(grafana) == "glsa_first"
+    (tmp_path / "token").write_text("glsa_second\n")
+    assert current_token(grafana) == "glsa_second"
+    for broken in ("", "two words", "schlüssel"):
+        (tmp_path / "token").write_text(broken)
+        assert current_token(grafana) == "glsa_first"
+    (tmp_path / "token").unlink()
+    assert current_token(grafana) == "glsa_first"
+    assert "glsa" not in f"{grafana!r} {grafana.model_dump_json()}"
+
+
+def test_without_the_extra_grafana_is_refused_by_those_who_send(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.grafana_token.available", lambda: False)
+    path = write(tmp_path, FULL)
+
+    assert complaints(path) == (
+        f"{path}:exporters.grafana: needs the extra grafana, which is not installed; install driftd[grafana]",
+    )
+    assert load(path, None, DETECTORS).exporters.grafana is not None
+
+
 def test_who_sends_nothing_needs_no_secret(tmp_path: Path) -> None:
     hooks = load(write(tmp_path, FULL), None, DETECTORS).webhooks
 
@@ -165,11 +197,13 @@ def test_a_good_config_shows_no_secret(tmp_path: Path) -> None:
 
 
 def takes_any_text(at: tuple[str, ...]) -> bool:
-    return at[-1] == "username" or "parameters" in at[:-1]
+    return at[-1] in {"username", "folder"} or "parameters" in at[:-1]
 
 
-@pytest.mark.parametrize("at", list(places(FULL["webhooks"], ("webhooks",))), ids=str)
-def test_a_secret_in_the_wrong_place_of_a_webhook_is_not_printed(tmp_path: Path, at: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("at", [p for t in ("webhooks", "exporters") for p in places(FULL[t], (t,))], ids=str)
+def test_a_secret_in_the_wrong_place_of_who_gets_one_is_not_printed(
+    tmp_path: Path, at: tuple[str, ...]
+) -> None:
     secret = base64.b64encode(b"a secret of thirty-two bytes ...").decode()
 
     for written in (secret, [secret], {"a": secret}):

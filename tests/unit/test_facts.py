@@ -15,12 +15,13 @@ from detectors.base import Level, Verdict
 from exporters.catalog import BY_NAME, Histogram, Sample
 from exporters.prometheus import render
 from monitor.config import Model, Monitor
+from monitor.core.annotations import ENDPOINT
 from monitor.core.judging import BudgetJudge
 from monitor.core.outbox import Note, NoteState
 from monitor.core.policy import Phase, Shown, Trip, TripKey
 from monitor.core.state import Book, ModelState, load_model
 from monitor.core.windows import Progress
-from monitor.facts import SERIES_PER_TRIP, all_samples, model_samples, outbox_samples
+from monitor.facts import SERIES_OF_OTHERS, SERIES_PER_TRIP, all_samples, model_samples, outbox_samples
 from monitor.outgoing import Outbox, Queued
 from monitor.store.memory import MemoryStore
 from tests.lives import Cut, Process
@@ -179,7 +180,10 @@ def test_no_more_series_than_the_limit_and_the_rest_is_counted(limit: int) -> No
     whole = samples_of(many(2000), series_limit=10**6)
     found = samples_of(many(2000), series_limit=limit)
     numbers = by_name(found)
-    assert numbers["driftd_series_dropped_total"][0].value == len(whole) - len(found)
+    own = [sample for sample in found if "_other" not in sample.labels]
+    assert len(found) - len(own) == SERIES_OF_OTHERS
+    for name in ("driftd_series_dropped_total", "driftd_series_left_out"):
+        assert numbers[name][0].value == len(whole) - len(own)
     assert numbers["driftd_series_active"][0].value == len(found) <= limit
     assert len(found) > limit - SERIES_PER_TRIP - 2
     assert {s.labels[2] for s in numbers["driftd_drift_score"]} == {"all"}
@@ -209,19 +213,27 @@ def test_a_model_that_saw_nothing_says_so() -> None:
 
 
 def test_the_outbox_is_counted() -> None:
-    def note(id_: str, state: NoteState, since: int) -> Queued:
-        return Queued(Note(id_, "hook", "m", "{}", 0, state=state), since)
+    def note(id_: str, state: NoteState, since: int, endpoint: str = "hook") -> Queued:
+        return Queued(Note(id_, endpoint, "m", "{}", 0, state=state), since)
 
     queued = [
         note("a", NoteState.PENDING, 40),
         note("b", NoteState.PENDING, 10),
         note("c", NoteState.DEAD, 0),
+        note("d", NoteState.PENDING, 0, ENDPOINT),
+        note("e", NoteState.DELIVERED, 0, ENDPOINT),
     ]
     outbox = Outbox({q.note.id: q for q in queued})
     at = 10 + 5 * 10**6
-    assert [s.value for s in outbox_samples(outbox, at)] == [2, 5.0, 1]
-    assert [s.value for s in outbox_samples(outbox, 0)] == [2, 0, 1]  # a clock put back is no negative age
-    assert [s.value for s in outbox_samples(Outbox(), at)] == [0, 0, 0]
+    assert [s.value for s in outbox_samples(outbox, at)] == [2, 5.0, 1, 1, 0]
+    assert [s.value for s in outbox_samples(outbox, 0)] == [
+        2,
+        0,
+        1,
+        1,
+        0,
+    ]  # a clock put back
+    assert [s.value for s in outbox_samples(Outbox(), at)] == [0, 0, 0, 0, 0]
 
 
 def test_changing_the_configuration_changes_its_hash() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from exporters.catalog import Histogram
 from exporters.prometheus import render
+from exporters.rows import series
 from monitor.core.labels import SeriesKey
 from monitor.core.plan import Plan
 from monitor.core.state import ModelState
@@ -15,7 +16,6 @@ from monitor.facts import model_samples
 from monitor.performance_facts import performance_blocks
 from monitor.performance_history import performance_history
 from monitor.performance_status import performance_status
-from monitor.room import series
 from tests.performances import HISTORY, JUDGED, MADE, STATE, binary, with_labels
 
 PLAN = Plan.of(MADE)

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporters.catalog import BY_NAME, Histogram, Sample
 from exporters.prometheus import render
+from exporters.rows import series
 from monitor.config import Columns, Model, Monitor
 from monitor.core.labels import LAG_BOUNDS, SeriesKey
 from monitor.core.plan import Plan
@@ -18,7 +19,6 @@ from monitor.core.profiles import GroupKey
 from monitor.core.state import ModelState
 from monitor.facts import model_samples
 from monitor.performance_facts import outcome_samples, performance_blocks
-from monitor.room import series
 from tests.logs import MINUTE
 from tests.performances import (
     CLOSED,

@@ -88,7 +88,7 @@ class Life:
     @property
     def samples(self) -> Samples:
         self.clock.advance(1)
-        return Samples.of(self.daemon.exposition("")[0].decode())
+        return Samples.of(self.daemon.exposition.answer("", "").body.decode())
 
     def stored(self, name: str) -> float:
         return self.samples.total("driftd_events_stored_total", model=name)

@@ -204,6 +204,7 @@ def test_many_guests_beside_a_busy_owner_are_each_heard_once(tmp_path: Path) -> 
             requests = store.asked()
             heard.extend(key[2] for key in requests)
             store.commit({("window", "m", "1"): bytes(10_000), **dict.fromkeys(requests)})
+            done.wait(0.01)  # as a daemon, which does other things between two commits
 
     owner_thread = threading.Thread(target=own)
     guests = [threading.Thread(target=ask, args=(who,)) for who in range(4)]

@@ -2,9 +2,10 @@
 
 from exporters.catalog import Sample
 from exporters.prometheus import render
+from exporters.rows import series
 from monitor.core.plan import Plan
 from monitor.performance_facts import outcome_samples
-from monitor.room import Block, series, within
+from monitor.room import Block, within
 from tests.performances import MADE, STATE
 
 

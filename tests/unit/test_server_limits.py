@@ -10,7 +10,7 @@ import pytest
 from monitor.server.limits import Limits
 from monitor.web import Web
 from tests.programs import eventually
-from tests.server import encrypted, ended, served
+from tests.server import encrypted, ended, page, served
 
 SHORT = Limits(request=0.3, answer=0.6, idle=0.3)
 LARGE = b"x" * (32 * 2**20)
@@ -21,10 +21,6 @@ def drip(client: socket.socket) -> None:
     while True:
         client.sendall(b"y")
         time.sleep(0.02)
-
-
-def large(_: str) -> tuple[bytes, str]:
-    return LARGE, "text/plain"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +51,7 @@ def test_a_client_that_sends_a_byte_now_and_then_is_cut_off() -> None:
 
 
 def test_a_scraper_that_never_reads_is_cut_off_and_its_answer_given_up() -> None:
-    with served(limits=SHORT, metrics=large) as server, server.connect() as client:
+    with served(limits=SHORT, metrics=page(LARGE)) as server, server.connect() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.sendall(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n" * 5)
         assert client.recv(1)
@@ -64,14 +60,14 @@ def test_a_scraper_that_never_reads_is_cut_off_and_its_answer_given_up() -> None
 
 
 def test_a_slow_scraper_that_reads_gets_all() -> None:
-    with served(limits=Limits(answer=30.0), metrics=large) as server, server.connect() as client:
+    with served(limits=Limits(answer=30.0), metrics=page(LARGE)) as server, server.connect() as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         time.sleep(0.3)
         assert ended(client).endswith(LARGE)
 
 
 def test_fifty_scrapes_at_once_are_all_answered() -> None:
-    with served(metrics=lambda _: (b"x" * 2**20, "text/plain")) as server, ThreadPoolExecutor(50) as pool:
+    with served(metrics=page(b"x" * 2**20)) as server, ThreadPoolExecutor(50) as pool:
         found = list(pool.map(lambda _: server.ask("/metrics"), range(200)))
     assert {(one.status, len(one.body)) for one in found} == {(200, 2**20)}
 
@@ -111,7 +107,7 @@ def test_a_client_that_begins_no_handshake_is_cut_off(tls: tuple[Web, ssl.SSLCon
 
 def test_a_client_that_never_reads_over_tls_is_cut_off(tls: tuple[Web, ssl.SSLContext]) -> None:
     web, context = tls
-    with served(web, SHORT, metrics=large) as server, server.connect() as raw:
+    with served(web, SHORT, metrics=page(LARGE)) as server, server.connect() as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         with context.wrap_socket(raw, server_hostname="127.0.0.1") as client:
             client.sendall(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n")

@@ -13,7 +13,7 @@ from monitor.clock import ManualClock
 from monitor.core.state import ModelState
 from monitor.outgoing import Outbox
 from monitor.responses import Ack, Desk, Report, Response, Responses, Watching
-from monitor.server.page import Page
+from monitor.server.page import StatusPage
 from monitor.views import Views
 from tests.episodes import episode, firing
 from tests.lives import NOW
@@ -56,7 +56,7 @@ class Seen(HTMLParser):
 def shown(watching: Watching, responses: Responses | None = None, problem: str = "") -> str:
     found = list(watching)
     desk = Desk(responses or {}, lambda: found, lambda _: None, lambda: 0)
-    return Page().render(Views(lambda: found, Outbox, desk, lambda: problem, ManualClock(NOW)).page())
+    return StatusPage().render(Views(lambda: found, Outbox, desk, lambda: problem, ManualClock(NOW)).page())
 
 
 def order(text: str, words: Iterable[str]) -> list[str]:
@@ -133,7 +133,7 @@ def test_the_page_runs_nothing_loads_nothing_and_says_so_to_the_browser() -> Non
     style = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
     assert len(style) == 1
     digest = base64.b64encode(hashlib.sha256(style[0].encode()).digest()).decode()
-    policy = Page().headers["content-security-policy"]
+    policy = StatusPage().headers["content-security-policy"]
     assert f"style-src 'sha256-{digest}'" in policy
     assert policy.startswith("default-src 'none'")
     assert "unsafe" not in policy
