@@ -32,6 +32,12 @@ CATALOG: tuple[Metric, ...] = (
     ),
     Metric("driftd_drift_episodes_total", "counter", MONITOR, "Entries into firing."),
     Metric(
+        "driftd_episodes_open",
+        "gauge",
+        ("model", "acknowledged"),
+        "Episodes that fire; acknowledged: true where somebody said that they look after it, or false.",
+    ),
+    Metric(
         "driftd_false_alarm_budget_ratio",
         "gauge",
         ("model",),

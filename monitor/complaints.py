@@ -47,6 +47,7 @@ BOUNDS = {
 }
 HEADERS = {
     "daemon": "[daemon]",
+    "daemon.web": "[daemon.web]",
     "models": "[[models]]",
     "models.columns": "[models.columns]",
     "models.features": "[models.features]",

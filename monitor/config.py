@@ -32,6 +32,7 @@ from monitor.fields import (
 from monitor.grafana_table import Grafana
 from monitor.otlp_table import Otlp
 from monitor.quantities import parse_address, parse_budget
+from monitor.web import Web
 
 
 class Daemon(Strict):
@@ -43,7 +44,7 @@ class Daemon(Strict):
     max_line: Annotated[Size, AfterValidator(line_limit)] = 2**20
     rejects_max: Size = 64 * 2**20
     watch_config: bool = False
-    reload_endpoint: bool = False
+    web: Web = Web()
 
     @property
     def address(self) -> tuple[str, int]:

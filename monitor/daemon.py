@@ -12,6 +12,8 @@ from monitor.building import Built, Memory, build, rejects_files
 from monitor.clock import Clock, micros
 from monitor.config import Config
 from monitor.core.outbox import Note
+from monitor.core.plan import Plan
+from monitor.core.state import ModelState
 from monitor.endpoints import addresses, notifiers
 from monitor.errors import DriftdError, StoreUnavailableError
 from monitor.exposition import Exposition, Live, Moment
@@ -31,16 +33,17 @@ from monitor.outgoing import (
 )
 from monitor.reloading import Change, ConfigFile, Reloads, changes_between, with_fixed
 from monitor.requests import obeyed
+from monitor.responses import Desk, load_responses
 from monitor.schedule import Schedule
 from monitor.server.http import Answers, HttpServer
 from monitor.shelves import Shelves
-from monitor.status import as_text, status
 from monitor.store.base import Store
 from monitor.store.rejects import SPACE, RejectsFile
 from monitor.supervisor import Supervisor
 from monitor.telemetry import Facts, telemetry
 from monitor.telling import announcer, begun_untold
 from monitor.types import Changes, EntryKey, Reject
+from monitor.views import Views
 from monitor.worker import Tools
 
 THREADS = 2
@@ -75,6 +78,8 @@ class Daemon:
         self.outbox = load_outbox(entries)
         facts = Facts(clock.now, self.samples)
         self._telemetry = telemetry(config.exporters.otlp, facts, entries, self._write)
+        self.desk = Desk(load_responses(entries), self._watching, self._write, self.now_us)
+        self.views = Views(self._watching, lambda: self.outbox, self.desk, self.ready, clock)
         self._deliverer = Deliverer({}, {}, clock)
         pool = ThreadPoolExecutor(THREADS, thread_name_prefix="count")
         ahead = ThreadPoolExecutor(1, thread_name_prefix="read")
@@ -187,6 +192,7 @@ class Daemon:
         """Forget what is kept for people only, beyond the number kept."""
         with self._recording:
             self._write(retired(self.outbox))
+        self.desk.forget()
 
     def samples(self) -> list[Sample]:
         """Return every sample of now: committed state, and the process's own speed."""
@@ -204,14 +210,11 @@ class Daemon:
             self._commits,
             not self.fleet.problem,
             resident(),
-            [*self.reloads.samples(), *self._telemetry.samples()],
+            [*self.reloads.samples(), *self.views.samples(), *self._telemetry.samples()],
         )
 
-    def status_text(self) -> str:
-        """Return the status as a person reads it."""
-        models = self.models
-        plans = [m.worker.plan for m in models]
-        return as_text(status(plans, {m.worker.plan.name: m.worker.state for m in models}, self.outbox))
+    def _watching(self) -> list[tuple[Plan, ModelState]]:
+        return [(m.worker.plan, m.worker.state) for m in self.models]
 
     def ready(self) -> str:
         """Return why the daemon is not ready, "" when it is."""
@@ -221,8 +224,11 @@ class Daemon:
         """Serve until `stop`: HTTP, polling, delivery, retention. `started` is told the address."""
         self.exposition.answer("", "")  # the first one takes longest: no scrape waits for it
         keep_still()
-        answers = Answers(self.exposition.answer, self.ready, self._reload_asked)
-        server = HttpServer(self.config.daemon.listen, answers)
+        tell = logger("audit", audit="http").info
+        answers = Answers(
+            self.exposition.answer, self.ready, self.reloads.reload, self.views, self.desk, tell
+        )
+        server = HttpServer(self.config.daemon.listen, answers, self.config.daemon.web)
         server.start()
         self._cleanup.callback(server.close)
         self._plan()
@@ -245,10 +251,6 @@ class Daemon:
 
     def _look_for_reload(self) -> None:
         self.reloads.look(watch=self.config.daemon.watch_config)
-
-    def _reload_asked(self) -> tuple[str, ...] | None:
-        """Reload for who asks by HTTP; returns the complaints, None where that is not allowed."""
-        return self.reloads.reload() if self.config.daemon.reload_endpoint else None
 
     def _tick(self) -> None:
         if not self.ingest().problem:

@@ -34,3 +34,11 @@ class ReferenceUnusableError(DriftdError):
 
 class StoreUnavailableError(DriftdError):
     """A commit did not happen; nothing was recorded, trying again later is safe."""
+
+
+class NotFoundError(DriftdError):
+    """Something asked for by its name is not there."""
+
+
+class ConflictError(DriftdError):
+    """What is asked contradicts what is known already."""

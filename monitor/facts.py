@@ -33,6 +33,7 @@ from monitor.monitor_facts import (
 )
 from monitor.outgoing import Outbox
 from monitor.performance_facts import outcome_samples, performance_blocks
+from monitor.responses import Responses, open_episodes
 from monitor.room import Block, within
 from monitor.store.rejects import unkept
 
@@ -188,6 +189,15 @@ def _config_hash(plan: Plan) -> str:
 def model_samples(plan: Plan, state: ModelState) -> list[Sample]:
     """Return one model's samples, at most its series limit, as ModelFacts does."""
     return [sample for part in ModelFacts(plan).parts(state) for sample in part.each()]
+
+
+def episode_samples(plan: Plan, state: ModelState, responses: Responses) -> list[Sample]:
+    """Return how many episodes of a model fire, with and without somebody who looks after them."""
+    taken, waiting = open_episodes(plan, state, responses)
+    return [
+        Sample("driftd_episodes_open", (plan.name, "true"), taken),
+        Sample("driftd_episodes_open", (plan.name, "false"), waiting),
+    ]
 
 
 def outbox_samples(outbox: Outbox, now_us: int) -> list[Sample]:

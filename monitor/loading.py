@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from monitor.complaints import Complaint, Place, table_at, translate, write
-from monitor.config import Config, examine
+from monitor.config import Config, Daemon, examine
 from monitor.crosschecks import check
 from monitor.errors import ConfigError
 from monitor.grafana_token import checked, inline_token, with_token
 from monitor.keys import read_keys
 from monitor.otlp_checks import headers_of, otlp_complaints, with_headers
+from monitor.web_checks import check_web
 
 INLINE = "must not stand in this file; write secret_file with a path, or secret_env with a variable's name"
 
@@ -44,6 +45,7 @@ def load(path: Path, environ: Mapping[str, str] | None, detectors: Collection[st
     if isinstance(config, Config):
         keys, wrong = _secrets(config, environ) if environ is not None else ({}, [])
         token, wrong_token = checked(config, environ) if environ is not None else ("", [])
+        wrong += check_web(config.daemon.web, environ) if environ is not None else ()
         values, unread = headers_of(config, environ)
         found_wrong = (*check(config, detectors), *otlp_complaints(config), *wrong, *wrong_token, *unread)
         complaints += [c for c in found_wrong if not _void(c, broken)]
@@ -51,7 +53,13 @@ def load(path: Path, environ: Mapping[str, str] | None, detectors: Collection[st
         raise ConfigError(list(dict.fromkeys(write(str(path), c) for c in complaints)))
     hooks = {n: webhook.keyed(*keys[n]) if n in keys else webhook for n, webhook in config.webhooks.items()}
     exporters = with_headers(with_token(config.exporters, token), values)
-    return config.model_copy(update={"webhooks": hooks, "exporters": exporters})
+    daemon = _with_tokens(config.daemon, environ or {})
+    return config.model_copy(update={"webhooks": hooks, "exporters": exporters, "daemon": daemon})
+
+
+def _with_tokens(daemon: Daemon, environ: Mapping[str, str]) -> Daemon:
+    """Return the daemon's table with the tokens of the variable that it names."""
+    return daemon.model_copy(update={"web": daemon.web.holding(environ.get(daemon.web.token_env or "", ""))})
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from monitor.config import Config
 from monitor.errors import UNEXPECTED, ConfigError, DriftdError
 from monitor.logs import logger
 
-FIXED = ("state", "listen")
+FIXED = ("state", "listen", "web")
 """Keys of [daemon] that a start alone can change."""
 
 

@@ -10,27 +10,34 @@ from monitor.core.outbox import NoteState
 from monitor.core.plan import Plan
 from monitor.core.policy import Shown, Trip, TripKey
 from monitor.core.state import ModelState
+from monitor.episode_text import answered
 from monitor.outgoing import Outbox
 from monitor.performance_status import performance_status, time_text
 from monitor.performance_text import performance_lines, plain
 from monitor.performing import BASES, shown_state
+from monitor.responses import NONE, Responses, response_item
 from monitor.webhook_status import webhook_lines, webhook_status
 
 LOSS = ("received", "stored", "rejected", "duplicate", "late", "dropped")
 
 
-def status(plans: Iterable[Plan], states: Mapping[str, ModelState], outbox: Outbox) -> dict[str, Any]:
+def status(
+    plans: Iterable[Plan],
+    states: Mapping[str, ModelState],
+    outbox: Outbox,
+    responses: Responses | None = None,
+) -> dict[str, Any]:
     """Return the whole status as plain data, ready for JSON."""
     notes = [q.note for q in outbox.queued.values()]
     counted = Counter(str(note.state) for note in notes)
     return {
-        "models": [_model(plan, states[plan.name]) for plan in plans],
+        "models": [_model(plan, states[plan.name], responses or {}) for plan in plans],
         "outbox": {str(state): counted.get(str(state), 0) for state in NoteState},
         "webhooks": webhook_status(outbox),
     }
 
 
-def _model(plan: Plan, state: ModelState) -> dict[str, Any]:
+def _model(plan: Plan, state: ModelState, responses: Responses) -> dict[str, Any]:
     book = state.book
     baseline = state.newest_baseline
     shown = Counter(str(shown_state(plan, state, trip)) for trip in state.trips.values())
@@ -53,7 +60,7 @@ def _model(plan: Plan, state: ModelState) -> dict[str, Any]:
         "sources": {s: {w: book.total(w, s) for w in LOSS} for s in sorted(_sources(state))},
         "states": dict(sorted(shown.items())),
         "firing": [
-            _firing(k, t)
+            _firing(k, t) | response_item(responses.get((plan.name, t.episode), NONE))
             for k, t in sorted(state.trips.items(), key=lambda item: (item[1].kind not in BASES, item[0]))
             if shown_state(plan, state, t) is Shown.FIRING
         ],
@@ -129,7 +136,7 @@ def _line(firing: Mapping[str, Any]) -> str:
     numbers = _numbers(firing["score"], firing["threshold"])
     what = "performance" if firing["feature"] == WHOLE and firing["kind"] in BASES else firing["feature"]
     where = plain(f"{what} {firing['detector']} [{firing['segment']}{version}]")
-    return f"{where} {numbers} since {firing['since']} ({firing['episode']})"
+    return f"{where} {numbers} since {firing['since']} ({firing['episode']}{answered(firing)})"
 
 
 def _numbers(score: float | None, threshold: float | None) -> str:

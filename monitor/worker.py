@@ -11,7 +11,6 @@ from monitor.clock import Clock
 from monitor.core.closing import Closed, Judge, close_until
 from monitor.core.joining import Joining, with_losses
 from monitor.core.learning import learned
-from monitor.core.members import SPACE as MEMBERS
 from monitor.core.outbox import Note
 from monitor.core.pipeline import Context, Taken, take_in, take_outcomes
 from monitor.core.plan import Plan, known_columns
@@ -29,6 +28,7 @@ from monitor.facts import ModelFacts
 from monitor.logs import logger
 from monitor.polling import Decode, Feed, Read, earliest, held, of_outcomes, poll, rank
 from monitor.references import watched
+from monitor.remembering import with_episodes, with_members
 from monitor.sources.base import Source
 from monitor.types import Changes, Position, Reject
 
@@ -215,9 +215,10 @@ class Worker:
     def _close(
         self, tools: Tools, state: ModelState, watermark: int, taken: Taken, *, cut: bool = False
     ) -> None:
-        closed = self._chosen(self._settle(tools, state, watermark, cut=cut))
-        changes = {**taken.changes, **closed.changes}
+        closed = with_members(self._facts, self.state, self._settle(tools, state, watermark, cut=cut))
         transitions = (*taken.transitions, *closed.transitions)
+        closed = with_episodes(self.state, closed, transitions)
+        changes = {**taken.changes, **closed.changes}
         announce = tools.announce or _nothing
         told = announce(self.plan, self.state, closed.state, transitions)
         with tools.tracer.span("commit", model=self.plan.name, entries=len(changes)):
@@ -226,17 +227,6 @@ class Worker:
         self.state = followed(closed.state, transitions, trace)
         for change in transitions:
             self._tell(change)
-
-    def _chosen(self, closed: Closed) -> Closed:
-        """Settle which monitors have series of their own, where windows were judged."""
-        before = closed.state
-        if before.trips is self.state.trips and before.labels.history is self.state.labels.history:
-            return closed
-        members = self._facts.members(before)
-        if members == before.members:
-            return closed
-        changes: Changes = {(MEMBERS, self.plan.name, ""): members.dump()}
-        return replace(closed, state=replace(before, members=members), changes={**closed.changes, **changes})
 
     def _settle(self, tools: Tools, state: ModelState, watermark: int, *, cut: bool = False) -> Closed:
         """Make the reference once its part of the log is over, then close what is over."""

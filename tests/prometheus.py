@@ -19,7 +19,7 @@ scrape_configs:
   - job_name: driftd
     static_configs:
       - targets: ["ADDRESS"]
-"""
+MORE"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,14 @@ class Prometheus:
 
 @contextmanager
 def scraping(
-    program: str, target: str, folder: Path, *options: str, interval: str = "500ms"
+    program: str, target: str, folder: Path, *options: str, interval: str = "500ms", more: str = ""
 ) -> Iterator[Prometheus]:
-    """Run a Prometheus that scrapes the target twice a second, or as said; its data is in the folder."""
-    (folder / "prometheus.yml").write_text(CONFIG.replace("ADDRESS", target).replace("INTERVAL", interval))
+    """Run a Prometheus that scrapes the target twice a second, or as said; its data is in the folder.
+
+    more: further lines of the scrape's configuration, indented by four.
+    """
+    config = CONFIG.replace("ADDRESS", target).replace("INTERVAL", interval).replace("MORE", more)
+    (folder / "prometheus.yml").write_text(config)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     command = [

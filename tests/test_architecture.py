@@ -20,7 +20,7 @@ PACKAGES = ("monitor", "detectors", "exporters")
 FILE_LINES, FUNCTION_LINES = 300, 50
 
 LAYERS = (
-    ("types", "clock", "errors", "quantities", "fields", "grafana_table", "otlp_table", "config"),
+    ("types", "clock", "errors", "quantities", "fields", "grafana_table", "otlp_table", "web", "config"),
     ("core",),
     ("sources", "decoders", "store", "server"),
 )
@@ -35,13 +35,22 @@ NAMED_IN = {
         "monitor/fields.py",
         "monitor/grafana_table.py",
         "monitor/otlp_table.py",
+        "monitor/web.py",
+        "monitor/server/bodies.py",
     },
     "click": {  # a file for each group of commands
         "monitor/cli.py",
         "monitor/dashboard_commands.py",
         "monitor/options.py",
+        "monitor/web_commands.py",
         "monitor/webhook_commands.py",
     },
+    "starlette": {"monitor/server/http.py", "monitor/server/api.py"},
+    "uvicorn": {"monitor/server/http.py", "monitor/server/limits.py"},  # the server, its bounds
+    "jinja2": {
+        "monitor/server/page.py",
+        "exporters/bodies/template.py",
+    },  # the status page; users' own bodies
     "httpcore2": {"exporters/webhook.py", "exporters/bounded.py"},  # the request, its bounds
     "scipy": {  # distribution functions, lazily
         "detectors/allowance.py",

@@ -15,6 +15,7 @@ from detectors.base import Level, Verdict
 from detectors.profile import Profile
 from monitor.core.codec import dump_profile, load_profile
 from monitor.core.dedup import OpenIds, RunChange
+from monitor.core.episode_log import EPISODES, Episodes, load_episodes
 from monitor.core.labels import Labels, load_labels
 from monitor.core.members import SPACE as MEMBERS
 from monitor.core.members import Members
@@ -104,6 +105,7 @@ class ModelState:
     tracks: Mapping[tuple[str, str], Track] = field(default_factory=dict)
     streams: Streams = field(default_factory=dict)
     wealth: Purses = field(default_factory=dict)
+    episodes: Episodes = field(default_factory=dict)
     members: Members = field(default_factory=Members)
     traces: Mapping[str, str] = field(default_factory=dict)  # by episode; these alone are not stored
 
@@ -282,6 +284,7 @@ def load_model(model: str, entries: Mapping[EntryKey, bytes], reopen: Reopen | N
         load_tracks(spaces.get("track", {}).items()),
         load_streams(spaces.get(STREAMS, {})),
         load_wealth(spaces.get(WEALTH, {})),
+        load_episodes(spaces.get(EPISODES, {})),
         Members.load(chosen) if (chosen := spaces.get(MEMBERS, {}).get("")) else Members(),
     )
 

@@ -1,6 +1,7 @@
-"""HTTP on a thread of its own: /metrics, /healthz, /readyz, /-/reload. Reads a snapshot, waits for nobody."""
+"""HTTP on a thread of its own: metrics, health, reload, the API and the status page. Waits for nobody."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,12 +10,29 @@ from typing import Protocol
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from monitor.errors import DriftdError
+from monitor.server.api import Api, Desk, Document
+from monitor.server.credentials import Tell
+from monitor.server.guard import Guard
+from monitor.server.limits import Impatient, Limits, Listener, Server
+from monitor.server.page import StatusPage
+from monitor.server.tls import Certificates
+from monitor.web import Web
 
 STOP_SECONDS = 3.0
+
+
+class Views(Protocol):
+    """What people are shown, as plain data."""
+
+    def status(self) -> Document:
+        """Return the whole status."""
+
+    def page(self) -> Document:
+        """Return what the status page shows."""
 
 
 class Page(Protocol):
@@ -33,30 +51,44 @@ class Page(Protocol):
 class Answers:
     """What the server says. metrics: Accept, Accept-Encoding -> a page; ready: why not, "" when ready.
 
-    reload: takes on the configuration as it is now; returns complaints, None where nobody may ask.
+    reload: takes on the configuration as it is now; returns complaints.
+    views: the status, and what the page shows; desk: takes answers to episodes; tell: writes the audit log.
     """
 
     metrics: Callable[[str, str], Page]
     ready: Callable[[], str]
-    reload: Callable[[], tuple[str, ...] | None]
+    reload: Callable[[], tuple[str, ...]]
+    views: Views
+    desk: Desk
+    tell: Tell
 
 
 class HttpServer:
     """A uvicorn server in a daemon thread. Port 0 takes a free port; `address` says which."""
 
-    def __init__(self, listen: str, answers: Answers) -> None:
+    def __init__(self, listen: str, answers: Answers, web: Web, limits: Limits | None = None) -> None:
         host, _, port = listen.rpartition(":")
+        limits = limits or Limits()
         self._answers = answers
+        self._page = StatusPage()
+        self._certificates = Certificates(web) if web.encrypted else None
         self._socket = _bind(host.strip("[]"), int(port), listen)
+        self._socket.bounded(limits.connections)
         config = uvicorn.Config(
-            self._app(),
+            Guard(self._app(), web, answers.tell),
+            http=Impatient,
+            ws="none",
+            log_config=None,
             log_level="critical",
             access_log=False,
             lifespan="off",
-            timeout_keep_alive=30,
-            limit_concurrency=200,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=round(limits.idle),
+            h11_max_incomplete_event_size=limits.head,
+            ssl_context_factory=self._context if self._certificates else None,
         )
-        self._server = uvicorn.Server(config)
+        self._server = Server(config, limits, self._renew)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, name="http", daemon=True
         )
@@ -66,6 +98,10 @@ class HttpServer:
         """Return host:port as bound."""
         host, port = self._socket.getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def connections(self) -> int:
+        """Return how many connections are open."""
+        return self._socket.connections
 
     def start(self) -> None:
         """Serve from now on."""
@@ -78,12 +114,23 @@ class HttpServer:
             self._thread.join(STOP_SECONDS)
         self._socket.close()
 
+    def _context(self, *_: object) -> ssl.SSLContext:
+        if self._certificates is None:
+            raise DriftdError("TLS is not configured")
+        return self._certificates.context
+
+    def _renew(self) -> None:
+        if self._certificates is not None:
+            self._certificates.refresh(self._answers.tell)
+
     def _app(self) -> Starlette:
         routes = [
             Route("/metrics", self._metrics),
             Route("/healthz", self._healthz),
             Route("/readyz", self._readyz),
             Route("/-/reload", self._reload, methods=["POST"]),
+            Route("/", self._status_page),
+            *Api(self._answers.desk, self._answers.views.status, self._answers.tell).routes(),
         ]
         app = Starlette(routes=routes)
         app.router.redirect_slashes = False  # every other path is a 404
@@ -103,15 +150,16 @@ class HttpServer:
 
     def _reload(self, _: Request) -> Response:
         complaints = self._answers.reload()
-        if complaints is None:
-            return PlainTextResponse("set [daemon] reload_endpoint = true to allow this\n", status_code=403)
         says = "".join(f"{line}\n" for line in complaints) or "reloaded\n"
         return PlainTextResponse(says, status_code=422 if complaints else 200)
 
+    def _status_page(self, _: Request) -> Response:
+        return HTMLResponse(self._page.render(self._answers.views.page()), headers=self._page.headers)
 
-def _bind(host: str, port: int, listen: str) -> socket.socket:
+
+def _bind(host: str, port: int, listen: str) -> Listener:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    found = Listener(family, socket.SOCK_STREAM)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))

@@ -97,7 +97,7 @@ def test_openmetrics_for_those_who_ask_for_it(daemon: Daemon) -> None:
 def test_health_readiness_and_nothing_else(daemon: Daemon) -> None:
     assert daemon.get("/healthz")[0] == 200
     assert daemon.get("/readyz")[0] == 200
-    for path in ("/", "/metrics/", "/nothing", "/metricsx"):
+    for path in ("/metrics/", "/nothing", "/metricsx"):
         assert daemon.get(path)[0] == 404
 
 

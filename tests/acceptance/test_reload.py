@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
@@ -11,6 +11,7 @@ import pytest
 
 from tests.programs import PATIENCE, Daemon, Project, eventually
 from tests.seconds import config, lines, made
+from tests.server import BEARER, TOKEN, WRITABLE
 
 pytestmark = pytest.mark.acceptance
 
@@ -29,6 +30,7 @@ LOADED = "driftd_config_last_reload_success_timestamp_seconds"
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     found = made(tmp_path, config())
+    (tmp_path / "token").write_text(TOKEN)
     found.append("a.jsonl", b"".join(lines(0, 5000)))
     return found
 
@@ -46,10 +48,10 @@ def stored(daemon: Daemon, model: str = "loans") -> float:
     return daemon.samples().total("driftd_events_stored_total", model=model)
 
 
-def post(daemon: Daemon) -> tuple[int, str]:
+def post(daemon: Daemon, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
     connection = HTTPConnection(daemon.address, timeout=PATIENCE)
     try:
-        connection.request("POST", "/-/reload")
+        connection.request("POST", "/-/reload", headers=headers or BEARER)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
     finally:
@@ -93,30 +95,32 @@ def test_a_hangup_with_a_broken_file_leaves_what_runs(project: Project, daemon: 
 def test_nobody_reloads_by_http_unless_it_is_configured(project: Project, daemon: Daemon) -> None:
     project.configure(config() + OTHER)
 
-    assert post(daemon) == (403, "set [daemon] reload_endpoint = true to allow this\n")
+    status, says = post(daemon)
+    assert status == 403
+    assert "[daemon.web]" in says
     assert daemon.get("/-/reload")[0] == 405
     assert stored(daemon, "other") == 0
 
 
 def test_who_reloads_by_http_is_told_what_became_of_it(project: Project) -> None:
-    project.configure(with_daemon("reload_endpoint = true"))
+    project.configure(with_daemon(WRITABLE))
     with project.start() as daemon:
         daemon.ready()
-        project.configure(with_daemon("reload_endpoint = true") + OTHER)
+        project.configure(with_daemon(WRITABLE) + OTHER)
         assert post(daemon) == (200, "reloaded\n")
         eventually(lambda: stored(daemon, "other") == 5000)
 
-        project.configure(with_daemon("reload_endpoint = 1"))
+        project.configure(with_daemon(WRITABLE, "watch_config = 1"))
         status, says = post(daemon)
         assert (status, says.partition(": ")[0]) == (
             422,
-            f"{project.folder}/config.toml:daemon.reload_endpoint",
+            f"{project.folder}/config.toml:daemon.watch_config",
         )
         assert stored(daemon, "other") == 5000
 
-        project.configure(config())
+        assert post(daemon, {"authorization": "Bearer nobody"})[0] == 401
+        project.configure(with_daemon(WRITABLE))
         assert post(daemon)[0] == 200
-        assert post(daemon)[0] == 403
         assert stored(daemon, "other") == 0
         assert daemon.stop() == 0
 
@@ -136,17 +140,17 @@ def test_a_watched_file_is_read_when_it_changes(project: Project) -> None:
 
 
 def test_a_model_that_comes_back_goes_on_after_a_restart_too(project: Project) -> None:
-    project.configure(with_daemon("reload_endpoint = true") + OTHER)
+    project.configure(with_daemon(WRITABLE) + OTHER)
     with project.start() as daemon:
         daemon.ready()
         eventually(lambda: stored(daemon, "other") == 5000)
-        project.configure(with_daemon("reload_endpoint = true"))
+        project.configure(with_daemon(WRITABLE))
         assert post(daemon)[0] == 200
         assert daemon.stop() == 0
     project.append("a.jsonl", b"".join(lines(5000, 500)))
     with project.start() as daemon:
         daemon.ready()
-        project.configure(with_daemon("reload_endpoint = true") + OTHER)
+        project.configure(with_daemon(WRITABLE) + OTHER)
         assert post(daemon)[0] == 200
         eventually(lambda: stored(daemon, "other") == 5500)
         assert daemon.samples().total("driftd_events_received_total", model="other") == 5500

@@ -19,6 +19,7 @@ from tests.recovery import test_kill as plain
 from tests.recovery import test_kill_join as joined
 from tests.recovery.test_kill import lines, project  # noqa: F401 - fixtures
 from tests.recovery.test_kill_join import project as joining  # noqa: F401 - fixture
+from tests.server import BEARER, TOKEN, WRITABLE
 
 pytestmark = pytest.mark.acceptance
 
@@ -32,7 +33,7 @@ reference.path = "reference.parquet"
 sources = [{ role = "predictions", type = "files", path = "logs/predictions.jsonl" }]
 """
 Change = Callable[[str], str]
-WATCHED = ("[daemon]", "[daemon]\nwatch_config = true\nreload_endpoint = true")
+WATCHED = ("[daemon]", f"[daemon]\nwatch_config = true{WRITABLE}")
 GOOD: Sequence[Change] = (
     lambda text: text + "# a remark\n",
     lambda text: text + OTHER,
@@ -56,7 +57,7 @@ def asked(daemon: Daemon) -> int:
     """Reload by HTTP; returns the status."""
     connection = HTTPConnection(daemon.address, timeout=60)
     try:
-        connection.request("POST", "/-/reload")
+        connection.request("POST", "/-/reload", headers=BEARER)
         return connection.getresponse().status
     finally:
         connection.close()
@@ -77,6 +78,7 @@ def reloaded(daemon: Daemon, running: Project, text: str, rng: random.Random, *,
 def disturbed(running: Project, base: str, grow: Callable[[int], None], rng: random.Random) -> None:
     """Reload again and again while the logs grow; a few times the daemon is killed, and started again."""
     base = base.replace(*WATCHED)
+    (running.folder / "token").write_text(TOKEN)
     lives = [*sorted(rng.sample(range(1, RELOADS), 3)), RELOADS]
     number = refused = 0
     for end in lives:

@@ -1,0 +1,67 @@
+"""Asking the daemon that runs on this machine, with its configuration's token and certificate."""
+
+import json
+import ssl
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from urllib.parse import quote
+
+from monitor.config import Config
+from monitor.errors import DriftdError
+from monitor.server.credentials import file_text, words
+from monitor.web import Web
+
+SECONDS = 30.0
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what a daemon may listen on, not what we do
+OK = 200
+
+
+def acknowledge(config: Config, environ: Mapping[str, str], episode: str, body: Mapping[str, str]) -> str:
+    """Post an acknowledgement; returns what to tell. Raises DriftdError with the daemon's own words."""
+    token = _token(config.daemon.web, environ)
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    connection = _connection(config)
+    try:
+        connection.request(
+            "POST", f"/api/v1/episodes/{quote(episode, safe='')}/ack", json.dumps(body), headers
+        )
+        answer = connection.getresponse()
+        status, document = answer.status, json.loads(answer.read())
+    except (OSError, HTTPException, ValueError) as error:
+        says = "no daemon answers there; start `driftd run`"
+        raise DriftdError(f"{config.daemon.listen}: {says} ({type(error).__name__})") from error
+    finally:
+        connection.close()
+    if status != OK:
+        raise DriftdError(f"{episode}: {document['error']}")
+    return f"{episode}: acknowledged by {document['acknowledged']['who']}"
+
+
+def _token(web: Web, environ: Mapping[str, str]) -> str:
+    """Return the first token that the configuration leads to."""
+    try:
+        texts = [file_text(path) for path in web.token_files[:1]]
+    except ValueError as error:
+        raise DriftdError(f"daemon.web.token_files[0]: {error}") from error
+    texts += [environ.get(web.token_env, "")] if web.token_env else []
+    found = [word for text in texts for word in words(text)]
+    if not found:
+        raise DriftdError("daemon.web.token_files: is needed, by the daemon and by this command")
+    return found[0]
+
+
+def _connection(config: Config) -> HTTPConnection:
+    """Connect; over TLS, to whoever has the configured certificate itself, whatever names are in it."""
+    host, port = config.daemon.address
+    host = ANYWHERE.get(host, host)
+    cert = config.daemon.web.cert_file
+    if cert is None:
+        return HTTPConnection(host, port, timeout=SECONDS)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(cert)
+    except (OSError, ssl.SSLError) as error:
+        raise DriftdError("daemon.web.cert_file: holds no certificate that can be read") from error
+    return HTTPSConnection(host, port, timeout=SECONDS, context=context)

@@ -1,0 +1,77 @@
+"""TLS for the daemon's own port: certificate and key read anew when their files change."""
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+from monitor.errors import DriftdError
+from monitor.web import Web
+
+VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+class Certificates:
+    """The context of new connections. Raises DriftdError when what is configured cannot be used."""
+
+    def __init__(self, web: Web) -> None:
+        self._web = web
+        self._seen = self._look()
+        self.context = context_of(web)
+
+    def refresh(self, tell: Callable[..., object]) -> None:
+        """Use what the files hold now, if they changed; where it cannot be used, the old one stays."""
+        seen = self._look()
+        if seen == self._seen:
+            return
+        self._seen = seen
+        try:
+            context_of(self._web)
+            _load(self.context, self._web)
+        except DriftdError as error:
+            tell("the new certificate is not used", error=str(error))
+            return
+        tell("certificate renewed")
+
+    def _look(self) -> tuple[tuple[int, int, int], ...]:
+        return tuple(seen(path) for path in (self._web.cert_file, self._web.key_file) if path is not None)
+
+
+def seen(path: Path) -> tuple[int, int, int]:
+    """Return what changes when a file is replaced or written; zeros where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def context_of(web: Web) -> ssl.SSLContext:
+    """Make the context for what is configured. Raises DriftdError, naming the key."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = VERSIONS[web.min_version]
+    context.set_alpn_protocols(["http/1.1"])
+    _load(context, web)
+    if web.client_ca_file is not None:
+        try:
+            context.load_verify_locations(web.client_ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise DriftdError("client_ca_file holds no certificate in PEM form that can be read") from error
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _load(context: ssl.SSLContext, web: Web) -> None:
+    if web.cert_file is None or web.key_file is None:
+        raise DriftdError("cert_file and key_file are needed both")
+    try:
+        context.load_cert_chain(web.cert_file, web.key_file, password=_no_password)
+    except FileNotFoundError as error:
+        raise DriftdError("cert_file or key_file does not exist") from error
+    except (OSError, ssl.SSLError, ValueError) as error:
+        says = "cert_file and key_file are no certificate and its key, in PEM form and without a password"
+        raise DriftdError(says) from error
+
+
+def _no_password() -> str:
+    """Answer OpenSSL, which would ask at the terminal otherwise."""
+    return ""

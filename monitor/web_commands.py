@@ -1,0 +1,55 @@
+"""The commands around episodes and the API: episodes, ack, password."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from monitor.options import config_option, load_to_read
+
+SHORTEST = 8
+
+
+@click.command()
+@config_option
+@click.option("--model", help="Only this model's.")
+@click.option("--all", "also_over", is_flag=True, help="Those that are over too.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def episodes(path: Path, model: str | None, *, also_over: bool, as_json: bool) -> None:
+    """List the episodes that fire, who looks after them and how retraining goes."""
+    from monitor.episode_text import episode_lines  # noqa: PLC0415 - as in cli
+    from monitor.inspecting import committed_episodes  # noqa: PLC0415 - as in cli
+
+    found = committed_episodes(load_to_read(path), model, also_over=also_over)
+    click.echo(json.dumps({"episodes": found}, indent=2) if as_json else "\n".join(episode_lines(found)))
+
+
+@click.command()
+@config_option
+@click.argument("episode")
+@click.option("--who", required=True, help="Who looks after it.")
+@click.option("--why", required=True, help="What it is, or what is done.")
+def ack(path: Path, episode: str, who: str, why: str) -> None:
+    """Tell the running daemon that somebody looks after EPISODE."""
+    from monitor.asking import acknowledge  # noqa: PLC0415 - as in cli
+
+    click.echo(acknowledge(load_to_read(path), os.environ, episode, {"who": who, "why": why}))
+
+
+@click.command()
+@click.argument("name")
+def password(name: str) -> None:
+    """Print NAME's line for the users' file, with the hash of a password from the terminal or from stdin."""
+    from monitor.server.passwords import USER, hashed  # noqa: PLC0415 - as in cli
+
+    if USER.fullmatch(name) is None:
+        raise click.UsageError("NAME may have up to 64 letters, digits, dots, dashes, underscores and @")
+    if sys.stdin.isatty():
+        secret = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        secret = sys.stdin.readline().rstrip("\r\n")
+    if len(secret) < SHORTEST:
+        raise click.UsageError(f"a password needs at least {SHORTEST} characters")
+    click.echo(f"{name}:{hashed(secret)}")
