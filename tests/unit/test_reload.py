@@ -117,12 +117,14 @@ def alive(project: Project, text: str) -> Iterator[Life]:
 
 
 def test_nothing_changed_changes_nothing(project: Project) -> None:
-    with alive(project, model("a") + model("b")) as life:
+    with alive(project, model("a") + model("b") + HOOK) as life:
         life.rows("a", 0, 5000)
         before, models = life.entries, life.daemon.models
 
-        assert life.reload(model("a") + "# a remark\n" + model("b")) == ()
+        with structlog.testing.capture_logs() as logs:
+            assert life.reload(model("a") + "# a remark\n" + model("b") + HOOK) == ()
 
+        assert [entry["event"] for entry in logs] == ["configuration read again, nothing has changed"]
         assert life.entries == before
         assert all(new is old for new, old in zip(life.daemon.models, models, strict=True))
 
