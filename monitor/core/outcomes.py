@@ -109,7 +109,8 @@ def waiting(vocabulary: Vocabulary, rows: TypedRows) -> pl.DataFrame:
     made = rows.time if rows.made is None else rows.made
     first = pl.DataFrame({"key": key, "check": check, "time": made})
     few = pl.col("version").cast(pl.Categorical)  # millions of rows wait: 4 bytes each instead of 16
-    texts = rows.frame.select(named).with_columns(few)
+    # column by column: `select` would bring all columns of the frame into chunks of one size first
+    texts = pl.DataFrame([rows.frame[name] for name in named]).with_columns(few)
     return pl.concat([first, texts, coded(vocabulary, rows)], how="horizontal")
 
 
