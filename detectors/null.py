@@ -20,7 +20,6 @@ DRAWS = 2000
 FEW_ROWS = 8
 CONTINUOUS_CELLS = 200
 HEAVIEST_CONTINUOUS = 0.02
-SLAB = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,14 +119,12 @@ def _spread(rng: np.random.Generator, masses: Floats, sizes: Floats) -> Floats:
     With z a standard normal, sqrt(e) z + (z * z - 1) / 6 has the variance and the skewness of a Poisson
     count of mean e (the first Cornish-Fisher term).
     """
-    z = rng.standard_normal((len(sizes), len(masses)))
-    for first in range(0, len(sizes), SLAB):  # so few at a time that they stay in the processor's cache
-        slab = z[first : first + SLAB]
-        expected = sizes[first : first + SLAB] * masses
-        noise = np.sqrt(expected) * slab + (slab * slab - 1.0) / 6.0
-        noise -= noise.sum(axis=1, keepdims=True) * masses
-        np.maximum(expected + noise, 0.0, out=slab)
-    return z
+    expected = sizes * masses
+    z = rng.standard_normal(expected.shape)
+    noise = np.sqrt(expected) * z + (z * z - 1.0) / 6.0
+    noise -= noise.sum(axis=1, keepdims=True) * masses
+    noise += expected
+    return np.maximum(noise, 0.0, out=noise)
 
 
 class Simulation:
