@@ -31,7 +31,8 @@ def noise(n: float, m: float) -> float:
     return 1.0 / n + 1.0 / m
 
 
-def _noise(p: Counts, q: Counts) -> Floats:
+def noise_of(p: Counts, q: Counts) -> Floats:
+    """Return the noise of samples with these counts, [...]."""
     return np.asarray(1.0 / p.sum(axis=-1) + 1.0 / q.sum(axis=-1))
 
 
@@ -68,7 +69,7 @@ def psi(p: Counts, q: Counts) -> Floats:
 
     """
     used = ((p + q) > 0).sum(axis=-1)
-    bias = (used - 1) * _noise(p, q)
+    bias = (used - 1) * noise_of(p, q)
     return np.asarray(np.maximum(raw_psi(p, q) - bias, 0.0))
 
 
@@ -181,7 +182,7 @@ def cramer_von_mises(p: Counts, q: Counts) -> Floats:
 
     """
     mean = (shares(p + q) * np.square(cdf_difference(p, q))).sum(axis=-1)
-    return np.asarray(mean / _noise(p, q))
+    return np.asarray(mean / noise_of(p, q))
 
 
 def wasserstein(p: Counts, q: Counts, places: Floats, unit: float) -> Floats:

@@ -25,6 +25,7 @@ from detectors.monitors import FAILURES, Judgement, MonitorSpec, judged, unjudge
 from detectors.null import Null, null_of
 from detectors.profile import FeatureGrid, NumericGrid, Summary, WindowProfile, summaries
 from detectors.pvalues import chi2_pvalue, cramer_von_mises_pvalue, ks_pvalue, psi_pvalue
+from detectors.stacked import Scored, Scores, score_all
 from detectors.statistic import Statistic
 
 NULLS_KEPT = 4096
@@ -98,10 +99,35 @@ class Pair:
         return compare(self.reference, self.window)
 
     @cached_property
+    def compared(self) -> Comparison | Exception:
+        """The comparison, or why there is none."""
+        try:
+            return self.comparison
+        except FAILURES as error:
+            return error
+
+    @cached_property
     def null(self) -> Null:
         """What to draw when nothing has changed."""
         key = (self.reference.grid.name, self.reference.counts.tobytes())
         return self.nulls.get(key, lambda: null_of(self.comparison))
+
+    @cached_property
+    def sizes(self) -> tuple[int, int]:
+        """How many values the reference and the window have."""
+        return self.reference.n, self.window.n
+
+    def judgeable(self, min_rows: int) -> bool:
+        """Tell whether both have enough values."""
+        return min(self.sizes) >= min_rows and self.sizes[0] > 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    """What the reference's own windows say of a monitor: see `Drift.close`."""
+
+    limit: float
+    cluster: tuple[float, float]
 
 
 class Drift:
@@ -156,40 +182,63 @@ class Drift:
         references = {s.grid.name: s for s in summaries(window.grid, window.reference)}
         seen = summaries(window.grid, window.window)
         pairs = {s.grid.name: Pair(references[s.grid.name], s, self._nulls) for s in seen}
-        return [
-            self._verdict(
-                spec,
-                pairs.get(spec.feature),
-                limits.get((spec.feature, spec.detector), 0.0),
-                clusters.get(spec.feature, (1.0, 1.0)),
-            )
-            for spec in self._monitors
-        ]
+        scores = self._scores(pairs)
+        verdicts: dict[int, Verdict] = {}
+        for place in self._by_null(pairs):
+            spec = self._monitors[place]
+            limit = limits.get((spec.feature, spec.detector), 0.0)
+            usual = _Usual(limit, clusters.get(spec.feature, (1.0, 1.0)))
+            verdicts[place] = self._verdict(spec, pairs.get(spec.feature), scores[spec.detector], usual)
+        return [verdicts[place] for place in range(len(self._monitors))]
 
-    def _verdict(
-        self, spec: MonitorSpec, pair: Pair | None, limit: float, cluster: tuple[float, float]
-    ) -> Verdict:
+    def _scores(self, pairs: Mapping[str, Pair]) -> dict[str, Scores]:
+        """Return by statistic the scores of the features that have enough values."""
+        wanted: dict[str, dict[str, Comparison | Exception]] = {}
+        for spec in self._monitors:
+            features = wanted.setdefault(spec.detector, {})
+            pair = pairs.get(spec.feature)
+            if pair is not None and pair.judgeable(self._alarms.min_rows):
+                features[spec.feature] = pair.compared
+        return {name: score_all(self._statistics[name], features) for name, features in wanted.items()}
+
+    def _by_null(self, pairs: Mapping[str, Pair]) -> list[int]:
+        """Return the monitors' places, those with one null model together: the calibrator keeps few draws."""
+        keys = {name: self._null_key(pair) for name, pair in pairs.items()}
+        return sorted(range(len(self._monitors)), key=lambda i: keys.get(self._monitors[i].feature, b""))
+
+    def _null_key(self, pair: Pair) -> bytes:
+        try:
+            return pair.null.key if pair.judgeable(self._alarms.min_rows) else b""
+        except FAILURES:  # the verdict asks for it again, and says so
+            return b""
+
+    def _verdict(self, spec: MonitorSpec, pair: Pair | None, scores: Scores, usual: _Usual) -> Verdict:
         if pair is None:
             return unjudged(spec, Level.ERROR, 0, "the reference has no such feature")
-        if pair.reference.n == 0:
-            return unjudged(spec, Level.NO_REFERENCE, pair.window.n, "the reference has no values of it")
-        fewest = min(pair.window.n, pair.reference.n)
-        if fewest < self._alarms.min_rows:
-            note = f"{pair.window.n} values in the window, {pair.reference.n} in the reference"
-            return unjudged(spec, Level.INSUFFICIENT_DATA, pair.window.n, note)
+        n, m = pair.sizes
+        if n == 0:
+            return unjudged(spec, Level.NO_REFERENCE, m, "the reference has no values of it")
+        if not pair.judgeable(self._alarms.min_rows):
+            note = f"{m} values in the window, {n} in the reference"
+            return unjudged(spec, Level.INSUFFICIENT_DATA, m, note)
+        found = scores[spec.feature]
+        if isinstance(found, Exception):
+            return _failed(spec, m, found)
         try:
-            return self._judge(spec, pair, limit, cluster)
+            return self._judge(spec, pair, found, usual)
         except FAILURES as error:
-            return unjudged(spec, Level.ERROR, pair.window.n, f"{type(error).__name__}: {error}")
+            return _failed(spec, m, error)
 
-    def _judge(self, spec: MonitorSpec, pair: Pair, limit: float, cluster: tuple[float, float]) -> Verdict:
+    def _judge(self, spec: MonitorSpec, pair: Pair, found: Scored, usual: _Usual) -> Verdict:
         row = self._statistics[spec.detector]
-        sizes = (pair.reference.n, pair.window.n)
-        score = float(row.of(pair.comparison))
+        (n, m), (of_window, of_reference) = pair.sizes, usual.cluster
         threshold = spec.threshold
         if threshold is None:
-            drawn = tuple(max(int(n / c), 1) for n, c in zip(sizes, reversed(cluster), strict=True))
-            calibrated = self._calibrator.threshold(row, pair.null, (drawn[0], drawn[1]), self._alarms.level)
-            threshold = max(calibrated, limit, row.floor(self._alarms.min_effect, *sizes))
-        pvalue = row.pvalue(*row.arguments(pair.comparison)) if row.pvalue is not None else None
-        return judged(spec, sizes[1], (score, threshold), row.effect(score, *sizes), pvalue)
+            drawn = max(int(n / of_reference), 1), max(int(m / of_window), 1)
+            calibrated = self._calibrator.threshold(row, pair.null, drawn, self._alarms.level)
+            threshold = max(calibrated, usual.limit, row.floor(self._alarms.min_effect, n, m))
+        return judged(spec, m, (found.score, threshold), row.effect(found.score, n, m), found.pvalue)
+
+
+def _failed(spec: MonitorSpec, n: int, error: Exception) -> Verdict:
+    return unjudged(spec, Level.ERROR, n, f"{type(error).__name__}: {error}")

@@ -10,7 +10,7 @@ same score comes true less often (concept drift), the estimate does not move. Se
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +72,7 @@ def estimate(
     return dict(_binary(guess) if len(views) == 1 else _multiclass(guess, names))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _View:
     """What the metrics of one class are computed from; B bins.
 
@@ -87,12 +87,14 @@ class _View:
     block: NDArray[np.intp]
     variance: Floats
 
+    @cached_property
     def table(self) -> Floats:
-        """Return the expected counts: float64 [2 (label), 2 (predicted), B]."""
+        """The expected counts: float64 [2 (label), 2 (predicted), B]."""
         return np.stack([(1.0 - self.chance) * self.window, self.chance * self.window])
 
+    @cached_property
     def extremes(self) -> list[Floats]:
-        """Return the tables if unknown scores are all right, all wrong, all of the class or none of it."""
+        """The tables if unknown scores are all right, all wrong, all of the class or none of it."""
         if not self.window[:, ~self.known].any():
             return []
         predicted = np.array([[0.0], [1.0]])
@@ -109,9 +111,9 @@ class _View:
         if rated is None:
             return 0.0, 1.0
         values = [rated.value, *rated.others]
-        values += [one.value for one in map(metric, self.extremes()) if one is not None]
+        values += [one.value for one in map(metric, self.extremes) if one is not None]
         learnt = normal_quantile(level) * math.sqrt(self._learnt_variance(rated))
-        down, up = (math.hypot(reach, learnt) for reach in rated.distances(self.table(), level))
+        down, up = (math.hypot(reach, learnt) for reach in rated.distances(self.table, level))
         return max(min(values) - down, 0.0), min(max(values) + up, 1.0)
 
     def _learnt_variance(self, rated: Rated) -> float:
@@ -159,7 +161,7 @@ class _Guess:
 
         Its band is the mean of theirs, in which those may have any value.
         """
-        rated = [metric(self.views[k].table()) for k in which]
+        rated = [metric(self.views[k].table) for k in which]
         values = [one.value for one in rated if one is not None]
         if not values:
             return Estimate(None, None, None, self.rows)

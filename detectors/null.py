@@ -123,7 +123,8 @@ def _spread(rng: np.random.Generator, masses: Floats, sizes: Floats) -> Floats:
     z = rng.standard_normal(expected.shape)
     noise = np.sqrt(expected) * z + (z * z - 1.0) / 6.0
     noise -= noise.sum(axis=1, keepdims=True) * masses
-    return np.asarray(np.maximum(expected + noise, 0.0))
+    noise += expected
+    return np.maximum(noise, 0.0, out=noise)
 
 
 class Simulation:

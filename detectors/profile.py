@@ -277,7 +277,7 @@ def summaries(grid: Grid, profile: Profile) -> Iterator[Summary]:
 
 def _numeric(grid: NumericGrid, profile: Profile, cells: Ints, place: int) -> NumericSummary:
     counts = cells[: grid.bins + 2]
-    null, nan, neg_inf, pos_inf, invalid, *limbs = (int(c) for c in cells[grid.bins + 2 :])
+    null, nan, neg_inf, pos_inf, invalid, *limbs = cells[grid.bins + 2 :].tolist()
     n = int(counts.sum())
     s1 = (limbs[1] << LIMB_BITS) + limbs[0]
     s2 = ((limbs[3] << LIMB_BITS) + limbs[2]) << (2 * SQUARE_SHIFT)

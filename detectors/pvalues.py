@@ -1,5 +1,7 @@
 """P-values from the large-sample laws of the statistics. Thresholds do not come from here.
 
+As in distances.py, leading axes are many pairs: [..., K] gives [...].
+
 They hold for many independent rows; at a window's real size and at the small levels of a false-alarm
 budget the calibration by resampling is right and these are not. SciPy is imported where it is used: its
 import costs more than the daemon's start may.
@@ -7,7 +9,7 @@ import costs more than the daemon's start may.
 
 import numpy as np
 
-from detectors.distances import Counts, chi2, cramer_von_mises, ks, noise, raw_psi
+from detectors.distances import Counts, Floats, chi2, cramer_von_mises, ks, noise_of, raw_psi
 
 SERIES_TERMS = 20
 
@@ -19,12 +21,12 @@ def warm_up() -> None:
     special.kolmogorov(1.0)
 
 
-def psi_pvalue(p: Counts, q: Counts) -> float:
+def psi_pvalue(p: Counts, q: Counts) -> Floats:
     """Return P(chi2(K - 1) > PSI / (1/N + 1/M)), K the cells in use; 1 when there is only one.
 
     Examples
     --------
-    >>> round(psi_pvalue(np.array([100, 100, 100, 100]), np.array([30, 20, 30, 20])), 2)
+    >>> round(float(psi_pvalue(np.array([100, 100, 100, 100]), np.array([30, 20, 30, 20]))), 2)
     0.37
 
     References
@@ -32,54 +34,53 @@ def psi_pvalue(p: Counts, q: Counts) -> float:
     Yurdakul, B., Naranjo, J. (2020). Statistical properties of the population stability index.
 
     """
-    statistic = float(raw_psi(p, q)) / noise(float(p.sum()), float(q.sum()))
-    return _chi2_tail(statistic, p, q)
+    return _chi2_tail(raw_psi(p, q) / noise_of(p, q), p, q)
 
 
-def chi2_pvalue(p: Counts, q: Counts) -> float:
+def chi2_pvalue(p: Counts, q: Counts) -> Floats:
     """Return the p-value of Pearson's chi-square test of homogeneity; 1 when one cell is in use.
 
     Examples
     --------
-    >>> round(chi2_pvalue(np.array([50, 50]), np.array([70, 30])), 4)
+    >>> round(float(chi2_pvalue(np.array([50, 50]), np.array([70, 30]))), 4)
     0.0039
 
     """
-    return _chi2_tail(float(chi2(p, q)), p, q)
+    return _chi2_tail(chi2(p, q), p, q)
 
 
-def _chi2_tail(statistic: float, p: Counts, q: Counts) -> float:
+def _chi2_tail(statistic: Floats, p: Counts, q: Counts) -> Floats:
     from scipy import special  # noqa: PLC0415 - a slow import, see the module's text
 
-    freedom = int(((p + q) > 0).sum()) - 1
-    return float(special.chdtrc(freedom, statistic)) if freedom else 1.0
+    freedom = ((p + q) > 0).sum(axis=-1) - 1
+    tail = special.chdtrc(np.maximum(freedom, 1), statistic)
+    return np.asarray(np.where(freedom > 0, tail, 1.0), dtype=np.float64)
 
 
-def ks_pvalue(p: Counts, q: Counts) -> float:
+def ks_pvalue(p: Counts, q: Counts) -> Floats:
     """Return P(sup |Brownian bridge| > D sqrt(NM/(N+M))), Kolmogorov's law.
 
     D on the grid is never larger than D on the rows, so this is never too small.
 
     Examples
     --------
-    >>> round(ks_pvalue(np.array([250] * 4), np.array([20, 25, 25, 30])), 3)
+    >>> round(float(ks_pvalue(np.array([250] * 4), np.array([20, 25, 25, 30]))), 3)
     0.977
 
     """
     from scipy import special  # noqa: PLC0415 - a slow import, see the module's text
 
-    size = 1.0 / noise(float(p.sum()), float(q.sum()))
-    return float(special.kolmogorov(float(ks(p, q)) * np.sqrt(size)))
+    return np.asarray(special.kolmogorov(ks(p, q) * np.sqrt(1.0 / noise_of(p, q))), dtype=np.float64)
 
 
-def cramer_von_mises_pvalue(p: Counts, q: Counts) -> float:
+def cramer_von_mises_pvalue(p: Counts, q: Counts) -> Floats:
     """Return the p-value of T by its limiting law, T first brought to that law's mean and variance.
 
     Below about 1e-13 it is 0: the law is known by its distribution function.
 
     Examples
     --------
-    >>> round(cramer_von_mises_pvalue(np.array([25, 25, 25, 25]), np.array([10, 20, 30, 40])), 3)
+    >>> round(float(cramer_von_mises_pvalue(np.array([25] * 4), np.array([10, 20, 30, 40]))), 3)
     0.003
 
     References
@@ -88,26 +89,26 @@ def cramer_von_mises_pvalue(p: Counts, q: Counts) -> float:
     Anderson, T. W., Darling, D. A. (1952). Asymptotic theory of certain goodness of fit criteria.
 
     """
-    n, m = float(p.sum()), float(q.sum())
+    n, m = p.sum(axis=-1, dtype=np.float64), q.sum(axis=-1, dtype=np.float64)
     total, product = n + m, n * m
     mean = (1 + 1 / total) / 6
     inner = 4 * product * total - 3 * (n * n + m * m) - 2 * product
-    if inner <= 0:  # one row each: T has one value only
-        return 1.0
-    variance = (total + 1) * inner / (45 * total * total * 4 * product)
-    statistic = 1 / 6 + (float(cramer_von_mises(p, q)) - mean) / np.sqrt(45 * variance)
-    return float(np.clip(1.0 - _cramer_von_mises_law(statistic), 0.0, 1.0))
+    known = inner > 0  # else one row each: T has one value only
+    variance = (total + 1) * np.where(known, inner, 1.0) / (45 * total * total * 4 * product)
+    statistic = 1 / 6 + (cramer_von_mises(p, q) - mean) / np.sqrt(45 * variance)
+    tail = np.clip(1.0 - _cramer_von_mises_law(statistic), 0.0, 1.0)
+    return np.asarray(np.where(known, tail, 1.0), dtype=np.float64)
 
 
-def _cramer_von_mises_law(statistic: float) -> float:
-    """Return P(W <= statistic) for the integral W of a squared Brownian bridge."""
+def _cramer_von_mises_law(statistic: Floats) -> Floats:
+    """Return P(W <= statistic) for the integral W of a squared Brownian bridge, [...] for [...]."""
     from scipy import special  # noqa: PLC0415 - a slow import, see the module's text
 
-    if statistic <= 0:
-        return 0.0
+    possible = statistic > 0
+    w = np.where(possible, statistic, 1.0)
     terms = np.arange(SERIES_TERMS)
     odd = 4.0 * terms + 1.0
-    argument = odd * odd / (16.0 * statistic)
+    argument = odd * odd / (16.0 * w[..., None])
     weights = np.exp(special.gammaln(terms + 0.5) - special.gammaln(terms + 1.0)) / np.pi**1.5
     series = weights * np.sqrt(odd) * np.exp(-2.0 * argument) * special.kve(0.25, argument)
-    return float(series.sum() / np.sqrt(statistic))
+    return np.asarray(np.where(possible, series.sum(axis=-1) / np.sqrt(w), 0.0), dtype=np.float64)

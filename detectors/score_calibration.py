@@ -3,14 +3,15 @@
 Rows are counted in histograms, which merge by addition. K is 1 in binary tasks (class 1) and the number of
 classes in others, each against the rest; BINS bins cut the score's range [0, 1], bin b from b / BINS on, the
 last with 1.0. A reference is [K, 2 (label is k), 2 (predicted is k), BINS], a window's predictions, whatever
-their labels, [K, 2 (predicted is k), BINS]; int64 or float64. SciPy is imported where it is used: its import
-costs more than the daemon's start may.
+their labels, [K, 2 (predicted is k), BINS]; int64 or float64.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from detectors.isotonic import isotonic
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64] | Floats
@@ -157,11 +158,9 @@ def _middles() -> Floats:
 
 def _isotonic(by_label: Floats) -> Floats:
     """Return the isotonic map [BINS] of counts [2 (label), BINS]; between bins with rows, interpolated."""
-    from scipy.optimize import isotonic_regression  # noqa: PLC0415 - see the module's text
-
     rows = by_label.sum(axis=0)
     used = np.flatnonzero(rows)
-    fitted = isotonic_regression(by_label[1, used] / rows[used], weights=rows[used]).x
+    fitted = isotonic(by_label[1, used] / rows[used], rows[used])
     return np.asarray(np.clip(np.interp(np.arange(BINS), used, fitted), 0.0, 1.0))
 
 

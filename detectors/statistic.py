@@ -10,13 +10,13 @@ from detectors.distances import Floats
 Takes = Literal["groups", "cells", "places"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Statistic:
     """One statistic: how to compute it, how it scales, and what size of change it means.
 
     takes: what `score` and `pvalue` are given of a comparison: both samples' groups; both samples' fine
     cells; or the fine cells with their places and the unit of distance. The last two exist for numeric
-    features only.
+    features only. Both broadcast over leading axes: features of one shape are scored together.
     exponent: without drift the score shrinks like (1/N + 1/M)**exponent: 0, 0.5 or 1.
     effect(score, n, m): the size of the change, on one scale for all statistics, 0 for none.
     floor(effect, n, m): the score that has this effect.
@@ -27,7 +27,7 @@ class Statistic:
     exponent: float
     effect: Callable[[float, int, int], float]
     floor: Callable[[float, int, int], float]
-    pvalue: Callable[..., float] | None = None
+    pvalue: Callable[..., Floats] | None = None
 
     @property
     def numeric_only(self) -> bool:

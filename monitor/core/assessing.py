@@ -23,7 +23,7 @@ from monitor.core.labels import ESTIMATED as BASIS
 from monitor.core.labels import Measured, Record
 from monitor.core.outcomes import Vocabulary
 from monitor.core.plan import Plan
-from monitor.core.profiles import ALL, GroupKey
+from monitor.core.profiles import ALL, GroupKey, coded_versions
 from monitor.core.standard import GROUP, Standard, label_codes, measure_of
 
 REFERENCE_LEVEL = 0.05
@@ -77,8 +77,7 @@ class Assessor:
         self, standard: Standard, frame: pl.DataFrame, starts: Ints
     ) -> Iterator[tuple[list[GroupKey], Ints]]:
         """Yield the groups of rows and each row's group: for all, and by each segment and group column."""
-        versions = frame["version"].unique().sort().to_list()
-        version = frame["version"].cast(pl.Enum(versions)).to_physical().cast(pl.Int64).to_numpy()
+        versions, version = coded_versions(frame["version"])
         first, window = int(starts.min()) if len(starts) else 0, self.plan.window
         for labels, codes in label_codes(frame, standard.values):
             step = len(versions) * len(labels)

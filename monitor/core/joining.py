@@ -11,6 +11,7 @@ from monitor.core.outcomes import own_outcomes, waiting
 from monitor.core.pile import Keep
 from monitor.core.standard import Standard
 from monitor.core.state import ModelState
+from monitor.core.windows import distinct
 from monitor.types import Changes, TypedRows
 
 
@@ -41,7 +42,7 @@ def await_outcomes(joining: Joining, state: ModelState, rows: TypedRows) -> tupl
     assessor, labels, changes = joining.assessor, state.labels, Changes()
     frame = waiting(assessor.vocabulary, rows)
     at = np.searchsorted([b.since for b in state.baselines], rows.time, side="right")
-    for place in np.unique(at).tolist():
+    for place in distinct(at):
         chosen = np.flatnonzero(at == place)
         part = frame if len(chosen) == frame.height else frame[chosen]
         standard = labels.standard_at(state.baselines[place - 1].number if place else 0)

@@ -117,16 +117,21 @@ def _group_by_group(
         bad = int(np.count_nonzero(invalid[start:stop])) if invalid is not None else 0
         extra = cells[i, grid.bins + 2 :]
         extra[_EXTRA["null"]], extra[_EXTRA["invalid"]] = part.null_count() - bad, bad
-        if len(values) and not (np.isfinite(values.min()) and np.isfinite(values.max())):
+        low[i], high[i] = _extremes(values)
+        if len(values) and not (np.isfinite(low[i]) and np.isfinite(high[i])):
             extra[_EXTRA["nan"]] = np.count_nonzero(np.isnan(values))
             extra[_EXTRA["neg_inf"]] = np.count_nonzero(values == -np.inf)
             extra[_EXTRA["pos_inf"]] = np.count_nonzero(values == np.inf)
             values = values[np.isfinite(values)]
+            low[i], high[i] = _extremes(values)
         if len(values):
-            low[i], high[i] = values.min() + 0.0, values.max() + 0.0
             cells[i, : grid.bins + 2] = lookup.counts(values)
             extra[-4:] = _moments(grid, values, low[i], high[i])
     return NumericCells(cells, low, high)
+
+
+def _extremes(values: Floats) -> tuple[float, float]:
+    return (values.min() + 0.0, values.max() + 0.0) if len(values) else (np.inf, -np.inf)
 
 
 def _moments(grid: NumericGrid, finite: Floats, low: float, high: float) -> Ints:

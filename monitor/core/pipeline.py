@@ -190,8 +190,10 @@ def _store_rows(
     tally.count(source, "stored", len(rows.time))
     if not len(rows.time):
         return rows
-    version = capped(rows.frame["version"], rows.time, tally.state.windows)
-    counted = Rows(rows.time, rows.keys, rows.frame.with_columns(version), rows.invalid)
+    versions = rows.frame["version"]
+    version = capped(versions, rows.time, tally.state.windows)
+    frame = rows.frame if version is versions else rows.frame.with_columns(version)  # which copies all of it
+    counted = Rows(rows.time, rows.keys, frame, rows.invalid)
     if plan.first and not tally.state.baselines:
         _hold(plan, tally, counted)
     _profile(context, tally, counted)

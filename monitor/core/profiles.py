@@ -105,7 +105,7 @@ def _grouped(
 ) -> Iterator[tuple[GroupKey, Profile]]:
     if not len(rows.start):
         return
-    versions, version_codes = _versions(rows.frame["version"])
+    versions, version_codes = coded_versions(rows.frame["version"])
     labels = [segment_label(column, v) for v in (*values, OTHER)] if column is not None else [ALL]
     codes = version_codes * len(labels) + (_segments(rows.frame, column, values) if column is not None else 0)
     first = int(rows.start.min())
@@ -122,8 +122,11 @@ def _grouped(
         yield GroupKey(first + start, versions[version], labels[label]), profile
 
 
-def _versions(column: pl.Series) -> tuple[list[str], NDArray[np.int64]]:
-    if (column == column[0]).all():  # the usual case, and much cheaper than looking for all values
+def coded_versions(column: pl.Series) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the versions in order, and each row's place among them; the column has no nulls."""
+    if (
+        len(column) and (column == column[0]).all()
+    ):  # the usual case, and much cheaper than looking for all values
         return [column[0]], np.zeros(len(column), np.int64)
     names: list[str] = column.unique().sort().to_list()
     return names, column.cast(pl.Enum(names)).to_physical().cast(pl.Int64).to_numpy()

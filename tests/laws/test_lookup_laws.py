@@ -33,3 +33,6 @@ def test_places_and_counts_are_those_of_a_search(numbers: list[float], values: l
 
     assert found.places(rows).tolist() == expected.tolist()
     assert found.counts(rows).tolist() == np.bincount(expected, minlength=grid.bins + 2).tolist()
+    often = np.repeat(values, 30)  # few thresholds among many values, and the reverse above
+    kept = expected[: len(values)]
+    assert found.counts(often).tolist() == (np.bincount(kept, minlength=grid.bins + 2) * 30).tolist()

@@ -182,7 +182,7 @@ def test_pvalues_are_scipys_where_each_row_has_its_own_cell() -> None:
 
 
 @pytest.mark.parametrize("pvalue", [psi_pvalue, chi2_pvalue, ks_pvalue, cramer_von_mises_pvalue])
-def test_pvalues_without_drift_are_uniform(pvalue: Callable[[Counts, Counts], float]) -> None:
+def test_pvalues_without_drift_are_uniform(pvalue: Callable[[Counts, Counts], Floats]) -> None:
     rng = np.random.default_rng(9)
     cells = 10 if pvalue in {psi_pvalue, chi2_pvalue} else 200
     masses = np.full(cells, 1 / cells)
