@@ -185,8 +185,6 @@ def _say(fault: Fault, at: Place, value: object) -> str:
 
 def _unknown(at: Place) -> str:
     key = str(at[-1])
-    if at[:-1] == ("exporters",):
-        return "is not supported by this version; remove its table"
     known = [name for name, f in table_at(at[:-1]).model_fields.items() if not f.exclude]
     homes = [k.removesuffix(f".{key}") for k in keys() if k.endswith(f".{key}")]
     if homes and not difflib.get_close_matches(key, known, n=1, cutoff=0.6):

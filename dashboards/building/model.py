@@ -126,11 +126,13 @@ def _features_firing() -> Panel:
     return Panel(
         "number",
         "Features firing",
-        "Features with a firing monitor, over all versions and segments, of those with a monitor.",
+        "Features with a firing monitor, over all versions and segments, of those with a monitor; and the "
+        "open episodes that nobody has acknowledged.",
         "short",
         (
             Query(f"max(driftd_features_firing{{{MODEL}}})", "firing"),
             Query(f"max(driftd_features_monitored{{{MODEL}}})", "monitored"),
+            Query(f'sum(driftd_episodes_open{{{MODEL},acknowledged="false"}})', "unacknowledged"),
         ),
         width=6,
         height=4,

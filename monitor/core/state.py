@@ -58,7 +58,7 @@ class Book:
     end of the log's part that becomes the reference, None when a file is the reference; columns: names nobody
     configured that were seen in that part; versions: version -> start of its newest closed window. window:
     the length of the windows (us), 0 before any. alarms: those that began within the budget's time. sources:
-    name -> where its rows come from, also of those that are configured no more.
+    name -> where its rows come from, also of former ones.
     """
 
     progress: Progress = field(default_factory=Progress)
@@ -274,9 +274,7 @@ def load_model(model: str, entries: Mapping[EntryKey, bytes], reopen: Reopen | N
         _load_ids(spaces.get("ids", {})),
         {TripKey(*json.loads(k)): load_trip(v) for k, v in spaces.get("trip", {}).items()},
         {tuple(json.loads(k)): tuple(json.loads(v)) for k, v in spaces.get("volume", {}).items()},
-        tuple(
-            sorted((Baseline.load(v) for v in spaces.get("baseline", {}).values()), key=lambda b: b.number)
-        ),
+        tuple(sorted(map(Baseline.load, spaces.get("baseline", {}).values()), key=lambda b: b.number)),
         {k: v.decode() for k, v in spaces.get("retrain", {}).items()},
         {json.loads(k)[0]: load_rows(v) for k, v in spaces.get("learning", {}).items()},
         load_labels(spaces, reopen or _closed),

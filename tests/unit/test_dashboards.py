@@ -12,6 +12,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards.building.written import files
 from exporters.catalog import BY_NAME, CATALOG
+from exporters.otlp_metrics import OTLP_METRICS
 from monitor.dashboards import write_dashboards
 from monitor.errors import DriftdError
 
@@ -20,7 +21,10 @@ BOARDS: dict[str, Any] = {path.stem: json.loads(path.read_text("utf-8")) for pat
 PANELS = [(name, p) for name, board in BOARDS.items() for p in board["panels"] if p["type"] != "row"]
 COLOURS = {"green", "yellow", "orange", "red", "purple", "blue", "text"}
 """Names that Grafana gives a tone of in its light and in its dark theme."""
-LEFT_OUT: dict[str, str] = {"driftd_webhook_disabled": "dead letters, which are shown, come with it"}
+LEFT_OUT: dict[str, str] = {
+    "driftd_webhook_disabled": "dead letters, which are shown, come with it",
+    **dict.fromkeys((metric.name for metric in OTLP_METRICS), "only who sends by OTLP has them"),
+}
 """Catalogued metrics that no dashboard shows, each with its reason."""
 
 each_board = pytest.mark.parametrize("name", sorted(BOARDS))
