@@ -4,11 +4,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from monitor.core.streaming import OUTCOMES
+
 Key = tuple[str, str, str, str]
 MonitorKey = Key
 """version, segment, feature, detector."""
 PerformanceKey = Key
-"""version, segment, metric, basis."""
+"""version, segment, metric, basis; of a stream of errors its feature and detector in their place."""
 
 SAMPLE = re.compile(r"^(driftd_\w+)(?:\{(.*)\})? (\S+)", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -21,8 +23,8 @@ NAN = float("nan")
 class Reading:
     """What /metrics says: rows stored, windows closed, what fires, and how good the model is.
 
-    firing: with its score and threshold. performance: values. failing: those of them that fire, with their
-    value and their limit.
+    firing: monitors of inputs and scores, with score and threshold. performance: values. failing: those of
+    them that fire, with value and limit, and the monitors of the stream of errors, with score and threshold.
     """
 
     stored: int = 0
@@ -51,12 +53,14 @@ def read_metrics(text: str) -> Reading:
         keys = [_key(found, labels) for found, on in states if found.get("state") == "firing" and on == 1.0]
         return {key: (numbers.get(key, NAN), limits.get(key, NAN)) for key in keys}
 
+    monitors = alarms("drift", "score", MONITOR)
+    errors = {key: numbers for key, numbers in monitors.items() if key[2] in OUTCOMES.values()}
     return Reading(
         total("driftd_events_stored_total"),
         total("driftd_windows_closed_total"),
-        alarms("drift", "score", MONITOR),
+        {key: numbers for key, numbers in monitors.items() if key not in errors},
         values("driftd_performance_value", PERFORMANCE),
-        alarms("performance", "value", PERFORMANCE),
+        alarms("performance", "value", PERFORMANCE) | errors,
     )
 
 

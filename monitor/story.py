@@ -80,8 +80,9 @@ def news(before: Reading, now: Reading) -> Iterator[tuple[str, list[str]]]:
 
 
 def lesson(reading: Reading) -> list[str]:
-    """Say that this is concept drift, and why; nothing unless realised performance fires, and only that."""
-    if reading.firing or {basis for _, _, _, basis in reading.failing} != {REALIZED}:
+    """Say that this is concept drift, and why; nothing unless realised performance fires alone."""
+    bases = {basis for _, _, _, basis in reading.failing}
+    if reading.firing or REALIZED not in bases or ESTIMATED in bases:
         return []
     estimated = _accuracies(reading, ESTIMATED)
     pairs = [

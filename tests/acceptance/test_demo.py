@@ -125,7 +125,7 @@ def test_two_incidents_that_fire_and_ask_for_retraining_each_in_its_way(place: P
     assert any('feature="utilization"' in labels for labels in drift)
     assert all('version="v2"' in labels for labels in drift)
     assert not firing(shifted, "performance")
-    assert not firing(concept, "drift")
+    assert all('feature="_error"' in labels for labels in firing(concept, "drift"))
     performance = firing(concept, "performance")
     assert all('metric="accuracy"' in labels and 'basis="realized"' in labels for labels in performance)
     assert {v for v in ("v1", "v2") if any(f'version="{v}"' in labels for labels in performance)} == {
