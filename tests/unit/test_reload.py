@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import structlog
 
-from monitor import building, worker
+from monitor import building, polling
 from monitor.clock import ManualClock
 from monitor.config import Config
 from monitor.core.judging import detector_names
@@ -407,7 +407,7 @@ def test_a_reload_does_what_a_start_does(project: Project) -> None:
 def test_a_reload_does_not_wait_for_all_that_is_to_be_read(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "ROWS", 100)
+    monkeypatch.setattr(polling, "ROWS", 100)
     with alive(project, model("a")) as life, ThreadPoolExecutor(1) as pool:
         project.append("a-0.jsonl", b"".join(lines(0, 5000)))
         asked: list[Future[tuple[str, ...]]] = []
