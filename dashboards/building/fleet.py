@@ -27,6 +27,7 @@ HARM_FIRES = (
     f'or {DRIFT}, feature=~"_error|_loss", state="firing"}})'
 )
 """By outcomes: metrics, and streams of errors and losses."""
+UNSEEN = f'{AT}, acknowledged="false"'
 ESTIMATE_FIRES = f'{PERFORMANCE}, basis="estimated", state="firing"}}'
 DRIFT_FIRES = f'{DRIFT}, feature!~"_error|_loss", state="firing"}}'
 MODEL = "/d/driftd-model?var-model=${__value.raw:percentencode}&${datasource:queryparam}&${__url_time_range}"
@@ -122,11 +123,7 @@ def _every_model() -> Panel:
         Query(f"sum by (model) ({HARM_FIRES})", "harm", steps=HARM),
         Query(f"sum by (model) ({ESTIMATE_FIRES})", "harm estimated", steps=DIFFERENCE),
         Query(f"sum by (model) ({DRIFT_FIRES})", "drift", steps=DIFFERENCE),
-        Query(
-            f'sum by (model) (driftd_episodes_open{{{AT}, acknowledged="false"}})',
-            "not acknowledged",
-            steps=DIFFERENCE,
-        ),
+        Query(f"sum by (model) (driftd_episodes_open{{{UNSEEN}}})", "not acknowledged", steps=DIFFERENCE),
         Query(f"max by (model) (driftd_performance_quotient{{{AT}}})", "worst harm", TIMES, QUOTIENT),
         Query(f"max by (model) (driftd_drift_quotient{{{AT}}})", "worst drift", TIMES, QUOTIENT),
         Query(f"max by (model) (driftd_features_firing{{{AT}}})", "features firing"),
