@@ -106,19 +106,24 @@ class Decision:
 
 
 def request(
-    rule: Rule, state: RetrainState, firing: Iterable[Firing], window: ClosedWindow
+    rule: Rule,
+    state: RetrainState,
+    firing: Iterable[Firing],
+    window: ClosedWindow,
+    newest_version: Micros | None = None,
 ) -> tuple[RetrainState, Note | None, Decision]:
     """Decide at a window's close whether to ask for a retraining.
 
     firing: every firing monitor of the model, of all versions and segments, in any order: an episode that
     is not among them is over and forgotten. When a version's performance has asked and still fires, further
-    metrics and segments of it that begin to fire ask for nothing new.
+    metrics and segments of it that begin to fire ask for nothing new. newest_version: when the version that
+    came last was first seen (event time); after the last request, it ends the cooldown.
     """
-    wanted = sorted((f for f in firing if f.kind in rule.kinds), key=_worst_first)
+    wanted = sorted((f for f in firing if f.kind in rule.kinds), key=worst_first)
     episodes = frozenset(f.episode for f in wanted)
     state = _joined(_forget(state, episodes, window.end), wanted)
     fresh = episodes - state.announced
-    outcome = _outcome(rule, state, fresh, window.end)
+    outcome = _outcome(rule, state, fresh, window.end, newest_version)
     if outcome is Outcome.NOTHING:
         return state, None, Decision(outcome, 0)
     if outcome is not Outcome.REQUESTED:
@@ -187,17 +192,21 @@ def _joined(state: RetrainState, wanted: Sequence[Firing]) -> RetrainState:
     return replace(state, announced=state.announced | same)
 
 
-def _outcome(rule: Rule, state: RetrainState, fresh: frozenset[str], end: Micros) -> Outcome:
+def _outcome(
+    rule: Rule, state: RetrainState, fresh: frozenset[str], end: Micros, newest_version: Micros | None
+) -> Outcome:
     if not fresh:
         return Outcome.NOTHING
-    if state.sent and end - max(state.sent) < rule.cooldown:
+    last = max(state.sent, default=None)
+    armed = last is not None and newest_version is not None and newest_version > last
+    if last is not None and end - last < rule.cooldown and not armed:
         return Outcome.COOLDOWN
     if sum(t > end - WEEK for t in state.sent) >= rule.max_per_week:
         return Outcome.WEEKLY_CAP
     return Outcome.REQUESTED
 
 
-def _worst_first(firing: Firing) -> tuple[float, str]:
+def worst_first(firing: Firing) -> tuple[float, str]:
     """Rank by quotient; the whole record settles a tie, so that the order of arrival never shows."""
     return (-_quotient(firing.score, firing.threshold), repr(firing))
 

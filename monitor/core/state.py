@@ -13,6 +13,8 @@ import polars as pl
 
 from detectors.base import Level, Verdict
 from detectors.profile import Profile
+from monitor.core.arrivals import SPACE as ARRIVALS
+from monitor.core.arrivals import Arrivals, load_arrivals
 from monitor.core.codec import dump_profile, load_profile
 from monitor.core.dedup import OpenIds, RunChange
 from monitor.core.episode_log import EPISODES, Episodes, load_episodes
@@ -108,6 +110,7 @@ class ModelState:
     episodes: Episodes = field(default_factory=dict)
     members: Members = field(default_factory=Members)
     traces: Mapping[str, str] = field(default_factory=dict)  # by episode; these alone are not stored
+    arrivals: Arrivals = field(default_factory=Arrivals)
 
     def baseline_at(self, start: int) -> Baseline | None:
         """Return the reference that windows starting at `start` are judged by."""
@@ -284,6 +287,7 @@ def load_model(model: str, entries: Mapping[EntryKey, bytes], reopen: Reopen | N
         load_wealth(spaces.get(WEALTH, {})),
         load_episodes(spaces.get(EPISODES, {})),
         Members.load(chosen) if (chosen := spaces.get(MEMBERS, {}).get("")) else Members(),
+        arrivals=load_arrivals(spaces.get(ARRIVALS, {})),
     )
 
 

@@ -32,9 +32,8 @@ def ask_for_retraining(plan: Plan, state: ModelState, trips: Mapping[TripKey, Tr
         )
         name = f"{place}/{wish.webhook}"
         known = asked.state.retrain.get(name)
-        after, note, decision = request(
-            rule, RetrainState.load(known) if known else RetrainState(), firing, window
-        )
+        before = RetrainState.load(known) if known else RetrainState()
+        after, note, decision = request(rule, before, firing, window, state.arrivals.newest)
         if note is not None:
             asked.notes.append(note)
         if decision.outcome is not Outcome.NOTHING:
