@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from monitor.core.profiles import OTHER
+from monitor.core.registry import SPACE as REGISTRY
+from monitor.core.registry import Registry
 from monitor.types import Changes, Micros
 
 SPACE = "arrival"
@@ -14,14 +16,19 @@ KEPT = 1000
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """log: version -> end of the first window with its rows (event time), 0 of those there from the start."""
+    """log: version -> end of the first window with its rows (event time), 0 of those there from the start.
+
+    registry: None where none was ever heard of.
+    """
 
     log: Mapping[str, Micros] = field(default_factory=dict)
+    registry: Registry | None = None
 
     @property
     def newest(self) -> Micros | None:
         """Return when the version that came last was first seen."""
-        return max(self.log.values(), default=None)
+        known = [] if self.registry is None else [self.registry.newest]
+        return max((at for at in (*self.log.values(), *known) if at is not None), default=None)
 
 
 def appeared(
@@ -41,9 +48,11 @@ def appeared(
     return replace(arrivals, log={version: log[version] for version in kept}), changes
 
 
-def load_arrivals(entries: Mapping[str, bytes]) -> Arrivals:
-    """Read them from the model's entries."""
-    return Arrivals({json.loads(key)[0]: int(value) for key, value in entries.items()})
+def load_arrivals(spaces: Mapping[str, Mapping[str, bytes]]) -> Arrivals:
+    """Read them from the model's entries, by space and key."""
+    registry = spaces.get(REGISTRY, {}).get("")
+    log = {json.loads(key)[0]: int(value) for key, value in spaces.get(SPACE, {}).items()}
+    return Arrivals(log, None if registry is None else Registry.load(registry))
 
 
 def _key(version: str) -> str:

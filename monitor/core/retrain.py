@@ -154,27 +154,27 @@ def _body(rule: Rule, wanted: Sequence[Firing], window: ClosedWindow, listed: in
     versions = list(dict.fromkeys(f.version for f in wanted))[:VERSIONS]
     data = {
         "schema_version": SCHEMA_VERSION,
-        "model": _clip(rule.model),
-        "versions": sorted(_clip(version) for version in versions),
-        "window": {"start": _rfc3339(window.start), "end": _rfc3339(window.end)},
-        "reference": _clip(window.reference),
+        "model": clip(rule.model),
+        "versions": sorted(clip(version) for version in versions),
+        "window": {"start": rfc3339(window.start), "end": rfc3339(window.end)},
+        "reference": clip(window.reference),
         "monitors": [_monitor(f) for f in wanted[:listed]],
         "omitted": len(wanted) - listed,
     }
-    event = {"type": EVENT_TYPE, "timestamp": _rfc3339(window.end), "data": data}
+    event = {"type": EVENT_TYPE, "timestamp": rfc3339(window.end), "data": data}
     return json.dumps(event, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _monitor(firing: Firing) -> dict[str, str | float | None]:
     return {
-        "kind": _clip(firing.kind),
-        "detector": _clip(firing.detector),
-        "feature": _clip(firing.feature),
-        "segment": _clip(firing.segment),
-        "version": _clip(firing.version),
-        "score": _finite(firing.score),
-        "threshold": _finite(firing.threshold),
-        "episode": _clip(firing.episode),
+        "kind": clip(firing.kind),
+        "detector": clip(firing.detector),
+        "feature": clip(firing.feature),
+        "segment": clip(firing.segment),
+        "version": clip(firing.version),
+        "score": finite(firing.score),
+        "threshold": finite(firing.threshold),
+        "episode": clip(firing.episode),
     }
 
 
@@ -213,7 +213,7 @@ def worst_first(firing: Firing) -> tuple[float, str]:
 
 def _quotient(score: float | None, threshold: float | None) -> float:
     """Return score / threshold as a rank: an excess over 0 is the worst, no score the least."""
-    score, threshold = _finite(score), _finite(threshold)
+    score, threshold = finite(score), finite(threshold)
     if score is None or threshold is None:
         return -math.inf
     if threshold > 0:
@@ -221,16 +221,18 @@ def _quotient(score: float | None, threshold: float | None) -> float:
     return math.inf if score > threshold else 0.0
 
 
-def _finite(number: float | None) -> float | None:
+def finite(number: float | None) -> float | None:
+    """Return the number, None where it is none that JSON has."""
     return number if number is not None and math.isfinite(number) else None
 
 
-def _clip(text: str) -> str:
+def clip(text: str) -> str:
     """Return at most TEXT characters that UTF-8 can carry."""
     cut = text if len(text) <= TEXT else text[: TEXT - 1] + "…"
     return cut.encode(errors="replace").decode()
 
 
-def _rfc3339(at: Micros) -> str:
+def rfc3339(at: Micros) -> str:
+    """Write a time."""
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
     return moment.isoformat().replace("+00:00", "Z")
