@@ -65,12 +65,12 @@ class Registries:
     clock: Clock
     tools: Tools
     amend: Amend
-    _lanes: Mapping[str, _Lane] = field(default_factory=dict)
+    lanes: Mapping[str, _Lane] = field(default_factory=dict)
 
     def configure(self, models: Iterable[config.Model]) -> None:
         """Look at these models' registries from now on; lanes of those that stay as they are go on."""
         models = [model for model in models if model.registry is not None]
-        before, made = self._lanes, registry_clients(models)
+        before, made = self.lanes, registry_clients(models)
         lanes: dict[str, _Lane] = {}
         for model in models:
             old = before.get(model.name)
@@ -79,7 +79,7 @@ class Registries:
             elif model.registry is not None:
                 pool = ThreadPoolExecutor(1, thread_name_prefix="registry")
                 lanes[model.name] = _Lane(model, model.registry, made[model.name], pool)
-        self._lanes = lanes
+        self.lanes = lanes
         for lane in before.values():
             if lane not in lanes.values():
                 lane.pool.shutdown(wait=False, cancel_futures=True)
@@ -87,7 +87,7 @@ class Registries:
     def look(self) -> None:
         """Begin to look at each registry whose time has come."""
         now = self.clock.monotonic()
-        for lane in self._lanes.values():
+        for lane in self.lanes.values():
             if now >= lane.due and (lane.running is None or lane.running.done()):
                 lane.due = now + lane.wish.every.total_seconds()
                 lane.running = lane.pool.submit(self._look, lane)
@@ -95,7 +95,7 @@ class Registries:
     def look_and_wait(self) -> None:
         """Look at each registry whose time has come, and wait for all of them."""
         self.look()
-        for lane in self._lanes.values():
+        for lane in self.lanes.values():
             if lane.running is not None:
                 lane.running.result()
 
@@ -117,7 +117,7 @@ class Registries:
 
     def _take(self, lane: _Lane, model: WatchedModel, found: tuple[Version, ...]) -> None:
         worker, name = model.worker, lane.model.name
-        if self._lanes.get(name) is not lane:
+        if self.lanes.get(name) is not lane:
             return  # the configuration has changed meanwhile
         state = worker.state
         after = heard(state, lane.wish, registered_name(lane.model, lane.wish), found, worker.plan.lateness)
@@ -141,12 +141,12 @@ class Registries:
 
     def samples(self) -> list[Sample]:
         """Return which registries answer, once they were asked."""
-        asked = [(name, lane) for name, lane in self._lanes.items() if lane.trouble is not None]
+        asked = [(name, lane) for name, lane in self.lanes.items() if lane.trouble is not None]
         return [Sample("driftd_registry_up", (name,), float(not lane.trouble)) for name, lane in asked]
 
     def close(self) -> bool:
         """Begin nothing more; False when a lane is still waiting for its registry."""
-        lanes = self._lanes.values()
+        lanes = self.lanes.values()
         for lane in lanes:
             lane.pool.shutdown(wait=False, cancel_futures=True)
         return all(lane.running is None or lane.running.done() for lane in lanes)

@@ -8,7 +8,6 @@ from detectors.base import Verdict
 from detectors.profile import Profile, WindowProfile
 from detectors.series import Lent, Series, clusters_of
 from monitor.core import dedup
-from monitor.core.arrivals import appeared
 from monitor.core.assessing import Assessor
 from monitor.core.ledger import Ledger
 from monitor.core.maturing import Maturing, without
@@ -140,9 +139,7 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
             if tally.streams is not None:
                 for group, verdict in tally.streams.settle(maturing.ledger, maturing.judged, tick):
                     _step(plan, tally, group, verdict)
-        arrivals, came = appeared(plan.name, tally.state.arrivals, tally.versions, tick)
-        tally.state, tally.changes = replace(tally.state, arrivals=arrivals), tally.changes | came
-        asked = ask_for_retraining(plan, tally.state, tally.trips, start)
+        asked = ask_for_retraining(plan, tally.state, tally.trips, tally.versions, start)
         tally.state = asked.state
         tally.changes |= asked.changes
         tally.notes += asked.notes

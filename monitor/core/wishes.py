@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from monitor.core.arrivals import appeared
 from monitor.core.outbox import Note
 from monitor.core.plan import Plan
 from monitor.core.policy import Phase, Trip, TripKey, is_stale
@@ -21,9 +22,16 @@ class Asked:
     notes: list[Note] = field(default_factory=list)
 
 
-def ask_for_retraining(plan: Plan, state: ModelState, trips: Mapping[TripKey, Trip], start: int) -> Asked:
-    """Ask each webhook that wants to know of what fires once the window that starts at `start` is judged."""
-    asked, baseline = Asked(state), state.baseline_at(start)
+def ask_for_retraining(
+    plan: Plan, state: ModelState, trips: Mapping[TripKey, Trip], versions: Iterable[str], start: int
+) -> Asked:
+    """Ask each webhook that wants to know of what fires once the window that starts at `start` is judged.
+
+    versions: those with rows in windows that have closed, the ones of this window among them.
+    """
+    arrivals, came = appeared(plan.name, state.arrivals, versions, start + plan.window)
+    state = replace(state, arrivals=arrivals)
+    asked, baseline = Asked(state, came), state.baseline_at(start)
     window = ClosedWindow(start, start + plan.window, baseline.hash if baseline else "")
     current = {k: t for k, t in trips.items() if not is_stale(plan.window, start - plan.patience(t.kind), t)}
     firing, registry = sorted(_firing(current), key=worst_first), state.arrivals.registry
