@@ -25,8 +25,8 @@ endif
 demo: setup
 	exec $(BIN)/driftd demo
 
-test: lint
-	$(BIN)/pytest -q -n 2
+test: lint .envs/mlflow/.ready
+	DRIFTD_REQUIRE_MLFLOW=1 $(BIN)/pytest -q -n 2
 
 lint: setup
 	$(BIN)/ruff check .
@@ -70,12 +70,16 @@ $(BIN)/python:
 
 LOCK = pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header --no-annotate
+# What MLflow's server needs as a registry: a third of the whole mlflow.
+MLFLOW = 'mlflow-skinny>=3.17,<4' aiohttp alembic 'flask<4' 'flask-cors<7' 'graphene<4' 'huey<4' 'numpy<3' 'pandas<4' \
+  'sqlalchemy<3'
 lock: setup
 	uv=$$(command -v uv || echo $(BIN)/uv); \
 	$$uv $(LOCK) pyproject.toml -o requirements/runtime.txt; \
 	$$uv $(LOCK) pyproject.toml --all-extras --group dev -c requirements/runtime.txt -o requirements/dev.txt; \
 	printf 'hatchling>=1.27\neditables>=0.5\n' | $$uv $(LOCK) - -c requirements/dev.txt -o requirements/build.txt; \
 	printf 'apache-airflow>=3.3,<4\n' | $$uv $(LOCK) - -o requirements/airflow.txt; \
+	printf '%s\n' $(MLFLOW) | $$uv $(LOCK) - -o requirements/mlflow.txt; \
 	printf 'uv>=0.8\n' | $$uv $(LOCK) - -o requirements/uv.txt
 
 clean:

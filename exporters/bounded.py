@@ -7,7 +7,7 @@ allowance: name lookup, all addresses, handshake, request and response together.
 
 import socket
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -194,12 +194,28 @@ NETWORK = tuple(error for error, _ in FAILURES)
 
 def post(target: Target, headers: Headers, body: bytes, allowance: Allowance) -> Reply | Reason:
     """Make one POST on a connection of its own; whatever the network does instead of answering is a word."""
+    return _exchange("POST", target, headers, body, allowance, _drain)
+
+
+def ask(method: str, target: Target, headers: Headers, body: bytes, allowance: Allowance) -> Reply | Reason:
+    """Make one request like `post`, whose answer's body has to come whole."""
+    return _exchange(method, target, headers, body, allowance, lambda answer: b"".join(answer.iter_stream()))
+
+
+def _exchange(
+    method: str,
+    target: Target,
+    headers: Headers,
+    body: bytes,
+    allowance: Allowance,
+    read: Callable[[httpcore2.Response], bytes],
+) -> Reply | Reason:
     url = httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
     backend = BoundedBackend(allowance, allow_private=target.allow_private)
     connection = httpcore2.HTTPConnection(url.origin, ssl_context=target.tls, network_backend=backend)
     try:
-        response = connection.handle_request(httpcore2.Request("POST", url, headers=headers, content=body))
-        answer = _drain(response)
+        response = connection.handle_request(httpcore2.Request(method, url, headers=headers, content=body))
+        answer = read(response)
     except NETWORK as error:
         return next(reason for kind, reason in FAILURES if isinstance(error, kind))
     finally:

@@ -87,6 +87,7 @@ def run(path: Path, *, once: bool, flush: bool) -> None:
 
 
 def _run_once(daemon, *, flush: bool) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
+    daemon.registries.look_and_wait()
     summary = daemon.ingest()
     if not summary.problem and flush:
         summary = daemon.flush()

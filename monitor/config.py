@@ -32,6 +32,7 @@ from monitor.fields import (
 from monitor.grafana_table import Grafana
 from monitor.otlp_table import Otlp
 from monitor.quantities import parse_address, parse_budget
+from monitor.registry_table import Registry
 from monitor.web import Web
 
 
@@ -171,6 +172,7 @@ class Model(Strict):
     compare: Compare | None = None
     monitors: Annotated[tuple[Monitor, ...], Field(strict=False)] = ()
     retrain: Annotated[tuple[Retrain, ...], Field(strict=False)] = ()
+    registry: Registry | None = None
 
 
 class Parameters(Strict):

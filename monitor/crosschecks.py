@@ -2,19 +2,18 @@
 
 import os
 import re
-import socket
 from collections import Counter
 from collections.abc import Collection, Iterator
 from urllib.parse import urlsplit
 
-from exporters.ssrf import special
 from monitor.complaints import LATER, LISTING, Complaint, Place, later, nearest, quoted, repeated
 from monitor.config import Columns, Config, Features, Model, Monitor, Source, Webhook
 from monitor.grafana_checks import grafana
 from monitor.outcome_checks import is_performance, outcomes, performance_monitor
 from monitor.quantities import format_duration
+from monitor.registry_checks import registry
 from monitor.stream_checks import is_stream, stream_monitor, window_monitor
-from monitor.webhook_checks import address, authentication, body
+from monitor.webhook_checks import address, authentication, body, private, url_problem
 
 CANONICAL = ("prediction", "score", "version")
 RESERVED = ("_all", "_other")
@@ -39,6 +38,8 @@ def check(config: Config, detectors: Collection[str] | None) -> Iterator[Complai
             )
         yield from _model(model, at, detectors)
         yield from _retrain(model, at, config)
+        if model.registry is not None:
+            yield from registry(model.registry, (*at, "registry"))
     for name, webhook in config.webhooks.items():
         yield from _webhook(webhook, ("webhooks", name))
     if config.exporters.grafana is not None:
@@ -212,44 +213,13 @@ def _retrain(model: Model, at: Place, config: Config) -> Iterator[Complaint]:
 
 
 def _webhook(webhook: Webhook, at: Place) -> Iterator[Complaint]:
-    problem = _url_problem(webhook.url)
+    problem = url_problem(webhook.url)
     if problem:
         yield Complaint((*at, "url"), problem)
     else:
         yield from address(webhook, at)
-    if not (problem or webhook.allow_private) and (kind := _private(urlsplit(webhook.url).hostname or "")):
+    if not (problem or webhook.allow_private) and (kind := private(urlsplit(webhook.url).hostname or "")):
         says = f"leads to an address that is not public ({kind}); if it shall, write allow_private = true"
         yield Complaint((*at, "url"), says, needs=((*at, "allow_private"),))
     yield from authentication(webhook, at)
     yield from body(webhook, at)
-
-
-def _url_problem(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        port_ok = parts.port is None or parts.port > 0
-    except ValueError:
-        return 'is not a URL; write one like "https://host/path"'
-    if (
-        re.search(r"[\s\x00-\x1f]", url)
-        or parts.scheme not in {"http", "https"}
-        or not (parts.hostname and port_ok)
-    ):
-        return 'is not an http or https URL with a host; write one like "https://host/path"'
-    if parts.username is not None or parts.password is not None:
-        return 'carries a user or a password; remove them, and write auth = "basic" where they are needed'
-    return ""
-
-
-def _private(host: str) -> str:
-    """Return what makes a host no public one, as far as its text says; no name is looked up.
-
-    The resolver reads the digits, as it will for the request: 127.1 and 0x7f000001 are 127.0.0.1.
-    """
-    if re.fullmatch(r"(.+\.)?localhost\.?", host, re.IGNORECASE):
-        return "loopback"
-    try:
-        found = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
-    except (OSError, UnicodeError):
-        return ""  # a name: it is judged by its addresses, at each request
-    return special(str(found[0][4][0]))

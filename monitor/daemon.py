@@ -31,6 +31,7 @@ from monitor.outgoing import (
     retired,
     with_changes,
 )
+from monitor.registries import Registries
 from monitor.reloading import Change, ConfigFile, Reloads, changes_between, with_fixed
 from monitor.requests import obeyed
 from monitor.responses import Desk, load_responses
@@ -90,6 +91,7 @@ class Daemon:
         ahead.submit(warm_up)
         self._shelves = Shelves(config.daemon.state, (), {})
         self.fleet = Fleet(self.tools, self._shelves, lambda: self._stopping)
+        self.registries = Registries(clock, self.tools, self.fleet.amend)
         self._schedule = Schedule(clock)
         self.reloads = Reloads(source, self.change, clock)
         self._take_on(build(config, Memory(store, self._shelves, {}, entries), self.tools))
@@ -129,6 +131,7 @@ class Daemon:
         self.config, self._files = built.config, rejects_files(built.config)
         self._deliverer.configure(self._telemetry.traced(made), urls)
         self.fleet.take_on(built.models)
+        self.registries.configure(built.config.models)
         self._schedule.every(self.config.daemon.commit_every.total_seconds() / 2, "read", self._tick)
         self.exposition.changed()
 
@@ -199,6 +202,7 @@ class Daemon:
         return self.exposition.samples()
 
     def _moment(self) -> Moment:
+        parts = (self.reloads, self.views, self._telemetry, self.registries)
         return Moment(
             [
                 Live(m.worker.plan, m.worker.state, m.worker.evaluation, tuple(m.problems()))
@@ -210,7 +214,7 @@ class Daemon:
             self._commits,
             not self.fleet.problem,
             resident(),
-            [*self.reloads.samples(), *self.views.samples(), *self._telemetry.samples()],
+            [s for part in parts for s in part.samples()],
         )
 
     def _watching(self) -> list[tuple[Plan, ModelState]]:
@@ -248,6 +252,7 @@ class Daemon:
         self._schedule.every(1, "deliver", self._guarded_deliver)
         self._schedule.every(3600, "retain", self._guarded_retain)
         self._schedule.every(1, "reload", self._look_for_reload)
+        self._schedule.every(1, "registries", self.registries.look)
 
     def _look_for_reload(self) -> None:
         self.reloads.look(watch=self.config.daemon.watch_config)
@@ -279,11 +284,13 @@ class Daemon:
     def close(self) -> bool:
         """Release everything, the last made first; closing twice is fine.
 
-        Returns False when a thread cannot be ended: a webhook attempt still waits for its receiver, or a
-        reload is being built.
+        Returns False when a thread cannot be ended: a webhook attempt still waits for its receiver, a look
+        at a registry for its answer, or a reload is being built.
         """
         self._stopping = True
-        delivered = self._deliverer.close(DELIVERY_SECONDS) & self._telemetry.close()
+        delivered = (
+            self._deliverer.close(DELIVERY_SECONDS) & self._telemetry.close() & self.registries.close()
+        )
         for model in self.models:
             model.close()
         self._cleanup.close()

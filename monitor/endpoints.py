@@ -1,19 +1,23 @@
-"""The configured webhooks, and the Grafana that is told of episodes, as notifiers."""
+"""The configured webhooks, the Grafana that is told of episodes, and the registries, as notifiers."""
 
+from collections.abc import Iterable
 from functools import partial
 
 from exporters import auth
 from exporters.annotations import Annotator
 from exporters.base import Notifier
 from exporters.grafana import Grafana as Server
+from exporters.mlflow import Access, Mlflow
 from exporters.webhook import Webhook
 from monitor import config
 from monitor.core.annotations import ENDPOINT
+from monitor.core.registry import ENDPOINT as EVIDENCE
 from monitor.forms import make_form
 from monitor.grafana_table import Grafana
 from monitor.grafana_token import current_token
-from monitor.keys import Keys
+from monitor.keys import Keys, as_webhook
 from monitor.logs import logger
+from monitor.registry_table import Registry
 
 
 def notifier(name: str, hook: config.Webhook) -> Notifier:
@@ -30,12 +34,32 @@ def notifier(name: str, hook: config.Webhook) -> Notifier:
 def notifiers(configured: config.Config) -> dict[str, Notifier]:
     """Return what sends to each of them, by name."""
     made: dict[str, Notifier] = {name: notifier(name, hook) for name, hook in configured.webhooks.items()}
-    return made | {name: annotator(table) for name, table in annotated(configured).items()}
+    made |= {name: annotator(table) for name, table in annotated(configured).items()}
+    return made | {EVIDENCE + name: client for name, client in registry_clients(configured.models).items()}
 
 
 def addresses(configured: config.Config) -> dict[str, str]:
     """Return where each of them is, by name."""
-    return {name: table.url for name, table in (configured.webhooks | annotated(configured)).items()}
+    found = {name: table.url for name, table in (configured.webhooks | annotated(configured)).items()}
+    known = {model.name: model.registry for model in configured.models}
+    return found | {EVIDENCE + name: table.mlflow for name, table in known.items() if table is not None}
+
+
+def registered_name(model: config.Model, table: Registry) -> str:
+    """Return the name of the model in its registry."""
+    return table.name or model.name
+
+
+def registry_clients(models: Iterable[config.Model]) -> dict[str, Mlflow]:
+    """Return what asks each model's registry, by model."""
+    found: dict[str, Mlflow] = {}
+    for model in models:
+        table = model.registry
+        if table is not None:
+            auth = _proof(f"{EVIDENCE}{model.name}", as_webhook(table))
+            access = Access(table.mlflow, auth, table.timeout.total_seconds(), table.allow_private)
+            found[model.name] = Mlflow(access, registered_name(model, table))
+    return found
 
 
 def annotated(configured: config.Config) -> dict[str, Grafana]:

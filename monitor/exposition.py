@@ -19,6 +19,7 @@ from monitor.core.state import ModelState
 from monitor.core.windows import NEVER
 from monitor.facts import ModelFacts, build_samples, outbox_samples, webhook_samples
 from monitor.outgoing import Outbox
+from monitor.registry_facts import registry_samples
 from monitor.store.rejects import unkept
 
 SECOND = 10**6
@@ -151,7 +152,8 @@ def _of_daemon(moment: Moment) -> list[Sample]:
     """Return what is of the running program, and of each model what its state does not hold."""
     plans = [live.plan for live in moment.models]
     found = [*webhook_samples(plans, moment.outbox), *outbox_samples(moment.outbox, moment.now_us)]
-    found += [*build_samples(), *moment.more]
+    states = {live.plan.name: live.state for live in moment.models}
+    found += [*registry_samples(plans, states, moment.outbox), *build_samples(), *moment.more]
     found.append(Sample("driftd_commit_duration_seconds", (), moment.commits))
     found.append(Sample("driftd_ingest_ok", (), float(moment.ok)))
     if moment.memory is not None:

@@ -33,6 +33,7 @@ from monitor.monitor_facts import (
 )
 from monitor.outgoing import Outbox
 from monitor.performance_facts import outcome_samples, performance_blocks
+from monitor.registry_facts import registry_samples
 from monitor.responses import Responses, open_episodes
 from monitor.room import Block, within
 from monitor.store.rejects import unkept
@@ -247,5 +248,5 @@ def all_samples(
         found += model_samples(plan, states[plan.name])
         missed = unkept(rejects.get(plan.name))
         found.append(Sample("driftd_rejects_unkept_total", (plan.name,), missed))
-    found += webhook_samples(plans, outbox)
+    found += [*webhook_samples(plans, outbox), *registry_samples(plans, states, outbox)]
     return [*found, *outbox_samples(outbox, now_us), *build_samples()]

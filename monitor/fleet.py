@@ -71,6 +71,14 @@ class Fleet:
                 self._shelves.tidy(name)
             self._aside = frozenset()
 
+    def amend(self, name: str, work: Callable[[WatchedModel], None]) -> bool:
+        """Change one model between two batches; False where it is set aside, or gone."""
+        with self.still():
+            found = [m for m in self.models if m.worker.plan.name == name and name not in self._aside]
+            for model in [] if self._stopping() else found:
+                work(model)
+        return bool(found)
+
     def take_on(self, models: tuple[WatchedModel, ...]) -> None:
         """Put these models to work, and close the sources that none of them reads. Call it within `still`."""
         read = {id(source) for model in models for source, _ in model.sources}

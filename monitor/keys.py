@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from monitor.config import Webhook
 from monitor.logs import logger
+from monitor.registry_table import Registry
 
 SECRET_BYTES = 24
 SECRET_FILE_BYTES = 16 * 1024
@@ -25,6 +26,20 @@ def read_keys(webhook: Webhook, environ: Mapping[str, str]) -> tuple[bytes, ...]
         return (_token(text, webhook.auth),)
     other = '; for a token write auth = "bearer"' if webhook.format in TOKENS else ""
     return _signing_keys(text, GENERATE + other)
+
+
+def as_webhook(registry: Registry) -> Webhook:
+    """Return how a registry is asked, in the terms of a webhook: its secret is read by the same rules."""
+    given = registry.token_file is not None or registry.token_env is not None
+    hook = Webhook(
+        url=registry.mlflow,
+        auth="none" if not given else "basic" if registry.username else "bearer",
+        username=registry.username,
+        secret_file=registry.token_file,
+        secret_env=registry.token_env,
+        allow_private=registry.allow_private,
+    )
+    return hook.keyed(registry.secret.get_secret_value())
 
 
 class Keys:

@@ -14,6 +14,7 @@ from monitor.errors import ConfigError
 from monitor.grafana_token import checked, inline_token, with_token
 from monitor.keys import read_keys
 from monitor.otlp_checks import headers_of, otlp_complaints, with_headers
+from monitor.registry_checks import inline, tokens, with_passes
 from monitor.web_checks import check_web
 
 INLINE = "must not stand in this file; write secret_file with a path, or secret_env with a variable's name"
@@ -22,7 +23,7 @@ SOURCE = {"role": "predictions", "type": "files", "path": "placeholder"}
 MODEL = {"name": "placeholder", "reference": {}, "sources": [SOURCE]}
 PLACEHOLDERS: Mapping[str, object] = {
     **SOURCE, **MODEL, "models": [MODEL], "detector": "", "webhook": "", "when": ["drift"], "url": "",
-    "champion": "", "challenger": "", "endpoint": "http://placeholder:1",
+    "champion": "", "challenger": "", "mlflow": "", "endpoint": "http://placeholder:1",
 }  # fmt: skip
 """Stand-ins for required keys that are missing or broken, so that the rest can still be checked."""
 
@@ -47,14 +48,18 @@ def load(path: Path, environ: Mapping[str, str] | None, detectors: Collection[st
         token, wrong_token = checked(config, environ) if environ is not None else ("", [])
         wrong += check_web(config.daemon.web, environ) if environ is not None else ()
         values, unread = headers_of(config, environ)
-        found_wrong = (*check(config, detectors), *otlp_complaints(config), *wrong, *wrong_token, *unread)
+        passes, bad = tokens(config, environ) if environ is not None else ({}, [])
+        wrong += [*wrong_token, *unread, *bad]
+        found_wrong = (*check(config, detectors), *otlp_complaints(config), *wrong)
         complaints += [c for c in found_wrong if not _void(c, broken)]
     if complaints or not isinstance(config, Config):
         raise ConfigError(list(dict.fromkeys(write(str(path), c) for c in complaints)))
     hooks = {n: webhook.keyed(*keys[n]) if n in keys else webhook for n, webhook in config.webhooks.items()}
     exporters = with_headers(with_token(config.exporters, token), values)
     daemon = _with_tokens(config.daemon, environ or {})
-    return config.model_copy(update={"webhooks": hooks, "exporters": exporters, "daemon": daemon})
+    models = with_passes(config.models, passes)
+    parts = {"webhooks": hooks, "exporters": exporters, "daemon": daemon, "models": models}
+    return config.model_copy(update=parts)
 
 
 def _with_tokens(daemon: Daemon, environ: Mapping[str, str]) -> Daemon:
@@ -89,6 +94,7 @@ def _inline_secrets(raw: Mapping[str, Any]) -> Iterator[Complaint]:
         if isinstance(hook, dict) and hook.pop("secret", None) is not None:
             yield Complaint(("webhooks", name, "secret"), INLINE)
     yield from inline_token(raw)
+    yield from inline(raw, INLINE.replace("secret_", "token_"))
 
 
 def _repaired(raw: Mapping[str, Any], broken: list[Place]) -> dict[str, Any]:

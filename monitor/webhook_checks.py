@@ -1,12 +1,14 @@
 """What a webhook's format and authentication need, and what they have no use for."""
 
 import re
+import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from exporters.bodies.arguments import FIELDS, named, unknown
 from exporters.bodies.events import GITHUB_MOST, PARTS
 from exporters.bodies.message import EXAMPLE, BodyError
+from exporters.ssrf import special
 from monitor.complaints import Complaint, Place
 from monitor.config import Parameters, Webhook
 from monitor.forms import make_form
@@ -164,3 +166,35 @@ def _template(webhook: Webhook, at: Place) -> Iterator[Complaint]:
         make_form(webhook).write(EXAMPLE)
     except BodyError as error:
         yield Complaint(at, str(error))
+
+
+def url_problem(url: str, instead: str = 'auth = "basic"') -> str:
+    """Return what is wrong with a URL, "" where nothing is. instead: of a password in it."""
+    try:
+        parts = urlsplit(url)
+        port_ok = parts.port is None or parts.port > 0
+    except ValueError:
+        return 'is not a URL; write one like "https://host/path"'
+    if (
+        re.search(r"[\s\x00-\x1f]", url)
+        or parts.scheme not in {"http", "https"}
+        or not (parts.hostname and port_ok)
+    ):
+        return 'is not an http or https URL with a host; write one like "https://host/path"'
+    if parts.username is not None or parts.password is not None:
+        return f"carries a user or a password; remove them, and write {instead} where they are needed"
+    return ""
+
+
+def private(host: str) -> str:
+    """Return what makes a host no public one, as far as its text says; no name is looked up.
+
+    The resolver reads the digits, as it will for the request: 127.1 and 0x7f000001 are 127.0.0.1.
+    """
+    if re.fullmatch(r"(.+\.)?localhost\.?", host, re.IGNORECASE):
+        return "loopback"
+    try:
+        found = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return ""  # a name: it is judged by its addresses, at each request
+    return special(str(found[0][4][0]))

@@ -20,7 +20,18 @@ PACKAGES = ("monitor", "detectors", "exporters")
 FILE_LINES, FUNCTION_LINES = 300, 50
 
 LAYERS = (
-    ("types", "clock", "errors", "quantities", "fields", "grafana_table", "otlp_table", "web", "config"),
+    (
+        "types",
+        "clock",
+        "errors",
+        "quantities",
+        "fields",
+        "grafana_table",
+        "otlp_table",
+        "registry_table",
+        "web",
+        "config",
+    ),
     ("core",),
     ("sources", "decoders", "store", "server"),
 )
@@ -35,6 +46,7 @@ NAMED_IN = {
         "monitor/fields.py",
         "monitor/grafana_table.py",
         "monitor/otlp_table.py",
+        "monitor/registry_table.py",
         "monitor/web.py",
         "monitor/server/bodies.py",
     },
@@ -51,6 +63,7 @@ NAMED_IN = {
         "monitor/server/page.py",
         "exporters/bodies/template.py",
     },  # the status page; users' own bodies
+    "httpx2": {"exporters/webhook.py", "exporters/mlflow.py"},  # URLs, and the certificates to trust
     "httpcore2": {"exporters/webhook.py", "exporters/bounded.py"},  # the request, its bounds
     "scipy": {  # distribution functions, lazily
         "detectors/allowance.py",

@@ -139,7 +139,7 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
             if tally.streams is not None:
                 for group, verdict in tally.streams.settle(maturing.ledger, maturing.judged, tick):
                     _step(plan, tally, group, verdict)
-        asked = ask_for_retraining(plan, tally.state, tally.trips, start)
+        asked = ask_for_retraining(plan, tally.state, tally.trips, tally.versions, start)
         tally.state = asked.state
         tally.changes |= asked.changes
         tally.notes += asked.notes

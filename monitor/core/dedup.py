@@ -4,8 +4,10 @@ A row is a duplicate when its id was stored in a window that is still open when 
 hashes: among n open ids a new one collides with probability n / 2**64 (10 million: 5e-13 per row).
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -129,3 +131,12 @@ def apply(known: OpenIds, changes: tuple[RunChange, ...], closed: frozenset[int]
             kept = tuple(r for r in runs.get(change.start, ()) if r[0] not in change.gone)
             runs[change.start] = (*kept, change.added)
     return OpenIds(runs)
+
+
+def load_ids(found: Mapping[str, bytes]) -> OpenIds:
+    """Read the runs from a model's entries."""
+    runs: dict[int, list[tuple[int, Any]]] = {}
+    for key, data in found.items():
+        start, number = json.loads(key)
+        runs.setdefault(start, []).append((number, np.frombuffer(data, "<u8")))
+    return OpenIds({start: tuple(sorted(r, key=lambda run: run[0])) for start, r in runs.items()})

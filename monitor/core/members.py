@@ -6,7 +6,7 @@ clearly worse, so that noise does not make series come and go.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -90,3 +90,9 @@ def chosen(claims: Iterable[Claim], room: int, members: frozenset[Unit]) -> froz
             break
         found.add(claim.unit)
     return frozenset(found)
+
+
+def load_members(spaces: Mapping[str, Mapping[str, bytes]]) -> Members:
+    """Read them from the model's entries, by space and key."""
+    chosen = spaces.get(SPACE, {}).get("")
+    return Members.load(chosen) if chosen else Members()

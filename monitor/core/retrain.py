@@ -106,19 +106,24 @@ class Decision:
 
 
 def request(
-    rule: Rule, state: RetrainState, firing: Iterable[Firing], window: ClosedWindow
+    rule: Rule,
+    state: RetrainState,
+    firing: Iterable[Firing],
+    window: ClosedWindow,
+    newest_version: Micros | None = None,
 ) -> tuple[RetrainState, Note | None, Decision]:
     """Decide at a window's close whether to ask for a retraining.
 
     firing: every firing monitor of the model, of all versions and segments, in any order: an episode that
     is not among them is over and forgotten. When a version's performance has asked and still fires, further
-    metrics and segments of it that begin to fire ask for nothing new.
+    metrics and segments of it that begin to fire ask for nothing new. newest_version: when the version that
+    came last was first seen (event time); after the last request, it ends the cooldown.
     """
-    wanted = sorted((f for f in firing if f.kind in rule.kinds), key=_worst_first)
+    wanted = sorted((f for f in firing if f.kind in rule.kinds), key=worst_first)
     episodes = frozenset(f.episode for f in wanted)
     state = _joined(_forget(state, episodes, window.end), wanted)
     fresh = episodes - state.announced
-    outcome = _outcome(rule, state, fresh, window.end)
+    outcome = _outcome(rule, state, fresh, window.end, newest_version)
     if outcome is Outcome.NOTHING:
         return state, None, Decision(outcome, 0)
     if outcome is not Outcome.REQUESTED:
@@ -149,27 +154,27 @@ def _body(rule: Rule, wanted: Sequence[Firing], window: ClosedWindow, listed: in
     versions = list(dict.fromkeys(f.version for f in wanted))[:VERSIONS]
     data = {
         "schema_version": SCHEMA_VERSION,
-        "model": _clip(rule.model),
-        "versions": sorted(_clip(version) for version in versions),
-        "window": {"start": _rfc3339(window.start), "end": _rfc3339(window.end)},
-        "reference": _clip(window.reference),
+        "model": clip(rule.model),
+        "versions": sorted(clip(version) for version in versions),
+        "window": {"start": rfc3339(window.start), "end": rfc3339(window.end)},
+        "reference": clip(window.reference),
         "monitors": [_monitor(f) for f in wanted[:listed]],
         "omitted": len(wanted) - listed,
     }
-    event = {"type": EVENT_TYPE, "timestamp": _rfc3339(window.end), "data": data}
+    event = {"type": EVENT_TYPE, "timestamp": rfc3339(window.end), "data": data}
     return json.dumps(event, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _monitor(firing: Firing) -> dict[str, str | float | None]:
     return {
-        "kind": _clip(firing.kind),
-        "detector": _clip(firing.detector),
-        "feature": _clip(firing.feature),
-        "segment": _clip(firing.segment),
-        "version": _clip(firing.version),
-        "score": _finite(firing.score),
-        "threshold": _finite(firing.threshold),
-        "episode": _clip(firing.episode),
+        "kind": clip(firing.kind),
+        "detector": clip(firing.detector),
+        "feature": clip(firing.feature),
+        "segment": clip(firing.segment),
+        "version": clip(firing.version),
+        "score": finite(firing.score),
+        "threshold": finite(firing.threshold),
+        "episode": clip(firing.episode),
     }
 
 
@@ -187,24 +192,28 @@ def _joined(state: RetrainState, wanted: Sequence[Firing]) -> RetrainState:
     return replace(state, announced=state.announced | same)
 
 
-def _outcome(rule: Rule, state: RetrainState, fresh: frozenset[str], end: Micros) -> Outcome:
+def _outcome(
+    rule: Rule, state: RetrainState, fresh: frozenset[str], end: Micros, newest_version: Micros | None
+) -> Outcome:
     if not fresh:
         return Outcome.NOTHING
-    if state.sent and end - max(state.sent) < rule.cooldown:
+    last = max(state.sent, default=None)
+    armed = last is not None and newest_version is not None and newest_version > last
+    if last is not None and end - last < rule.cooldown and not armed:
         return Outcome.COOLDOWN
     if sum(t > end - WEEK for t in state.sent) >= rule.max_per_week:
         return Outcome.WEEKLY_CAP
     return Outcome.REQUESTED
 
 
-def _worst_first(firing: Firing) -> tuple[float, str]:
+def worst_first(firing: Firing) -> tuple[float, str]:
     """Rank by quotient; the whole record settles a tie, so that the order of arrival never shows."""
     return (-_quotient(firing.score, firing.threshold), repr(firing))
 
 
 def _quotient(score: float | None, threshold: float | None) -> float:
     """Return score / threshold as a rank: an excess over 0 is the worst, no score the least."""
-    score, threshold = _finite(score), _finite(threshold)
+    score, threshold = finite(score), finite(threshold)
     if score is None or threshold is None:
         return -math.inf
     if threshold > 0:
@@ -212,16 +221,18 @@ def _quotient(score: float | None, threshold: float | None) -> float:
     return math.inf if score > threshold else 0.0
 
 
-def _finite(number: float | None) -> float | None:
+def finite(number: float | None) -> float | None:
+    """Return the number, None where it is none that JSON has."""
     return number if number is not None and math.isfinite(number) else None
 
 
-def _clip(text: str) -> str:
+def clip(text: str) -> str:
     """Return at most TEXT characters that UTF-8 can carry."""
     cut = text if len(text) <= TEXT else text[: TEXT - 1] + "…"
     return cut.encode(errors="replace").decode()
 
 
-def _rfc3339(at: Micros) -> str:
+def rfc3339(at: Micros) -> str:
+    """Write a time."""
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
     return moment.isoformat().replace("+00:00", "Z")

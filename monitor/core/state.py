@@ -8,17 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-import numpy as np
 import polars as pl
 
 from detectors.base import Level, Verdict
 from detectors.profile import Profile
+from monitor.core.arrivals import Arrivals, load_arrivals
 from monitor.core.codec import dump_profile, load_profile
-from monitor.core.dedup import OpenIds, RunChange
+from monitor.core.dedup import OpenIds, RunChange, load_ids
 from monitor.core.episode_log import EPISODES, Episodes, load_episodes
 from monitor.core.labels import Labels, load_labels
-from monitor.core.members import SPACE as MEMBERS
-from monitor.core.members import Members
+from monitor.core.members import Members, load_members
 from monitor.core.nulls import GroupNull, Nulls
 from monitor.core.pile import Reopen
 from monitor.core.policy import Phase, Trip, TripKey
@@ -108,6 +107,7 @@ class ModelState:
     episodes: Episodes = field(default_factory=dict)
     members: Members = field(default_factory=Members)
     traces: Mapping[str, str] = field(default_factory=dict)  # by episode; these alone are not stored
+    arrivals: Arrivals = field(default_factory=Arrivals)
 
     def baseline_at(self, start: int) -> Baseline | None:
         """Return the reference that windows starting at `start` are judged by."""
@@ -271,7 +271,7 @@ def load_model(model: str, entries: Mapping[EntryKey, bytes], reopen: Reopen | N
         positions,
         load_book(book) if book else Book(),
         {GroupKey(*json.loads(k)): load_profile(v) for k, v in spaces.get("window", {}).items()},
-        _load_ids(spaces.get("ids", {})),
+        load_ids(spaces.get("ids", {})),
         {TripKey(*json.loads(k)): load_trip(v) for k, v in spaces.get("trip", {}).items()},
         {tuple(json.loads(k)): tuple(json.loads(v)) for k, v in spaces.get("volume", {}).items()},
         tuple(sorted(map(Baseline.load, spaces.get("baseline", {}).values()), key=lambda b: b.number)),
@@ -283,17 +283,10 @@ def load_model(model: str, entries: Mapping[EntryKey, bytes], reopen: Reopen | N
         load_streams(spaces.get(STREAMS, {})),
         load_wealth(spaces.get(WEALTH, {})),
         load_episodes(spaces.get(EPISODES, {})),
-        Members.load(chosen) if (chosen := spaces.get(MEMBERS, {}).get("")) else Members(),
+        load_members(spaces),
+        arrivals=load_arrivals(spaces),
     )
 
 
 def _closed(_value: bytes) -> pl.DataFrame:
     raise LookupError("rows that wait are opened by the daemon alone")
-
-
-def _load_ids(found: Mapping[str, bytes]) -> OpenIds:
-    runs: dict[int, list[tuple[int, Any]]] = {}
-    for key, data in found.items():
-        start, number = json.loads(key)
-        runs.setdefault(start, []).append((number, np.frombuffer(data, "<u8")))
-    return OpenIds({start: tuple(sorted(r, key=lambda run: run[0])) for start, r in runs.items()})

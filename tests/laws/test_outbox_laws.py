@@ -40,6 +40,9 @@ rules = st.builds(
     max_per_week=st.integers(1, 4),
 )
 closes = st.lists(st.tuples(st.integers(0, 60), st.lists(firings, max_size=5)), max_size=25)
+closes_and_versions = st.lists(
+    st.tuples(st.integers(0, 60), st.lists(firings, max_size=5), st.booleans()), max_size=25
+)
 
 
 @given(st.text(max_size=20), st.lists(st.tuples(deliveries, st.integers(0, 30 * HOUR)), max_size=30))
@@ -130,3 +133,25 @@ def test_each_held_episode_is_counted_once_per_outcome(
             held = {(decision.outcome, episode) for episode in wanted - state.announced}
             assert decision.count == len(held - counted)
             counted |= held
+
+
+@given(rules, closes_and_versions)
+def test_only_a_version_that_came_since_the_last_request_ends_a_cooldown_and_only_once(
+    rule: Rule, closes: list[tuple[int, list[Firing], bool]]
+) -> None:
+    state, end, sent, came = RetrainState(), START, list[int](), list[int]()
+    for hours, firing, new in closes:
+        end += hours * HOUR
+        came += [end] * new
+        window = ClosedWindow(end - HOUR, end, "ref")
+        newest = max(came, default=None)
+        loaded = RetrainState.load(state.dump())
+        assert request(rule, loaded, firing, window, newest) == request(rule, state, firing, window, newest)
+        state, note, decision = request(rule, state, firing, window, newest)
+        waits = bool(sent) and end - sent[-1] < rule.cooldown
+        armed = any(at > sent[-1] for at in came) if sent else False
+        assert (decision.outcome is Outcome.COOLDOWN) <= (waits and not armed)
+        assert (note is not None) <= (armed or not waits)
+        if note is not None:
+            sent.append(end)
+        assert sum(end - WEEK < at for at in sent) <= rule.max_per_week

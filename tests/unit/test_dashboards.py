@@ -24,6 +24,9 @@ COLOURS = {"green", "yellow", "orange", "red", "purple", "blue", "text"}
 LEFT_OUT: dict[str, str] = {
     "driftd_webhook_disabled": "dead letters, which are shown, come with it",
     **dict.fromkeys((metric.name for metric in OTLP_METRICS), "only who sends by OTLP has them"),
+    "driftd_registry_up": "of models with a registry only; the log says so too",
+    "driftd_registry_versions": "of models with a registry only",
+    "driftd_registry_evidence_total": "of models with a registry only; dead letters count it too",
 }
 """Catalogued metrics that no dashboard shows, each with its reason."""
 

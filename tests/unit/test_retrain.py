@@ -25,6 +25,7 @@ START = 1_772_323_200_000_000  # 2026-03-01T00:00:00Z
 RULE = Rule("car-loan", "training", frozenset({"drift"}), cooldown=DAY, max_per_week=2)
 INCOME = Firing("drift", "ks", "income", "all", "v2", 0.6, 0.2, "ep-income")
 AGE = replace(INCOME, feature="age", score=0.3, episode="ep-age")
+LATER = replace(AGE, feature="score", episode="ep-score")
 QUALITY = replace(INCOME, kind="quality", detector="null_share", episode="ep-null")
 EMPTY = RetrainState()
 REQUESTED = Decision(Outcome.REQUESTED, 1)
@@ -232,3 +233,37 @@ def test_drift_asks_for_itself_beside_performance() -> None:
     state, _, _ = request(rule, EMPTY, [ACCURACY], window(START))
 
     assert request(rule, state, [ACCURACY, INCOME], window(START + 2 * DAY))[1] is not None
+
+
+def test_a_version_that_came_after_the_last_request_ends_the_cooldown() -> None:
+    state, _, _ = request(RULE, EMPTY, [INCOME], window(START), START)
+    other = replace(AGE, version="v3")
+    held = request(RULE, state, [INCOME, other], window(START + HOUR), START)
+    assert held[2] == Decision(Outcome.COOLDOWN, 1)
+    state, note, decision = request(RULE, held[0], [INCOME, other], window(START + 2 * HOUR), START + 1)
+    assert (decision, note is not None) == (REQUESTED, True)
+    again = request(RULE, state, [INCOME, other, LATER], window(START + 3 * HOUR), START + 1)
+    assert again[2] == Decision(Outcome.COOLDOWN, 1)
+
+
+def test_a_new_version_does_not_open_a_full_week() -> None:
+    rule, state = replace(RULE, max_per_week=1), EMPTY
+    state, _, _ = request(rule, state, [INCOME], window(START))
+    _, note, decision = request(rule, state, [INCOME, AGE], window(START + HOUR), START + HOUR)
+    assert (note, decision.outcome) == (None, Outcome.WEEKLY_CAP)
+
+
+def test_a_new_version_alone_asks_nothing() -> None:
+    state, _, _ = request(RULE, EMPTY, [INCOME], window(START))
+    _, note, decision = request(RULE, state, [INCOME], window(START + HOUR), START + HOUR)
+    assert (note, decision) == (None, NOTHING)
+
+
+def test_the_new_versions_performance_asks_within_the_cooldown_of_the_old_ones() -> None:
+    state, _, _ = request(WORSE, EMPTY, [ACCURACY], window(START))
+    other = replace(ACCURACY, version="v3", episode="ep-v3")
+    firing = [ACCURACY, other]
+    assert request(WORSE, state, firing, window(START + HOUR), START - HOUR)[2].outcome is Outcome.COOLDOWN
+    state, note, _ = request(WORSE, state, firing, window(START + 2 * HOUR), START + 2 * HOUR)
+    assert note is not None
+    assert json.loads(note.body)["data"]["versions"] == ["v2", "v3"]
