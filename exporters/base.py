@@ -10,6 +10,7 @@ class Reason(StrEnum):
     """Why an attempt failed: a closed set, fit for a log field or a metric's label."""
 
     BODY = "body"
+    INTERNAL = "internal"
     DNS = "dns"
     PRIVATE = "private"
     CONNECT = "connect"

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from monitor.complaints import LATER, LISTING, Complaint, Place, later, nearest, quoted, repeated
 from monitor.config import Columns, Config, Features, Model, Monitor, Source, Webhook
+from monitor.core.annotations import ENDPOINT as ANNOTATIONS
 from monitor.grafana_checks import grafana
 from monitor.outcome_checks import is_performance, outcomes, performance_monitor
 from monitor.quantities import format_duration
@@ -41,6 +42,8 @@ def check(config: Config, detectors: Collection[str] | None) -> Iterator[Complai
         if model.registry is not None:
             yield from registry(model.registry, (*at, "registry"))
     for name, webhook in config.webhooks.items():
+        if name == ANNOTATIONS:
+            yield Complaint(("webhooks", name), "is the name that annotations have; choose another")
         yield from _webhook(webhook, ("webhooks", name))
     if config.exporters.grafana is not None:
         yield from grafana(config.exporters.grafana, ("exporters", "grafana"))

@@ -132,7 +132,8 @@ class Daemon:
         self._deliverer.configure(self._telemetry.traced(made), urls)
         self.fleet.take_on(built.models)
         self.registries.configure(built.config.models)
-        self._schedule.every(self.config.daemon.commit_every.total_seconds() / 2, "read", self._tick)
+        period = self.config.daemon.commit_every.total_seconds() / 2
+        self._schedule.every(min(period, self._supervisor.patience), "read", self._tick)
         self.exposition.changed()
 
     def now_us(self) -> int:
@@ -258,8 +259,7 @@ class Daemon:
         self.reloads.look(watch=self.config.daemon.watch_config)
 
     def _tick(self) -> None:
-        if not self.ingest().problem:
-            self.fleet.close_idle()
+        self.fleet.read()
         self._supervisor.alive(self._clock.monotonic())
         self.exposition.changed()  # a scrape during the commit may have kept the state before it
 

@@ -31,7 +31,7 @@ from monitor.monitor_facts import (
     standings,
     unit_of,
 )
-from monitor.outgoing import Outbox
+from monitor.outgoing import Outbox, asks
 from monitor.performance_facts import outcome_samples, performance_blocks
 from monitor.registry_facts import registry_samples
 from monitor.responses import Responses, open_episodes
@@ -202,8 +202,8 @@ def episode_samples(plan: Plan, state: ModelState, responses: Responses) -> list
 
 
 def outbox_samples(outbox: Outbox, now_us: int) -> list[Sample]:
-    """Return the outbox's samples, annotations apart from webhooks. now_us: wall clock."""
-    hooks = [q for q in outbox.queued.values() if q.note.endpoint != ANNOTATIONS]
+    """Return the outbox's samples, annotations and evidence apart from webhooks. now_us: wall clock."""
+    hooks = [q for q in outbox.queued.values() if asks(q.note)]
     told = Counter(q.note.state for q in outbox.queued.values() if q.note.endpoint == ANNOTATIONS)
     waiting = [q for q in hooks if q.note.state is NoteState.PENDING]
     dead = sum(q.note.state is NoteState.DEAD for q in hooks)

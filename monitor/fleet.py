@@ -1,7 +1,7 @@
 """The models at work, one thread at a time; others take their place between two batches."""
 
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -32,6 +32,7 @@ class Fleet:
         self._working = threading.Lock()
         self._asked_for = False
         self._aside: frozenset[str] = frozenset()
+        self._unread: set[str] = set()
         self._log = logger("daemon")
 
     def ingest(self) -> Summary:
@@ -39,16 +40,28 @@ class Fleet:
 
         A model that cannot go on is tried again next time. When somebody waits for `still`, it ends early.
         """
-        batches = self._each(lambda model: model.drain(self._tools, self._interrupted))
+        self._unread.clear()
+        batches, problems = self._each(self._drain)
+        self._note(problems)
         return Summary(batches, self.problem)
 
-    def close_idle(self) -> None:
-        """Close the last windows of silent logs."""
-        self._each(lambda model: model.worker.close_idle(self._tools))
+    def read(self) -> None:
+        """Take in all that the sources have now, and close the last windows of silent logs.
+
+        Of the models whose logs were read to their ends: rows that wait are no silence.
+        """
+        models = self.models
+        self._unread.clear()
+        _, problems = self._each(self._drain)
+        if self.models is models:  # nobody else has taken their place, with rows of theirs to read
+            read = frozenset(model.worker.plan.name for model in models) - self._unread
+            problems += self._each(lambda model: model.worker.close_idle(self._tools), read)[1]
+        self._note(problems)
 
     def flush(self) -> Summary:
         """Close every open window of every model."""
-        closed = self._each(lambda model: model.worker.flush(self._tools))
+        closed, problems = self._each(lambda model: model.worker.flush(self._tools))
+        self._note(problems)
         return Summary(closed, self.problem)
 
     @contextmanager
@@ -91,13 +104,26 @@ class Fleet:
     def _interrupted(self) -> bool:
         return self._stopping() or self._asked_for
 
-    def _each(self, work: Callable[[WatchedModel], int]) -> int:
-        """Do something for every model; what fails for one does not stop the others. Returns the sum."""
+    def _drain(self, model: WatchedModel) -> int:
+        name = model.worker.plan.name
+        self._unread.add(name)  # rows may wait where it ends early
+        batches = model.drain(self._tools, self._interrupted)
+        if not self._interrupted():
+            self._unread.discard(name)
+        return batches
+
+    def _each(
+        self, work: Callable[[WatchedModel], int], names: Collection[str] | None = None
+    ) -> tuple[int, list[str]]:
+        """Do something for every model, or those named; what fails for one does not stop the others.
+
+        Returns the sum, and what failed.
+        """
         total, problems = 0, []
         with self._working:
             for model in self.models:
                 name = model.worker.plan.name
-                if name in self._aside:
+                if name in self._aside or (names is not None and name not in names):
                     continue
                 try:
                     total += work(model)
@@ -108,11 +134,11 @@ class Fleet:
                     problems.append(f"{name}: stopped by {type(error).__name__}")
                 finally:
                     self._shelves.tidy(name)  # nothing that was not committed is in use
-        self._note("; ".join(problems))
-        return total
+        return total, problems
 
-    def _note(self, problem: str) -> None:
+    def _note(self, problems: Iterable[str]) -> None:
         """Keep what readiness says, and log it when it changes."""
+        problem = "; ".join(dict.fromkeys(problems))
         if problem and problem != self.problem:
             self._log.error("reading waits, nothing is lost", error=problem)
         elif self.problem and not problem:

@@ -5,16 +5,19 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field, replace
 
-from exporters.base import Delivered, Notification, Notifier, Refused, Retry
+from exporters.base import Delivered, Notification, Notifier, Reason, Refused, Retry
 from monitor import auditing
 from monitor.auditing import Sent
 from monitor.clock import Clock, micros
+from monitor.core.annotations import ENDPOINT as ANNOTATIONS
 from monitor.core.outbox import Endpoint, Note, NoteState, after, configured, due, heard, settle
+from monitor.core.registry import ENDPOINT as EVIDENCE
+from monitor.errors import UNEXPECTED
 from monitor.logs import logger
 from monitor.types import Changes, EntryKey
 
 KEPT_SETTLED = 1000
-"""Settled notes kept for people to look at."""
+"""Settled notes of each endpoint that are kept for people to look at."""
 SPACES = frozenset({"note", "endpoint", "settled", auditing.SPACE})
 Settled = tuple[str, str, str]
 """Whose notes, and how they ended: model, webhook, "delivered" or "dead"."""
@@ -93,6 +96,11 @@ def with_changes(outbox: Outbox, changes: Mapping[EntryKey, bytes | None]) -> Ou
         {**outbox.settled, **added.settled},
         max(outbox.audited, added.audited),
     )
+
+
+def asks(note: Note) -> bool:
+    """Tell a request to retrain from what is for Grafana or for a registry."""
+    return note.endpoint != ANNOTATIONS and not note.endpoint.startswith(EVIDENCE)
 
 
 def register(outbox: Outbox, urls: Mapping[str, str]) -> Changes:
@@ -187,7 +195,7 @@ class Deliverer:
 
         An attempt that is cut off was not recorded, so it is made again, with the same id.
         """
-        for pool in self._pools.values():
+        for pool in list(self._pools.values()):  # a lane may be opened meanwhile
             pool.shutdown(wait=False, cancel_futures=True)
         return not wait(self._lanes.values(), timeout=seconds).not_done
 
@@ -195,7 +203,11 @@ class Deliverer:
 def attempt(notifier: Notifier, message: Notification, note: Note, clock: Clock) -> Sent:
     """Make one attempt and say how it went, when, and how long it took."""
     now, began = clock.now(), clock.monotonic()
-    delivery = notifier.send(message, now)
+    try:
+        delivery = notifier.send(message, now)
+    except UNEXPECTED as error:  # a fault of ours: told by its type alone, and no reason to try every second
+        logger("outbox").error("an attempt failed by a fault", id=note.id, error=type(error).__name__)
+        delivery = Retry(Reason.INTERNAL)
     return Sent(note, delivery, micros(now), round((clock.monotonic() - began) * 1000))
 
 
@@ -203,7 +215,9 @@ def outcome(outbox: Outbox, sent: Sent, now_us: int) -> Changes:
     """Return the entries that record how one attempt went: what it did to the notes, and the audit log."""
     note, delivery = sent.note, sent.delivery
     ended = [after(note, delivery, now_us)]
-    found: Changes = dict([auditing.entry(outbox.audited, auditing.line(sent))])
+    found: Changes = (
+        dict([auditing.entry(outbox.audited, auditing.line(sent))]) if note.endpoint != ANNOTATIONS else {}
+    )
     known = outbox.endpoints.get(note.endpoint)
     if known is not None and heard(known, delivery) != known:
         gone = heard(known, delivery)
@@ -234,6 +248,9 @@ def _settled(outbox: Outbox, notes: Iterable[Note]) -> Changes:
 
 def retired(outbox: Outbox) -> Changes:
     """Return the entries that forget the oldest settled notes beyond the number kept."""
-    settled = [q for q in outbox.queued.values() if q.note.state is not NoteState.PENDING]
-    old = sorted(settled, key=lambda q: q.since)[: max(len(settled) - KEPT_SETTLED, 0)]
+    settled: dict[str, list[Queued]] = {}
+    for queued in outbox.queued.values():
+        if queued.note.state is not NoteState.PENDING:
+            settled.setdefault(queued.note.endpoint, []).append(queued)
+    old = [q for of_one in settled.values() for q in sorted(of_one, key=lambda q: q.since)[:-KEPT_SETTLED]]
     return {("note", q.note.model, q.note.id): None for q in old}

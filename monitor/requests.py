@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 from monitor.auditing import Line, entry
 from monitor.core.outbox import NoteState, again, reopened
+from monitor.logs import logger
 from monitor.outgoing import Outbox, put, put_endpoint
 from monitor.store.base import REQUESTS
 from monitor.types import Changes, EntryKey
@@ -31,8 +32,8 @@ def obeyed(outbox: Outbox, requests: Mapping[EntryKey, bytes]) -> Changes:
     found: Changes = dict.fromkeys(requests)
     number = outbox.audited
     for (_, what, id_), value in sorted(requests.items()):
-        if what == AUDIT:
-            key, text = entry(number, Line(**json.loads(value)))
+        if what == AUDIT and (line := _line(value)) is not None:
+            key, text = entry(number, line)
             found[key], number = text, number + 1
         queued = outbox.queued.get(id_) if what == RETRY else None
         if queued is None or queued.note.state is NoteState.DELIVERED:
@@ -46,4 +47,14 @@ def obeyed(outbox: Outbox, requests: Mapping[EntryKey, bytes]) -> Changes:
 
 def pending_lines(requests: Mapping[EntryKey, bytes]) -> list[Line]:
     """Return the lines that wait to be put into the audit log."""
-    return [Line(**json.loads(value)) for (_, what, _), value in requests.items() if what == AUDIT]
+    lines = (_line(value) for (_, what, _), value in requests.items() if what == AUDIT)
+    return [line for line in lines if line is not None]
+
+
+def _line(value: bytes) -> Line | None:
+    """Read a line; None where a driftd of another version wrote what this one does not know."""
+    try:
+        return Line(**json.loads(value))
+    except (TypeError, ValueError):
+        logger("outbox").warning("a line for the audit log cannot be read; it is dropped")
+        return None

@@ -16,6 +16,7 @@ class Supervisor:
 
     Alive is said by the thread that reads, after every commit and every look at the sources: one that hangs
     goes silent, whatever else still answers. WATCHDOG_USEC: how long it may be silent, in microseconds.
+    patience: the most seconds between two signs of life.
 
     References
     ----------
@@ -28,6 +29,7 @@ class Supervisor:
         self._address = "\0" + address[1:] if address.startswith("@") else address
         text = environ.get(PATIENCE, "")
         self._every = int(text) / 1e6 / PINGS if text.isdecimal() and text.isascii() else 0.0
+        self.patience = self._every or float("inf")
         self._next = float("-inf")
         self._silent = False
 

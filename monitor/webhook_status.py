@@ -9,6 +9,7 @@ from monitor.outgoing import Outbox
 from monitor.performance_status import time_text
 
 SAYS: Mapping[str, str] = {
+    Reason.INTERNAL: "a fault of driftd's own, which its log names; nothing may have been sent",
     Reason.BODY: "the template fails on this event, or gives no JSON; nothing was sent",
     Reason.DNS: "the host's name has no address",
     Reason.PRIVATE: "the host's address is not public and allow_private is not set, nothing was sent",

@@ -40,8 +40,8 @@ def ask_for_retraining(
         rule = Rule(
             plan.name, wish.webhook, frozenset(wish.when), plan.retrain_cooldown(place), wish.max_per_week
         )
-        name = f"{place}/{wish.webhook}"
-        known = asked.state.retrain.get(name)
+        name = f"{wish.webhook}/{','.join(sorted(wish.when))}"  # what it is, wherever it stands in the file
+        known = asked.state.retrain.get(name, asked.state.retrain.get(f"{place}/{wish.webhook}"))
         before = RetrainState.load(known) if known else RetrainState()
         after, note, decision = request(rule, before, firing, window, state.arrivals.newest)
         if note is not None:

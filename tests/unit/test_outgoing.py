@@ -18,6 +18,7 @@ from monitor.outgoing import (
     Deliverer,
     Outbox,
     abandoned,
+    attempt,
     enqueue,
     load_outbox,
     outcome,
@@ -353,3 +354,32 @@ def test_an_endpoint_that_comes_later_has_a_lane_of_its_own(
     gate.set()
     made.deliverer.finish()
     assert set(made.states().values()) == {NoteState.DELIVERED}
+
+
+def test_a_fault_of_ours_is_a_failed_attempt_with_a_schedule_and_one_line_in_the_log(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Faulty:
+        def send(self, _note: Notification, _now: datetime) -> Delivery:
+            raise MemoryError("a secret")
+
+    (note,) = notes("a1")
+    sent = attempt(Faulty(), Notification(note.id, URLS["a"], b"{}", 0), note, ManualClock(NOW))
+    said = capsys.readouterr().out
+
+    assert sent.delivery == Retry(Reason.INTERNAL)
+    assert "MemoryError" in said
+    assert "a secret" not in said
+
+
+def test_one_endpoint_s_delivered_notes_do_not_push_out_another_s_dead_ones() -> None:
+    dead = replace(notes("a1")[0], state=NoteState.DEAD)
+    told = [
+        Note(f"msg_{i}", "b", "m", "{}", created=i, state=NoteState.DELIVERED)
+        for i in range(KEPT_SETTLED + 3)
+    ]
+    outbox = with_changes(Outbox(), enqueue([dead], 0) | enqueue(told, 1))
+
+    gone = {key[2] for key in retired(outbox)}
+    assert len(gone) == 3
+    assert dead.id not in gone

@@ -228,3 +228,17 @@ def test_an_endpoint_nobody_knows_is_not_opened() -> None:
     outbox = Outbox(load_outbox(owner(note(state=NoteState.DEAD)).store.load()).queued)
     changes = obeyed(outbox, {(REQUESTS, "retry", "msg_1"): b""})
     assert changes.keys() == {(REQUESTS, "retry", "msg_1"), ("note", "m", "msg_1")}
+
+
+def test_a_line_of_another_version_is_dropped_and_stops_nothing() -> None:
+    made = owner(note(state=NoteState.DEAD))
+    odd: dict[tuple[str, str, str], bytes | None] = {
+        (REQUESTS, "audit", "x"): b'{"colour": 1}',
+        (REQUESTS, "audit", "y"): b"?",
+    }
+    made.store.commit(odd | retry("msg_1"))
+    assert pending_lines(made.store.asked()) == []
+    made.obey()
+
+    assert made.state("msg_1")[0] is NoteState.PENDING
+    assert made.store.asked() == {}

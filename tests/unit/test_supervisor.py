@@ -49,6 +49,11 @@ def test_without_a_watchdog_life_is_not_told(line: socket.socket, asked: str) ->
     assert heard(line) == []
 
 
+def test_a_daemon_that_commits_seldom_looks_often_enough_to_be_heard() -> None:
+    assert Supervisor({"WATCHDOG_USEC": "60000000"}).patience == 15.0
+    assert Supervisor({}).patience == float("inf")
+
+
 def test_an_abstract_address_is_taken() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
         line.bind("\0driftd-test-supervisor")
