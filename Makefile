@@ -26,7 +26,7 @@ demo: setup
 	exec $(BIN)/driftd demo
 
 test: lint .envs/mlflow/.ready
-	DRIFTD_REQUIRE_MLFLOW=1 $(BIN)/pytest -q -n 3 --dist worksteal # a third: many tests wait for programs
+	DRIFTD_REQUIRE_MLFLOW=1 $(BIN)/pytest -q -n 3 --maxschedchunk 1 # a third worker: many tests wait for programs
 
 lint: setup
 	$(BIN)/ruff check .

@@ -19,6 +19,20 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
+LONGEST_FIRST = ("tests/recovery/", "tests/laws/", "tests/golden/", "tests/acceptance/")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long tests, in random order within a folder: none is left to one worker at the end."""
+
+    def place(item: pytest.Item) -> int:
+        starts = (i for i, folder in enumerate(LONGEST_FIRST) if item.nodeid.startswith(folder))
+        return next(starts, len(LONGEST_FIRST))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """Return the folder with the real data, beside the project."""

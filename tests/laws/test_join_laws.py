@@ -210,7 +210,7 @@ def assert_window(labels: Labels, place: tuple[int, str], rows: Sequence[Met]) -
         assert accuracy.value == (pytest.approx(right / known) if known else None)
 
 
-@MANY
+@settings(max_examples=100)
 @given(cases(), policies, st.lists(st.booleans(), max_size=16), cut_places, cut_places)
 def test_outcomes_read_long_after_their_time_change_what_was_judged_to_the_same(
     case: Case, policy: Policy, turns: list[bool], cuts: set[int], others: set[int]
