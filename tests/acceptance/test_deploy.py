@@ -68,7 +68,7 @@ def test_the_dockerfile_copies_what_the_wheel_is_made_of_and_only_that_is_sent()
 
 @pytest.mark.parametrize("name", ["namespace", "service", "statefulset"])
 def test_kubernetes_takes_the_manifests(name: str) -> None:
-    validate(read(KUBERNETES / f"{name}.yaml"), "1.30", strict=True)
+    assert validate(read(KUBERNETES / f"{name}.yaml"), "1.30", strict=True) == "1.30"
 
 
 def test_kubernetes_parts_fit_together() -> None:

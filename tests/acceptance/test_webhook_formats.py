@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from monitor.core.outbox import NoteState
-from tests.json_schema import validate
+from tests.json_schema import faults
 from tests.pipeline_services import DagRun2, Services, ServiceServer
 from tests.programs import CAR_LOAN, Program, Project, eventually
 
@@ -117,7 +117,7 @@ def test_a_broker_and_a_template_are_told_with_both_keys(setting: Setting) -> No
         assert not any(word in receiver.text for word in ("duplicate", "refused", "failed"))
     for note in setting.project.notes():
         assert note.state is NoteState.DELIVERED
-        validate(SCHEMA, json.loads(note.body))
+        assert faults(SCHEMA, json.loads(note.body)) == []
 
 
 def test_airflow_starts_one_run_with_a_token_renewed_under_the_running_daemon(setting: Setting) -> None:

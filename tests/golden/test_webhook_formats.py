@@ -17,7 +17,7 @@ from monitor.clock import SystemClock
 from monitor.config import Webhook
 from monitor.forms import FORMS, make_form
 from monitor.webhook_checks import OURS
-from tests.json_schema import validate
+from tests.json_schema import faults
 from tests.pipeline_services import Services, ServiceServer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
@@ -155,7 +155,7 @@ def test_the_event_of_the_docs_is_the_example_and_fits_the_schema() -> None:
     schema = json.loads((Path(__file__).parents[2] / "docs" / "webhook.schema.json").read_text())
 
     assert json.loads(shown) == json.loads(EXAMPLE.text)
-    validate(schema, json.loads(shown))
+    assert faults(schema, json.loads(shown)) == []
 
 
 @pytest.mark.parametrize("kind", sorted(BODIES))

@@ -163,8 +163,10 @@ def test_what_the_collector_refuses_of_a_request_is_counted(way: Way) -> None:
         run(Collector(partial=2)) as collector,
         exporting([metrics(), spans(3)], make(collector.endpoint)) as exporter,
     ):
-        eventually(lambda: numbers(exporter)["driftd_otlp_dropped_total", "traces"] == 2)
         eventually(lambda: numbers(exporter)["driftd_otlp_dropped_total", "metrics"] >= 2)
+        eventually(lambda: numbers(exporter)["driftd_otlp_dropped_total", "traces"] == 2)
+
+    assert numbers(exporter)["driftd_otlp_dropped_total", "traces"] == 2
 
 
 def test_an_answer_that_is_no_protobuf_is_still_a_yes() -> None:
@@ -197,6 +199,7 @@ def test_closing_does_not_wait_for_a_collector_that_never_answers(way: Way) -> N
         time.sleep(0.1)
         exporter.close(0.3)
     eventually(lambda: not exporter.is_running)
+    assert not exporter.is_running
 
 
 def test_what_is_there_is_sent_when_it_is_closed(way: Way) -> None:

@@ -73,8 +73,12 @@ def test_a_supervisor_that_is_gone_is_one_line_in_the_log(
     assert (capsys.readouterr().out).count("the supervisor cannot be told") == 1
 
 
-def test_nobody_listens_by_default() -> None:
-    supervisor = Supervisor({})
+def test_without_a_supervisor_no_socket_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    monkeypatch.setattr(socket, "socket", lambda *how: opened.append(how))
+    supervisor = Supervisor({"WATCHDOG_USEC": "1000000"})
     supervisor.ready()
     supervisor.alive(0.0)
     supervisor.stopping()
+
+    assert opened == []
