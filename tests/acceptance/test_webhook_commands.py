@@ -12,47 +12,19 @@ import polars as pl
 import pytest
 
 from monitor.receiver import Heard, Receiver
-from tests.programs import CAR_LOAN, Project, eventually
+from tests.drifting import ASKS, DRIFTS, drifting
+from tests.programs import Project, eventually
 
 pytestmark = pytest.mark.acceptance
-
-CONFIG = f"""
-[daemon]
-listen = "127.0.0.1:0"
-commit_every = "100ms"
-{CAR_LOAN}
-window = "7d"
-features.numeric = ["car_value"]
-
-[[models.sources]]
-role = "predictions"
-type = "files"
-path = "logs/*.jsonl"
-
-[[models.monitors]]
-detector = "ks"
-threshold = 0.1
-
-[[models.retrain]]
-webhook = "training"
-when = ["drift"]
-
-[webhooks.training]
-url = "http://127.0.0.1:PORT/hook?token=hidden-in-the-query"
-allow_private = true
-secret_file = "secret"
-timeout = "5s"
-"""
 
 
 @pytest.fixture
 def project(tmp_path: Path, car_loans: pl.DataFrame) -> Iterator[Project]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    frame = car_loans.drop("period", "repaid")
-    made = Project(tmp_path).configure(CONFIG.replace("PORT", str(port)), frame.head(50_000))
+    url = f"http://127.0.0.1:{port}/hook?token=hidden-in-the-query"
+    made = drifting(tmp_path, car_loans, DRIFTS + ASKS.replace("URL", url))
     (tmp_path / "secret").write_bytes(b64encode(secrets.token_bytes(30)))
-    made.append("predictions.jsonl", frame.tail(3_000).write_ndjson().encode())
     yield made
     said = [path.read_text() for path in tmp_path.glob("*.log")]
     said += [made.driftd("webhooks", *command).stdout for command in (["audit"], ["list", "--json"])]

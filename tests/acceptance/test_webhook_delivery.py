@@ -22,38 +22,12 @@ import standardwebhooks
 
 from exporters.base import Reason
 from monitor.core.outbox import Note, NoteState
-from tests.programs import CAR_LOAN, Daemon, Program, Project, eventually
+from tests.drifting import ASKS, DRIFTS, drifting
+from tests.programs import Daemon, Program, Project, eventually
 
 pytestmark = pytest.mark.acceptance
 
 MODEL = "car-loan"
-CONFIG = f"""
-[daemon]
-listen = "127.0.0.1:0"
-commit_every = "100ms"
-{CAR_LOAN}
-window = "7d"
-features.numeric = ["car_value"]
-
-[[models.sources]]
-role = "predictions"
-type = "files"
-path = "logs/*.jsonl"
-
-[[models.monitors]]
-detector = "ks"
-threshold = 0.1
-
-[[models.retrain]]
-webhook = "training"
-when = ["drift"]
-
-[webhooks.training]
-url = "http://127.0.0.1:PORT/hook"
-allow_private = true
-secret_file = "secret"
-timeout = "5s"
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +65,9 @@ class Setting:
 def setting(tmp_path: Path, car_loans: pl.DataFrame) -> Iterator[Setting]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    frame = car_loans.drop("period", "repaid")
-    made = Project(tmp_path).configure(CONFIG.replace("PORT", str(port)), frame.head(50_000))
+    made = drifting(tmp_path, car_loans, DRIFTS + ASKS.replace("URL", f"http://127.0.0.1:{port}/hook"))
     (tmp_path / "secret").write_bytes(b64encode(b"\t" + secrets.token_bytes(30) + b"\n") + b"\n")
     (tmp_path / "secret").chmod(0o600)
-    made.append("predictions.jsonl", frame.tail(3_000).write_ndjson().encode())
     yield Setting(made, port)
     for said in (made.metrics(), json.dumps(made.status()), *(p.read_text() for p in tmp_path.glob("*.log"))):
         assert (tmp_path / "secret").read_text().strip() not in said

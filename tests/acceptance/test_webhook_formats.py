@@ -13,30 +13,14 @@ import polars as pl
 import pytest
 
 from monitor.core.outbox import NoteState
+from tests.drifting import DRIFTS, drifting
 from tests.json_schema import faults
 from tests.pipeline_services import DagRun2, Services, ServiceServer
-from tests.programs import CAR_LOAN, Program, Project, eventually
+from tests.programs import Program, Project, eventually
 
 pytestmark = pytest.mark.acceptance
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "webhook.schema.json").read_text())
-CONFIG = f"""
-[daemon]
-listen = "127.0.0.1:0"
-commit_every = "100ms"
-{CAR_LOAN}
-window = "7d"
-features.numeric = ["car_value"]
-
-[[models.sources]]
-role = "predictions"
-type = "files"
-path = "logs/*.jsonl"
-
-[[models.monitors]]
-detector = "ks"
-threshold = 0.1
-"""
 RETRAIN = """
 [[models.retrain]]
 webhook = "{name}"
@@ -77,7 +61,7 @@ class Setting:
     port: int
 
     def write(self, hooks: dict[str, str]) -> None:
-        text = CONFIG + "".join(RETRAIN.format(name=name) for name in hooks)
+        text = DRIFTS + "".join(RETRAIN.format(name=name) for name in hooks)
         self.project.configure(text + "".join(hook.format(port=self.port) for hook in hooks.values()))
 
 
@@ -85,14 +69,12 @@ class Setting:
 def setting(tmp_path: Path, car_loans: pl.DataFrame) -> Iterator[Setting]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    frame = car_loans.drop("period", "repaid")
-    project = Project(tmp_path).configure(CONFIG, frame.head(50_000))
+    project = drifting(tmp_path, car_loans, DRIFTS)
     keys = [base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2)]
     (tmp_path / "secret").write_text("".join(f"whsec_{key}\n" for key in keys))  # while they are exchanged
     (tmp_path / "old").write_text(keys[1])
     (tmp_path / "token").write_text("token-that-is-over")
     (tmp_path / "chat.json.j2").write_text(TEMPLATE)
-    project.append("predictions.jsonl", frame.tail(3_000).write_ndjson().encode())
     yield Setting(project, port)
     said = "".join(path.read_text() for path in tmp_path.glob("*.log"))
     for secret in (*keys, "token-that-is-over", "token-of-today"):

@@ -21,7 +21,8 @@ from typing import Any
 
 import polars as pl
 
-from tests.programs import CAR_LOAN, Program, Project, eventually
+from tests.drifting import DRIFTS, drifting
+from tests.programs import Program, Project, eventually
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "car_loan" / "car_loan_synthetic.parquet"
 SLOW = 400.0
@@ -40,22 +41,7 @@ with DAG("retrain", schedule=None, catchup=False):
 
     train()
 """
-CONFIG = f"""
-[daemon]
-listen = "127.0.0.1:0"
-{CAR_LOAN}
-window = "7d"
-features.numeric = ["car_value"]
-
-[[models.sources]]
-role = "predictions"
-type = "files"
-path = "logs/*.jsonl"
-
-[[models.monitors]]
-detector = "ks"
-threshold = 0.1
-
+ASKS_AIRFLOW = """
 [[models.retrain]]
 webhook = "airflow"
 when = ["drift"]
@@ -66,7 +52,7 @@ format = "airflow"
 auth = "bearer"
 secret_file = "token"
 allow_private = true
-parameters = {{ arguments = {{ asked_by = "driftd" }} }}
+parameters = { arguments = { asked_by = "driftd" } }
 """
 
 
@@ -135,7 +121,9 @@ def main(program: str) -> None:
         folder = Path(name)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
-        project = drifting(folder, port)
+        asks = ASKS_AIRFLOW.replace("PORT", str(port))
+        project = drifting(folder, pl.read_parquet(DATA), DRIFTS + asks)
+        (folder / "token").write_text("none-yet")
         say(project.once("--flush"))
         shutil.copytree(project.state, folder / "before")
         say("driftd has found drift and asked; Airflow does not run yet, so the request waits.")
@@ -150,16 +138,6 @@ def main(program: str) -> None:
             deliver(project)
             (run,) = airflow.runs()
             say("Asked again, as after a crash, with the same id: Airflow has one run,", run["dag_run_id"])
-
-
-def drifting(folder: Path, port: int) -> Project:
-    """Write a project whose log drifts."""
-    loans = pl.read_parquet(DATA).drop("period", "repaid")
-    project = Project(folder).configure(CONFIG.replace("PORT", str(port)), loans.head(20_000))
-    (folder / "token").write_text("none-yet")
-    later = loans.slice(50_000, 20_000).with_columns(car_value=pl.col("car_value") * 2)
-    project.append("predictions.jsonl", later.write_ndjson().encode())
-    return project
 
 
 def deliver(project: Project) -> None:
