@@ -1,0 +1,62 @@
+"""What a multivariate detector sees and says: whole rows of the reference beside whole rows of a window."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.profile import Floats, Sample
+
+Option = bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Joint:
+    """k rows, each with all of its columns.
+
+    numeric: float64 [k, N], NaN where a value is missing or not finite. codes: int32 [k, C], the category's
+    place among the reference's (`_other` and `_new` behind them), -1 where it is missing. columns: the names,
+    the N numeric ones first.
+    """
+
+    columns: tuple[str, ...]
+    numeric: Floats
+    codes: NDArray[np.int32]
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.numeric)
+
+    @classmethod
+    def of(cls, columns: tuple[str, ...], sample: Sample, numeric: list[int], codes: list[int]) -> "Joint":
+        """Take columns out of a bottom-k sample, by their places in it."""
+        return cls(columns, sample.numeric[:, numeric], sample.codes[:, codes])
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a multivariate detector found: higher is more drift, above the threshold it is a breach.
+
+    score and threshold: in the statistic's own unit. pvalue: of a window without drift to score as much.
+    effect: the size of the change from 0 (none) upwards, comparable over detectors where that is possible.
+    parts: the columns' shares in the change, the largest first, where the detector can tell; they sum to 1.
+    """
+
+    score: float
+    threshold: float
+    pvalue: float
+    effect: float
+    parts: tuple[tuple[str, float], ...] = ()
+    note: str = ""
+
+
+class Compare(Protocol):
+    """A multivariate two-sample detector: stateless, and the same for the same rows, options and seed."""
+
+    def __call__(
+        self, reference: Joint, window: Joint, level: float, options: Mapping[str, Option], seed: int
+    ) -> Comparison:
+        """Compare; `level` is the probability of a breach without drift. ValueError: too few usable rows."""
