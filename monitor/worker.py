@@ -5,16 +5,20 @@ from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 from functools import partial
 
+from detectors.base import Verdict
 from exporters.catalog import Histogram
 from exporters.tracing import NO_TRACER, NOTHING, Tracer, trace_id
 from monitor.clock import Clock
 from monitor.core.closing import Closed, Judge, close_until
+from monitor.core.heavy import Heavy
+from monitor.core.jobs import MOST, JobKey
 from monitor.core.joining import Joining, with_losses
+from monitor.core.later import applied
 from monitor.core.learning import learned
 from monitor.core.outbox import Note
 from monitor.core.pipeline import Context, Taken, take_in, take_outcomes
 from monitor.core.plan import Plan, known_columns
-from monitor.core.policy import Phase, Transition, Trip, TripKey
+from monitor.core.policy import Transition, Trip, TripKey
 from monitor.core.profiles import Run
 from monitor.core.schema import Schema
 from monitor.core.state import ModelState
@@ -23,7 +27,7 @@ from monitor.core.streaming import Streaming
 from monitor.core.streams import feed_held
 from monitor.core.timestamps import read_times
 from monitor.core.windows import NEVER
-from monitor.episode_traces import followed
+from monitor.episode_traces import followed, logged
 from monitor.facts import ModelFacts
 from monitor.logs import logger
 from monitor.polling import Decode, Feed, Read, earliest, held, of_outcomes, poll, rank
@@ -48,7 +52,8 @@ class Tools:
     now_us: wall clock in microseconds. run: maps independent column jobs. ahead: reads the next batch.
     watch: is told of each verdict before it is committed: model, and as core.closing.Watch. announce: makes
     notes of what a commit changes, put into the outbox with it; takes what core.annotations.notes takes.
-    tracer: is told what takes how long.
+    tracer: is told what takes how long. inline: judges what has been left for heavy monitors after each
+    commit; without it somebody else does.
     """
 
     clock: Clock
@@ -59,15 +64,23 @@ class Tools:
     watch: Callable[[str, int, TripKey, Trip], None] | None = None
     announce: Announce | None = None
     tracer: Tracer = NO_TRACER
+    inline: Callable[["Worker"], None] | None = None
 
 
 class Worker:
     """Owns one model's state; used by one thread at a time. `state` is what was last committed."""
 
-    def __init__(
-        self, plan: Plan, schema: Schema, judge: Judge, state: ModelState, joining: Joining | None = None
+    def __init__(  # noqa: PLR0913 - what makes up a model
+        self,
+        plan: Plan,
+        schema: Schema,
+        judge: Judge,
+        state: ModelState,
+        joining: Joining | None = None,
+        heavy: Heavy | None = None,
     ) -> None:
         self.plan = plan
+        self.heavy = heavy
         self.schema = schema
         self.joining = joining
         self.state = state
@@ -226,7 +239,9 @@ class Worker:
             trace = trace_id(tools.tracer.current())
         self.state = followed(closed.state, transitions, trace)
         for change in transitions:
-            self._tell(change)
+            logged(self._log, change)
+        if tools.inline is not None and self.heavy is not None and closed.state.jobs:
+            tools.inline(self)
 
     def _settle(self, tools: Tools, state: ModelState, watermark: int, *, cut: bool = False) -> Closed:
         """Make the reference once its part of the log is over, then close what is over."""
@@ -259,21 +274,19 @@ class Worker:
             )
         if closed.state is not state:
             self.evaluation = self.evaluation.observed(tools.clock.monotonic() - began)
+        if self.heavy is not None:
+            closed = self.heavy.left(state, closed, MOST if tools.inline is None else None)
         return replace(closed, changes={**learnt, **closed.changes})
 
-    def _tell(self, change: Transition) -> None:
-        if Phase.FIRING not in (change.before, change.after):
+    def take_on(self, tools: Tools, key: JobKey, verdicts: Sequence[Verdict]) -> None:
+        """Commit what heavy monitors say of a job that waits."""
+        if self.heavy is None:
             return
-        self._log.warning(
-            "episode started" if change.after is Phase.FIRING else "episode ended",
-            episode=change.episode,
-            version=change.key.version,
-            segment=change.key.segment,
-            feature=change.key.feature,
-            detector=change.key.detector,
-            score=change.verdict.score,
-            threshold=change.verdict.threshold,
-        )
+        watch = partial(tools.watch, self.plan.name) if tools.watch is not None else None
+        later = applied(self.plan, self.heavy, self.state, (key, verdicts), watch)
+        taken = Taken(later.state, later.changes, (), later.transitions, later.notes)
+        with tools.tracer.span("settle", model=self.plan.name):
+            self._close(tools, later.state, NEVER, taken)
 
 
 def _nothing(*_: object) -> tuple[Note, ...]:
