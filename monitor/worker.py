@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 from detectors.base import Verdict
 from exporters.catalog import Histogram
@@ -25,12 +26,11 @@ from monitor.core.state import ModelState
 from monitor.core.stream_state import stream_changes
 from monitor.core.streaming import Streaming
 from monitor.core.streams import feed_held
-from monitor.core.timestamps import read_times
 from monitor.core.windows import NEVER
 from monitor.episode_traces import followed, logged
 from monitor.facts import ModelFacts
 from monitor.logs import logger
-from monitor.polling import Decode, Feed, Read, earliest, held, of_outcomes, poll, rank
+from monitor.polling import Decode, Feed, Read, earliest, first_time, held, of_outcomes, poll, rank
 from monitor.references import watched
 from monitor.remembering import with_episodes, with_members
 from monitor.sources.base import Source
@@ -38,8 +38,6 @@ from monitor.types import Changes, Position, Reject
 
 FUTURE = 10 * 60 * 10**6
 SECOND = 10**6
-PEEKS = 100
-"""Rows of a batch looked at to find its first timestamp."""
 
 Commit = Callable[[str, Changes, Sequence[Reject], Sequence[Note]], None]
 Announce = Callable[[Plan, ModelState, ModelState, Sequence[Transition]], Sequence[Note]]
@@ -52,8 +50,7 @@ class Tools:
     now_us: wall clock in microseconds. run: maps independent column jobs. ahead: reads the next batch.
     watch: is told of each verdict before it is committed: model, and as core.closing.Watch. announce: makes
     notes of what a commit changes, put into the outbox with it; takes what core.annotations.notes takes.
-    tracer: is told what takes how long. inline: judges what has been left for heavy monitors after each
-    commit; without it somebody else does.
+    tracer: is told what takes how long. heavy: judges what windows leave for heavy monitors.
     """
 
     clock: Clock
@@ -64,13 +61,24 @@ class Tools:
     watch: Callable[[str, int, TripKey, Trip], None] | None = None
     announce: Announce | None = None
     tracer: Tracer = NO_TRACER
-    inline: Callable[["Worker"], None] | None = None
+    heavy: "Aftermath | None" = None
+
+
+class Aftermath(Protocol):
+    """What follows the commits."""
+
+    @property
+    def most(self) -> int | None:
+        """How many jobs of a model may wait."""
+
+    def after(self, tools: Tools, worker: "Worker") -> None:
+        """Judge what waits, or leave it to others."""
 
 
 class Worker:
     """Owns one model's state; used by one thread at a time. `state` is what was last committed."""
 
-    def __init__(  # noqa: PLR0913 - what makes up a model
+    def __init__(
         self,
         plan: Plan,
         schema: Schema,
@@ -132,7 +140,8 @@ class Worker:
         batches = 0
         polled = [poll(tools.tracer, source, decode, self._position(source)) for source, decode in feeds]
         while any(polled) and not (batches and stop()):
-            nexts = {i: self._next_time(read) for i, read in enumerate(polled) if read is not None}
+            units = self.state.book.units
+            nexts = {i: first_time(self.schema.columns, units, read) for i, read in enumerate(polled) if read}
             first = min(nexts, key=lambda i: (rank(feeds[i][0], nexts[i]), nexts[i] or 0, i))
             read, hold = polled[first], earliest(time for i, time in nexts.items() if i != first)
             try:
@@ -146,17 +155,6 @@ class Worker:
                 if i == first or polled[i] is None:
                     polled[i] = poll(tools.tracer, source, decode, self._position(source))
         return batches
-
-    def _next_time(self, read: Read) -> int | None:
-        """Return the timestamp of a batch's first row that has one, over its chunks the earliest."""
-        columns = self.schema.columns
-        units = self.state.book.units.get(read.batch.source, columns.timestamp_unit)
-        firsts: list[int | None] = []
-        for decoded in read.decoded:
-            if columns.timestamp in decoded.frame.columns:
-                time, good = read_times(decoded.frame[columns.timestamp].head(PEEKS), units)
-                firsts.append(int(time[good][0]) if good.any() else None)
-        return earliest(firsts)
 
     def _position(self, source: Source) -> Position:
         return self.state.positions.get(source.name, Position())
@@ -240,8 +238,8 @@ class Worker:
         self.state = followed(closed.state, transitions, trace)
         for change in transitions:
             logged(self._log, change)
-        if tools.inline is not None and self.heavy is not None and closed.state.jobs:
-            tools.inline(self)
+        if tools.heavy is not None and closed.state.jobs:
+            tools.heavy.after(tools, self)
 
     def _settle(self, tools: Tools, state: ModelState, watermark: int, *, cut: bool = False) -> Closed:
         """Make the reference once its part of the log is over, then close what is over."""
@@ -275,7 +273,7 @@ class Worker:
         if closed.state is not state:
             self.evaluation = self.evaluation.observed(tools.clock.monotonic() - began)
         if self.heavy is not None:
-            closed = self.heavy.left(state, closed, MOST if tools.inline is None else None)
+            closed = self.heavy.left(state, closed, MOST if tools.heavy is None else tools.heavy.most)
         return replace(closed, changes={**learnt, **closed.changes})
 
     def take_on(self, tools: Tools, key: JobKey, verdicts: Sequence[Verdict]) -> None:

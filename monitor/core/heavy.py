@@ -92,7 +92,7 @@ def feature_of(monitor: Monitor) -> str:
 
 
 class Heavy:
-    """The heavy monitors of one model. fires: by schedule. level: what one may spend on a window of groups."""
+    """The heavy monitors of one model. fires: by schedule. level: what one may spend on a window."""
 
     def __init__(self, plan: Plan, fires: Mapping[str, Fires], level: Callable[[Grid, int], float]) -> None:
         self._plan = plan
