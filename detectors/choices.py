@@ -47,12 +47,18 @@ def made(kind: type[T], name: str, given: Mapping[str, Option]) -> T:
     return kind(**given)
 
 
-def enough(reference: Joint, window: Joint, least: tuple[int, int] = (LEAST_ROWS, LEAST_ROWS)) -> None:
-    """Demand so many rows of the reference and of the window, of the same columns, at least one."""
+def enough(
+    reference: Joint,
+    window: Joint,
+    least: tuple[int, int] = (LEAST_ROWS, LEAST_ROWS),
+    rows: tuple[int, int] | None = None,
+) -> None:
+    """Demand the same columns, at least one, and so many (usable) rows of the reference and of the window."""
     if reference.columns != window.columns or not reference.columns:
         raise ValueError("the reference and the window must have the same columns, at least one")
-    if reference.rows < least[0] or window.rows < least[1]:
+    of_reference, of_window = rows or (reference.rows, window.rows)
+    if of_reference < least[0] or of_window < least[1]:
         raise ValueError(
-            f"{window.rows} rows in the window, {reference.rows} in the reference: "
+            f"{of_window} usable rows in the window, {of_reference} in the reference: "
             f"at least {least[1]} and {least[0]} are needed"
         )

@@ -115,3 +115,8 @@ def pooled(first: Joint, second: Joint) -> Joint:
         np.concatenate([first.numeric, second.numeric]),
         np.concatenate([first.codes, second.codes]),
     )
+
+
+def part(rows: Joint, places: NDArray[np.int64]) -> Joint:
+    """Return these rows, in this order."""
+    return Joint(rows.columns, rows.numeric[places], rows.codes[places])

@@ -10,7 +10,7 @@ from detectors.distances import Floats
 from detectors.encoding import SCALES, Encoder, Scale, pooled
 from detectors.joint import Comparison, Joint, Option
 from detectors.limits import count, one_of, size
-from detectors.quadratic_form import QuadraticForm
+from detectors.quadratic_form import QuadraticForm, spectrum
 
 QUADRATIC_ROWS = 1000
 """Up to so many rows of both samples together, every pair is compared; beyond, random features stand in."""
@@ -150,8 +150,7 @@ def by_features(features: Floats, first: int) -> Discrepancy:
     """Compare the first rows with the others by their features, whose products stand for the kernel."""
     centred = features - features.mean(axis=0)
     apart = dealt(first, len(features)) @ centred
-    values = np.linalg.eigvalsh(centred.T @ centred) / (len(features) - 1)
-    return _discrepancy(float(apart @ apart), values, first, len(features))
+    return _discrepancy(float(apart @ apart), spectrum(centred), first, len(features))
 
 
 def dealt(first: int, rows: int) -> Floats:

@@ -6,13 +6,29 @@ from types import MappingProxyType
 from typing import Any
 
 from detectors.choices import wrong_options
+from detectors.domain_classifier import DomainOptions, domain_classifier
 from detectors.joint import Compare, Option
 from detectors.kernel_mean import MmdOptions, mmd
+from detectors.mean_angle import CosineOptions, cosine
+from detectors.reconstruction import PcaOptions, pca_reconstruction
 
-MULTIVARIATE: Mapping[str, Compare] = MappingProxyType({"mmd": mmd})
+MULTIVARIATE: Mapping[str, Compare] = MappingProxyType(
+    {
+        "mmd": mmd,
+        "domain_classifier": domain_classifier,
+        "pca_reconstruction": pca_reconstruction,
+        "cosine": cosine,
+    }
+)
 
-
-OPTIONS: Mapping[str, type[Any]] = MappingProxyType({"mmd": MmdOptions})
+OPTIONS: Mapping[str, type[Any]] = MappingProxyType(
+    {
+        "mmd": MmdOptions,
+        "domain_classifier": DomainOptions,
+        "pca_reconstruction": PcaOptions,
+        "cosine": CosineOptions,
+    }
+)
 """By name, the dataclass of its options."""
 
 

@@ -29,9 +29,9 @@ class QuadraticForm:
     Two equal weights make an exponential law:
 
     >>> law = QuadraticForm(np.array([0.5, 0.5]))
-    >>> [round(law.tail(value) / np.exp(-value), 2) for value in (0.5, 2.0, 5.0)]
+    >>> [round(float(law.tail(value) / np.exp(-value)), 2) for value in (0.5, 2.0, 5.0)]
     [1.0, 1.01, 1.02]
-    >>> round(law.quantile(1e-6) / -np.log(1e-6), 2)
+    >>> round(float(law.quantile(1e-6) / -np.log(1e-6)), 2)
     1.0
 
     References
@@ -95,3 +95,17 @@ def _solve(rising: Callable[[float], float]) -> float:
         middle = (low + high) / 2.0
         low, high = (low, middle) if rising(middle) >= 0.0 else (middle, high)
     return high
+
+
+def spectrum(centred: Floats) -> Floats:
+    """Return the eigenvalues of the covariance of centred rows [n, D], the smaller of n and D of them.
+
+    Examples
+    --------
+    >>> spectrum(np.array([[2.0, 0.0, 0.0], [-2.0, 0.0, 0.0], [0.0, 0.0, 0.0]])).round(9).tolist()
+    [0.0, 0.0, 4.0]
+
+    """
+    tall = centred.shape[0] >= centred.shape[1]
+    products = centred.T @ centred if tall else centred @ centred.T
+    return np.maximum(np.linalg.eigvalsh(products) / (len(centred) - 1), 0.0)
