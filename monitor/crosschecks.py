@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 from monitor.complaints import LATER, LISTING, Complaint, Place, later, nearest, quoted, repeated
 from monitor.config import Columns, Config, Features, Model, Monitor, Source, Webhook
 from monitor.core.annotations import ENDPOINT as ANNOTATIONS
+from monitor.fields import JOINT
 from monitor.grafana_checks import grafana
-from monitor.heavy_checks import JOINT, heavy_monitor, is_heavy, light_monitor
+from monitor.heavy_checks import heavy_monitor, is_heavy, light_monitor
 from monitor.outcome_checks import is_performance, outcomes, performance_monitor
 from monitor.quantities import format_duration
 from monitor.registry_checks import registry

@@ -6,8 +6,6 @@ from monitor.complaints import Complaint, Place, quoted
 from monitor.config import Model, Monitor
 from monitor.quantities import format_duration
 
-JOINT = "_joint"
-"""What a monitor of whole rows has in the place of a feature."""
 LISTED = 3
 """Columns of a list that make up a monitor's name by themselves."""
 APART = ("schedule", "name")

@@ -22,12 +22,11 @@ from monitor.core.plan import Plan, targets
 from monitor.core.profiles import ALL
 from monitor.core.state import ModelState, dump_book
 from monitor.core.windows import NEVER
+from monitor.fields import JOINT
 from monitor.types import Micros
 
 POOL, ALIBI = "pool", "alibi"
 """Lanes: who computes what a monitor says."""
-JOINT = "_joint"
-"""What a monitor of whole rows has in the place of a feature."""
 GIVEN_UP = "heavy_given_up"
 SHOWN = 3
 """Columns that a verdict names."""
@@ -91,6 +90,11 @@ def feature_of(monitor: Monitor) -> str:
     return JOINT if on == "features" else f"{JOINT}:{on}"
 
 
+def is_joint(feature: str) -> bool:
+    """Tell whether a monitor of this feature looks at whole rows."""
+    return feature.partition(":")[0] == JOINT
+
+
 class Heavy:
     """The heavy monitors of one model. fires: by schedule. level: what one may spend on a window."""
 
@@ -137,9 +141,7 @@ class Heavy:
 
     def due(self, state: ModelState, lane: str) -> JobKey | None:
         """Return the oldest job of a lane that is complete: everything before its time has closed."""
-        closed = NEVER if state.book.last_closed is None else state.book.last_closed + self._plan.window
-        reached = max(closed, state.book.progress.watermark(self._plan.lateness))
-        return min((k for k in state.jobs if k.due <= reached and k.lane == lane), default=None)
+        return min((k for k in complete(self._plan, state) if k.lane == lane), default=None)
 
     def ask(self, state: ModelState, key: JobKey) -> Iterator[Question | Verdict]:
         """Yield what each monitor of a job has to find out, or its verdict where there is nothing to."""
@@ -169,6 +171,13 @@ class Heavy:
             note = f"{window.rows} rows in the window, {reference.rows} in the reference"
             return spec.verdict(Level.INSUFFICIENT_DATA, window.rows, note)
         return Question(spec, reference, window, level, spec.wish.parameters, seed)
+
+
+def complete(plan: Plan, state: ModelState) -> list[JobKey]:
+    """Return the jobs that nothing is added to any more: all windows before their time have closed."""
+    closed = NEVER if state.book.last_closed is None else state.book.last_closed + plan.window
+    reached = max(closed, state.book.progress.watermark(plan.lateness))
+    return [key for key in state.jobs if key.due <= reached]
 
 
 def joint(grid: Grid, names: Sequence[str], sample: Sample) -> Joint:
