@@ -1,7 +1,8 @@
-"""In which commit's trace each episode began: known while the episode and the process last."""
+"""Episodes in the log, and in which commit's trace each began: known while it and the process last."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from monitor.core.policy import Phase, Transition
 from monitor.core.state import ModelState
@@ -18,3 +19,19 @@ def followed(state: ModelState, changes: Sequence[Transition], trace: str) -> Mo
         elif trace:
             found[change.episode] = trace
     return replace(state, traces=found)
+
+
+def logged(log: Any, change: Transition) -> None:  # noqa: ANN401 - structlog makes the type when first used
+    """Say so where an episode begins or ends."""
+    if Phase.FIRING not in (change.before, change.after):
+        return
+    log.warning(
+        "episode started" if change.after is Phase.FIRING else "episode ended",
+        episode=change.episode,
+        version=change.key.version,
+        segment=change.key.segment,
+        feature=change.key.feature,
+        detector=change.key.detector,
+        score=change.verdict.score,
+        threshold=change.verdict.threshold,
+    )

@@ -1,6 +1,6 @@
 """Closing windows: verdicts, trips, transitions, retraining requests; in event-time order, once each."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from monitor.core.ledger import Ledger
 from monitor.core.maturing import Maturing, without
 from monitor.core.outbox import Note
 from monitor.core.plan import MICROSECOND, Plan
-from monitor.core.policy import Reason, Transition, Trip, TripKey, episode_id, step
+from monitor.core.policy import Transition, TripKey
 from monitor.core.profiles import ALL, GroupKey
 from monitor.core.reference import Baseline
 from monitor.core.seeing import beside_reference
@@ -28,6 +28,7 @@ from monitor.core.state import (
     volume_changes,
     window_changes,
 )
+from monitor.core.stepping import Steps, Watch
 from monitor.core.streaming import Streaming
 from monitor.core.streams import Pass
 from monitor.core.tracks import Track, followed, track_changes
@@ -43,10 +44,6 @@ ALARMS_KEPT = 1000
 
 NOT_YET = ("_all", "reference")
 """Feature and detector of the one monitor that stands for all while there is no reference."""
-
-
-Watch = Callable[[int, TripKey, Trip], None]
-"""Is told of each verdict: at which tick it came (event time), whose it is, and the trip after it."""
 
 
 class Judge(Protocol):
@@ -79,19 +76,15 @@ class Closed:
 @dataclass(slots=True)
 class _Tally:
     state: ModelState
-    trips: dict[TripKey, Trip]
+    steps: Steps
     volumes: dict[tuple[str, str], tuple[int, ...]]
     versions: dict[str, int]
     tracks: dict[tuple[str, str], Track]
     keeper: Keeper
-    alarms: list[Alarm] = field(default_factory=list)
     changes: Changes = field(default_factory=dict)
-    transitions: list[Transition] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     maturing: Maturing | None = None
     streams: Pass | None = None
-    watch: Watch | None = None
-    tick: int = 0
 
 
 def close_until(  # noqa: PLR0913 - what closes, and who looks on
@@ -120,7 +113,7 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
     if not over and not stale_ids and maturing is None:
         return Closed(state, {})
     tally = _begun(plan, state)
-    tally.maturing, tally.watch = maturing, watch
+    tally.maturing, tally.steps.watch = maturing, watch
     tally.streams = Pass(streaming, state) if streaming is not None else None
     groups: dict[int, list[GroupKey]] = {start: [] for start in over}
     for key in sorted(state.windows, key=lambda k: (k.version, k.segment)):
@@ -128,18 +121,18 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
             groups[key.start].append(key)
     ticks = {start + plan.window for start in over} | (maturing.ledger.ticks if maturing else set())
     for tick in sorted(ticks):
-        start, tally.tick = tick - plan.window, tick
+        start, tally.steps.tick = tick - plan.window, tick
         if start in groups:
             complete = not cut or tick <= state.book.progress.newest
             _close_window(plan, judge, tally, groups[start], complete=complete)
             _forget_versions(tally, start - HISTORY * plan.window)
         if maturing is not None:
             for group, verdict in maturing.settle(tick):
-                _step(plan, tally, group, verdict)
+                tally.steps.take(plan, group, verdict)
             if tally.streams is not None:
                 for group, verdict in tally.streams.settle(maturing.ledger, maturing.judged, tick):
-                    _step(plan, tally, group, verdict)
-        asked = ask_for_retraining(plan, tally.state, tally.trips, tally.versions, start)
+                    tally.steps.take(plan, group, verdict)
+        asked = ask_for_retraining(plan, tally.state, tally.steps.trips, tally.versions, start)
         tally.state = asked.state
         tally.changes |= asked.changes
         tally.notes += asked.notes
@@ -149,7 +142,7 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
 def _begun(plan: Plan, state: ModelState) -> _Tally:
     return _Tally(
         state,
-        dict(state.trips),
+        Steps(dict(state.trips)),
         dict(state.volumes),
         dict(state.book.versions),
         dict(state.tracks),
@@ -179,7 +172,7 @@ def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[i
         last_closed=over[-1] if over else book.last_closed,
         windows_closed=book.windows_closed + len(over),
         versions=tally.versions,
-        alarms=_lately(plan, (*book.alarms, *tally.alarms), tally.tick),
+        alarms=lately(plan, (*book.alarms, *tally.steps.alarms), tally.steps.tick),
     )
     numbers = {start: [n for n, _ in state.ids.runs[start]] for start in stale}
     after = replace(
@@ -187,7 +180,7 @@ def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[i
         book=book,
         windows={key: p for key, p in state.windows.items() if key not in gone},
         ids=dedup.apply(state.ids, (), stale),
-        trips=tally.trips,
+        trips=tally.steps.trips,
         volumes=tally.volumes,
         tracks=tally.tracks,
         wealth=tally.keeper.held,
@@ -201,14 +194,14 @@ def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[i
         after = tally.streams.finish(after, tally.changes)
     changes = tally.changes | window_changes(state.model, gone) | run_changes(state.model, (), numbers)
     changes[("book", state.model, "")] = dump_book(after.book)
-    changes |= trip_changes(state.model, moved(state.trips, tally.trips))
+    changes |= trip_changes(state.model, moved(state.trips, tally.steps.trips))
     changes |= volume_changes(state.model, moved(state.volumes, tally.volumes))
     changes |= track_changes(state.model, state.tracks, tally.tracks)
     changes |= wealth_changes(state.model, state.wealth, tally.keeper.held)
-    return Closed(after, changes, tuple(tally.transitions), tuple(tally.notes))
+    return Closed(after, changes, tuple(tally.steps.transitions), tuple(tally.notes))
 
 
-def _lately(plan: Plan, alarms: Iterable[Alarm], now: int) -> tuple[Alarm, ...]:
+def lately(plan: Plan, alarms: Iterable[Alarm], now: int) -> tuple[Alarm, ...]:
     """Return the alarms that began within the budget's time, the newest ones if they are very many."""
     since = now - plan.rate[1] // MICROSECOND
     return tuple(alarm for alarm in alarms if alarm[0] > since)[-ALARMS_KEPT:]
@@ -221,7 +214,7 @@ def _forget_versions(tally: _Tally, oldest: int) -> None:
     if len(kept) == len(tally.versions):
         return
     tally.versions = {version: tally.versions[version] for version in kept}
-    tally.trips = {key: trip for key, trip in tally.trips.items() if key.version in kept}
+    tally.steps.trips = {key: trip for key, trip in tally.steps.trips.items() if key.version in kept}
     tally.volumes = {place: rows for place, rows in tally.volumes.items() if place[0] in kept}
     tally.tracks = {place: track for place, track in tally.tracks.items() if place[0] in kept}
     tally.keeper.forget(kept)
@@ -240,17 +233,17 @@ def _close_window(
         seen = beside_reference(tally.state, baseline, group, profile)
         if seen is not None:
             seen = replace(seen, history=history, complete=complete)
-            tally.trips.pop(TripKey(*place, *NOT_YET), None)  # there is a reference now
+            tally.steps.trips.pop(TripKey(*place, *NOT_YET), None)  # there is a reference now
         series = _series(tally, baseline, group, profile)
         verdicts = judge(baseline, seen, len(groups), series)
         for verdict in verdicts:
-            _step(plan, tally, group, verdict)
+            tally.steps.take(plan, group, verdict)
         tally.keeper.settle(place, series if isinstance(series, Series) else None, verdicts)
         for verdict in tally.streams.close(baseline, group) if tally.streams is not None else ():
-            _step(plan, tally, group, verdict)
+            tally.steps.take(plan, group, verdict)
         if tally.maturing is not None and baseline is not None:
             for place_of, verdict in tally.maturing.estimate(baseline, group, profile, len(groups)):
-                _step(plan, tally, place_of, verdict)
+                tally.steps.take(plan, place_of, verdict)
         tally.volumes[place] = (*history, profile.rows)[-HISTORY:]
 
 
@@ -268,25 +261,3 @@ def _series(
     track = followed(tally.tracks.get(place), baseline.number, group.start, null.read(baseline.grid, profile))
     tally.tracks[place] = track
     return tally.keeper.gathered(place, baseline.number, null.series(track.reading, track.starts))
-
-
-def _step(plan: Plan, tally: _Tally, group: GroupKey, verdict: Verdict) -> None:
-    key = TripKey(group.version, group.segment, verdict.feature, verdict.detector)
-    span = (group.start, group.start + plan.window)
-    old = tally.trips.get(key) or Trip(verdict.kind)
-    trip, before, reason = step(plan.rule, old, verdict, span)
-    if trip is old:
-        return
-    episode = old.episode
-    if reason is Reason.ENTERED:
-        episode = episode_id(plan.name, key, group.start)
-        trip = replace(trip, episode=episode)
-    tally.trips[key] = trip
-    if tally.watch is not None:
-        tally.watch(tally.tick, key, trip)
-    if reason is None:
-        return
-    change = Transition(plan.name, key, verdict.kind, before, trip.phase, reason, episode, *span, verdict)
-    tally.transitions.append(change)
-    if reason is Reason.ENTERED:
-        tally.alarms.append((tally.tick, key.feature, key.detector))

@@ -46,21 +46,30 @@ def profile_arrays(profile: Profile, prefix: str = "") -> dict[str, NDArray[Any]
         f"{prefix}high": profile.high,
     }
     if profile.sample is not None:
-        sample = profile.sample
-        found |= {
-            f"{prefix}keys": sample.keys,
-            f"{prefix}numeric": sample.numeric,
-            f"{prefix}codes": sample.codes,
-        }
+        found |= sample_arrays(profile.sample, prefix)
     return found
+
+
+def sample_arrays(sample: Sample, prefix: str = "") -> dict[str, NDArray[Any]]:
+    """Name a sample's arrays."""
+    return {
+        f"{prefix}keys": sample.keys,
+        f"{prefix}numeric": sample.numeric,
+        f"{prefix}codes": sample.codes,
+    }
+
+
+def sample_of(arrays: Arrays, prefix: str = "") -> Sample | None:
+    """Build a sample from named arrays; None where there is none."""
+    if f"{prefix}keys" not in arrays:
+        return None
+    return Sample(arrays[f"{prefix}keys"], arrays[f"{prefix}numeric"], arrays[f"{prefix}codes"])
 
 
 def profile_of(rows: int, arrays: Arrays, prefix: str = "") -> Profile:
     """Build a profile from named arrays."""
-    sample = None
-    if f"{prefix}keys" in arrays:
-        sample = Sample(arrays[f"{prefix}keys"], arrays[f"{prefix}numeric"], arrays[f"{prefix}codes"])
-    return Profile(rows, arrays[f"{prefix}cells"], arrays[f"{prefix}low"], arrays[f"{prefix}high"], sample)
+    low, high = arrays[f"{prefix}low"], arrays[f"{prefix}high"]
+    return Profile(rows, arrays[f"{prefix}cells"], low, high, sample_of(arrays, prefix))
 
 
 def dump_profile(profile: Profile) -> bytes:

@@ -1,0 +1,49 @@
+"""Verdicts applied to the trips they belong to, whenever they come: as windows close, or later."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from detectors.base import Verdict
+from monitor.core.plan import Plan
+from monitor.core.policy import Reason, Transition, Trip, TripKey, episode_id, step
+from monitor.core.profiles import GroupKey
+from monitor.core.state import Alarm
+
+Watch = Callable[[int, TripKey, Trip], None]
+"""Is told of each verdict: at which tick it came (event time), whose it is, and the trip after it."""
+
+
+@dataclass(slots=True)
+class Steps:
+    """Trips as verdicts come. alarms, transitions: what began and changed. tick: event time of now."""
+
+    trips: dict[TripKey, Trip]
+    alarms: list[Alarm] = field(default_factory=list)
+    transitions: list[Transition] = field(default_factory=list)
+    watch: Watch | None = None
+    tick: int = 0
+
+    def take(self, plan: Plan, group: GroupKey, verdict: Verdict, first: int | None = None) -> None:
+        """Apply a verdict on a group's window; first: start of the first of several, `group` has the last."""
+        key = TripKey(group.version, group.segment, verdict.feature, verdict.detector)
+        span = (group.start, group.start + plan.window)
+        old = self.trips.get(key) or Trip(verdict.kind)
+        trip, before, reason = step(plan.rule, old, verdict, span)
+        if trip is old:
+            return
+        episode = old.episode
+        if reason is Reason.ENTERED:
+            episode = episode_id(plan.name, key, group.start)
+            trip = replace(trip, episode=episode)
+        self.trips[key] = trip
+        if self.watch is not None:
+            self.watch(self.tick, key, trip)
+        if reason is None:
+            return
+        since = span[0] if first is None else first
+        change = Transition(
+            plan.name, key, verdict.kind, before, trip.phase, reason, episode, since, span[1], verdict
+        )
+        self.transitions.append(change)
+        if reason is Reason.ENTERED:
+            self.alarms.append((self.tick, key.feature, key.detector))
