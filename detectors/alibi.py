@@ -87,26 +87,28 @@ class Offer:
 
 
 def _offers() -> dict[str, Offer]:
-    correction = {"correction": Choice("bonferroni", ("bonferroni", "fdr"))}
-    sided = {"alternative": Choice("two-sided", ("two-sided", "less", "greater"))}
-    permuted = {"n_permutations": Number(300, 30, 10_000)}
-    split = {
+    correction: dict[str, Kind] = {"correction": Choice("bonferroni", ("bonferroni", "fdr"))}
+    sided: dict[str, Kind] = {"alternative": Choice("two-sided", ("two-sided", "less", "greater"))}
+    permuted: dict[str, Kind] = {"n_permutations": Number(300, 30, 10_000)}
+    split: dict[str, Kind] = {
         "train_size": Number(0.75, 0.1, 0.9),
         "n_folds": Number(0, 0, 20),
         "binarize_preds": Flag(default=False),
     }
-    trained = {
+    trained: dict[str, Kind] = {
         "epochs": Number(10, 1, 200),
         "learning_rate": Number(0.01, 1e-6, 1.0),
         "batch_size": Number(32, 4, 1024),
     }
-    sigma = {"sigma": Number(0.0, 0.0, 1e6)}
-    online = {
+    sigma: dict[str, Kind] = {"sigma": Number(0.0, 0.0, 1e6)}
+    online: dict[str, Kind] = {
         "ert": Number(100, 10, 1_000_000),
         "window_size": Number(20, 5, 500),
         "n_bootstraps": Number(1000, 100, 100_000),
         "n_streams": Number(100, 30, 1000),
     }
+    ridge: dict[str, Kind] = {"lambda_rd_max": Number(0.2, 0.01, 1.0)}
+    diffs: dict[str, Kind] = {"n_diffs": Number(1, 1, 10), "l1_reg": Number(0.01, 0.0, 10.0)}
     models = Choice("gradient_boosting", ("gradient_boosting", "random_forest", "logistic_regression"))
     return {
         "ks": Offer("KSDrift", "numeric", 2000, correction | sided, by_column=True),
@@ -115,14 +117,12 @@ def _offers() -> dict[str, Offer]:
         "tabular": Offer("TabularDrift", "any", 2000, correction | sided, by_column=True),
         "fet": Offer("FETDrift", "binary", 2000, correction | sided, by_column=True),
         "mmd": Offer("MMDDrift", "any", 500, permuted | sigma, torch=True),
-        "lsdd": Offer(
-            "LSDDDrift", "any", 1000, permuted | sigma | {"lambda_rd_max": Number(0.2, 0.01, 1.0)}, torch=True
-        ),
+        "lsdd": Offer("LSDDDrift", "any", 1000, permuted | sigma | ridge, torch=True),
         "spot_the_diff": Offer(
             "SpotTheDiffDrift",
             "any",
             2000,
-            split | trained | {"n_diffs": Number(1, 1, 10), "l1_reg": Number(0.01, 0.0, 10.0)},
+            split | trained | diffs,
             torch=True,
         ),
         "classifier": Offer("ClassifierDrift", "any", 2000, split | {"model": models}),
@@ -157,6 +157,11 @@ def named(detector: str) -> Offer | None:
     'KSDrift'
     """
     return ALIBI.get(detector.removeprefix(PREFIX)) if detector.startswith(PREFIX) else None
+
+
+def is_alibi(detector: str) -> bool:
+    """Tell whether a configured name is one of alibi-detect's."""
+    return named(detector) is not None
 
 
 def wrong_options(detector: str, options: Mapping[str, Option]) -> dict[str, str]:

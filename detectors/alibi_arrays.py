@@ -20,7 +20,8 @@ class Request:
     """What the worker is asked.
 
     detector: without the prefix. reference, window: float [rows, D], the same columns, all finite.
-    owners: for each of the D the column it was made of. categories: which of the D are codes. note: what was left out.
+    owners: for each of the D the column it was made of. categories: which of the D are codes. note: what was
+    left out.
     """
 
     detector: str
@@ -29,8 +30,8 @@ class Request:
     columns: tuple[str, ...]
     owners: tuple[int, ...]
     categories: tuple[int, ...]
-    reference: Floats | NDArray[np.float32]
-    window: Floats | NDArray[np.float32]
+    reference: Floats
+    window: Floats
     note: str = ""
 
     @property
@@ -56,8 +57,7 @@ def request(
         if side.rows < LEAST_ROWS:
             raise ValueError(f"the {name} has {side.rows} complete rows; {detector} needs {LEAST_ROWS}")
     made = list(_by_column(offer, *sides) if offer.by_column else _whole(*sides))
-    kind = np.float64 if offer.by_column else np.float32
-    first, second = (np.concatenate([pair[i] for _, pair in made], axis=1).astype(kind) for i in (0, 1))
+    first, second = (np.concatenate([pair[i] for _, pair in made], axis=1) for i in (0, 1))
     owners = tuple(owner for owner, pair in made for _ in range(pair[0].shape[1]))
     n = reference.numeric.shape[1]
     codes = tuple(i for i, owner in enumerate(owners) if owner >= n) if offer.by_column else ()
@@ -116,10 +116,10 @@ def _whole(reference: Joint, window: Joint) -> Iterator[tuple[int, Pair]]:
         unit = spread if spread > 0 else 1.0
         yield i, ((column - mean) / unit, (other - mean) / unit)
     for j in range(reference.codes.shape[1]):
-        column, other = reference.codes[:, [j]], window.codes[:, [j]]
-        values, counts = np.unique(column, return_counts=True)
+        before, now = reference.codes[:, [j]], window.codes[:, [j]]
+        values, counts = np.unique(before, return_counts=True)
         common = values[np.argsort(-counts, kind="stable")[:COMMON]]
-        yield n + j, (_indicators(column, common), _indicators(other, common))
+        yield n + j, (_indicators(before, common), _indicators(now, common))
 
 
 def _indicators(codes: NDArray[np.int32], common: Iterable[int]) -> Floats:

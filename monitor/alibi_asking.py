@@ -1,7 +1,6 @@
 """Asking alibi-detect: its process is started when first asked, bounded in time and memory, started again."""
 
 import os
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,23 +15,24 @@ from monitor.alibi_frames import framed
 from monitor.alibi_process import PROGRAM, SLICE, EndedError, Process
 from monitor.alibi_table import Alibi
 from monitor.clock import Clock
+from monitor.comparing import Failure
 from monitor.errors import DriftdError
 from monitor.logs import logger
 from monitor.quantities import format_duration, format_size
 
 LICENCE = (
-    "alibi-detect is under the Business Source License 1.1: use in production needs a licence from its maker, "
-    "Seldon; non-profit schools and universities have one. It is no part of driftd."
+    "alibi-detect is no part of driftd. It is under the Business Source License 1.1: use in production needs "
+    "a licence from its maker, Seldon Technologies; non-profit educational institutions are granted it."
 )
+NOTHING = "no alibi-detect: run `make alibi` or `driftd alibi install`; [alibi] python is {python}"
 LONGEST_PAUSE = 60.0
 """Seconds between two starts at most, when it fails again and again."""
 MEMORY_SIGNS = (b"MemoryError", b"bad_alloc", b"allocate memory")
 NOT_INSTALLED = b"No module named 'alibi_detect'"
-REASONS = ("absent", "dead", "hung", "memory", "torch", "failed")
 
 
 class AlibiError(DriftdError):
-    """There is no answer. reason: one of REASONS; the text is the verdict's note."""
+    """There is no answer. reason: of the failure; the text is its note."""
 
     def __init__(self, reason: str, says: str) -> None:
         super().__init__(says)
@@ -47,7 +47,6 @@ class AlibiDetect:
     clock: Clock
     program: Path = PROGRAM
     starts: int = 0
-    failures: Counter[str] = field(default_factory=Counter)
     _process: Process | None = None
     _torch: bool = False
     _troubles: int = 0
@@ -65,21 +64,31 @@ class AlibiDetect:
         level: float,
         options: Mapping[str, Option],
         seed: int,
-    ) -> Comparison:
-        """Compare by `alibi.<name>`, as detectors.joint.Compare says.
+    ) -> Comparison | Failure:
+        """Return what `alibi.<name>` finds, or why it does not.
 
-        ValueError: the rows or the options are not for this detector. AlibiError: no answer, and why; the next
-        request starts the process again, after a pause that doubles while it fails.
+        After the process died, hung or took too much, the next question starts it again, after a pause that
+        doubles while it fails.
         """
-        asked = request(detector, reference, window, options, seed)
+        try:
+            asked = request(detector, reference, window, options, seed)
+        except ValueError as error:
+            return Failure("refused", str(error))
         with self._lock:
             try:
                 found = self._ask(asked, level)
             except AlibiError as error:
-                self._failed(error)
-                raise
+                return self._failed(error)
             self._well()
         return found
+
+    def configure(self, table: Alibi) -> None:
+        """Run it as this table says; one that runs otherwise is ended, once it has answered."""
+        if table == self.table:
+            return
+        with self._lock:
+            self.table = table
+            self._end()
 
     @property
     def pid(self) -> int | None:
@@ -88,12 +97,11 @@ class AlibiDetect:
         return process.pid if process is not None else None
 
     def samples(self) -> list[Sample]:
-        """Return whether it runs, its starts, and its failures by reason."""
-        failed = [
-            Sample("driftd_alibi_failures_total", (reason,), self.failures[reason]) for reason in REASONS
-        ]
+        """Return whether it runs and how often it was started, once it was asked."""
+        if not self.starts:
+            return []
         up = Sample("driftd_alibi_up", (), float(self.pid is not None))
-        return [up, Sample("driftd_alibi_starts_total", (), self.starts), *failed]
+        return [up, Sample("driftd_alibi_starts_total", (), self.starts)]
 
     def close(self) -> None:
         """End the process and whoever waits for it; closing twice is fine."""
@@ -109,17 +117,17 @@ class AlibiDetect:
             if process is None or process.pid is None:
                 process = self._start(deadline)
             if asked.offer.torch and not self._torch:
-                raise AlibiError("torch", without_torch(asked.detector))
+                raise AlibiError("torch", without_torch(f"{PREFIX}{asked.detector}"))
             answer = process.exchange(framed(asked), lambda: self._wanted(deadline))
         except EndedError as error:
             raise self._died(error) from error
         except ValueError as error:
-            raise AlibiError("dead", f"the process of alibi-detect answers nonsense: {error}") from error
+            raise AlibiError("died", f"the process of alibi-detect answers nonsense: {error}") from error
         self._refused(asked, answer)
         try:
             return comparison(asked, answer, level)
         except ValueError as error:
-            raise AlibiError("failed", f"{PREFIX}{asked.detector}: {error}") from error
+            raise AlibiError("raised", f"{PREFIX}{asked.detector}: {error}") from error
 
     def _pause(self) -> None:
         """Wait until it may be started again."""
@@ -132,7 +140,7 @@ class AlibiDetect:
 
     def _wanted(self, deadline: float) -> None:
         if self._ending.is_set():
-            raise AlibiError("dead", "driftd ends")
+            raise AlibiError("died", "driftd ends")
         if self.clock.monotonic() > deadline:
             time = format_duration(self.table.timeout)
             says = f"alibi-detect gave no answer within {time} and was ended; it is started again"
@@ -164,35 +172,36 @@ class AlibiDetect:
                 raise AlibiError("memory", self._memory())
             case _:
                 kind = answer.get("kind", "an error")
-                raise AlibiError("failed", f"alibi-detect's {asked.offer.title} raised {kind}")
+                raise AlibiError("raised", f"alibi-detect's {asked.offer.title} raised {kind}")
 
     def _died(self, error: EndedError) -> AlibiError:
         if any(sign in error.printed for sign in MEMORY_SIGNS):
             return AlibiError("memory", self._memory())
         if NOT_INSTALLED in error.printed:
             return AlibiError(
-                "absent", f"{self.table.python}: has no alibi-detect; run `driftd alibi install`"
+                "absent",
+                f"no alibi-detect there: run `driftd alibi install`; [alibi] python is {self.table.python}",
             )
         how = f"was ended by signal {-error.code}" if error.code < 0 else f"ended with code {error.code}"
-        return AlibiError("dead", f"the process of alibi-detect {how}; it is started again")
+        return AlibiError("died", f"the process of alibi-detect {how}; it is started again")
 
     def _memory(self) -> str:
         limit = format_size(self.table.memory)
         return f"alibi-detect needs more than {limit} of memory ([alibi] memory, or the option rows)"
 
-    def _failed(self, error: AlibiError) -> None:
-        """Count it; end a process that cannot be asked again, and let the next start wait longer."""
+    def _failed(self, error: AlibiError) -> Failure:
+        """End a process that cannot be asked again, and let the next start wait longer."""
         if self._ending.is_set():
-            return
-        self.failures[error.reason] += 1
-        if error.reason not in {"torch", "failed"}:
+            return Failure("stopped", "the daemon stops")
+        if error.reason not in {"torch", "raised"}:
             self._end()
-        if error.reason in {"dead", "hung", "memory"}:
+        if error.reason in {"died", "hung", "memory"}:
             self._not_before = self.clock.monotonic() + min(LONGEST_PAUSE, 2.0**self._troubles)
             self._troubles += 1
         if error.reason != self._trouble:
             logger("alibi").warning("no answer", reason=error.reason, says=str(error))
         self._trouble = error.reason
+        return Failure(error.reason, str(error))
 
     def _well(self) -> None:
         if self._trouble:
@@ -209,15 +218,9 @@ def missing(python: Path) -> str:
     """Return what to say where there is no environment, "" where there is one."""
     if os.access(python, os.X_OK):
         return ""
-    return (
-        f"{python}: no environment with alibi-detect; run `make alibi` or `driftd alibi install`, "
-        "and name its interpreter in [alibi] python"
-    )
+    return NOTHING.format(python=python)
 
 
 def without_torch(detector: str) -> str:
     """Return what to say where a detector needs PyTorch and the environment has none."""
-    return (
-        f"{PREFIX}{detector} needs PyTorch, which the environment lacks; "
-        "run `make alibi-torch` or `driftd alibi install --torch`"
-    )
+    return f"{detector} needs PyTorch: run `make alibi-torch` or `driftd alibi install --torch`"

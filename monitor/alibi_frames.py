@@ -38,7 +38,8 @@ def framed(asked: Request) -> bytes:
     }
     text = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
     archive = BytesIO()
-    np.savez(archive, asked=text, reference=asked.reference, window=asked.window)
+    kind = np.float64 if offer.by_column else np.float32  # PyTorch's kernels are of single precision
+    np.savez(archive, asked=text, reference=asked.reference.astype(kind), window=asked.window.astype(kind))
     data = archive.getvalue()
     return LENGTH.pack(len(data)) + data
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from detectors.multivariate import MULTIVARIATE
 from exporters.catalog import Sample
+from monitor.alibi_checks import alibi_detector_lines
 from monitor.config import Model
 from monitor.core.heavy import GIVEN_UP, HeavySpec, complete, heavy_monitors
 from monitor.core.judging import BudgetJudge
@@ -64,4 +65,5 @@ def _when(model: Model, spec: HeavySpec) -> str:
 
 def heavy_detector_lines() -> list[str]:
     """Return a line for each heavy detector."""
-    return [f"{name:20} heavy    whole rows of several columns" for name in MULTIVARIATE]
+    own = [f"{name:20} heavy    whole rows of several columns" for name in MULTIVARIATE]
+    return own + alibi_detector_lines()

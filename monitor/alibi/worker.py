@@ -1,9 +1,9 @@
 """The program that runs alibi-detect, by the interpreter of an environment that has it.
 
 It imports nothing of driftd. A request is a frame on stdin, an answer one on what was stdout at the start:
-8 bytes of length, big-endian, then the bytes. A request is a NumPy archive without pickled objects: `asked`, JSON
-in UTF-8, and the matrices `reference` and `window`. An answer is a JSON object. The first frame out says what
-is installed. It ends with its stdin, or when its parent is gone.
+8 bytes of length, big-endian, then the bytes. A request is a NumPy archive without pickled objects: `asked`,
+JSON in UTF-8, and the matrices `reference` and `window`. An answer is a JSON object. The first frame out says
+what is installed. It ends with its stdin, or when its parent is gone.
 
 Arguments: the parent's process id, the memory it may take in bytes.
 """

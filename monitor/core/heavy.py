@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
+from detectors.alibi import ALIBI as OF_ALIBI
+from detectors.alibi import PREFIX
 from detectors.base import Level, Verdict
 from detectors.joint import Comparison, Joint, Option
 from detectors.monitors import MonitorSpec, judged, unjudged
@@ -75,7 +77,7 @@ class Question:
 
 def heavy_names() -> frozenset[str]:
     """Return the names of the detectors that are judged apart."""
-    return frozenset(MULTIVARIATE)
+    return frozenset([*MULTIVARIATE, *(f"{PREFIX}{name}" for name in OF_ALIBI)])
 
 
 def heavy_monitors(model: Model) -> tuple[Monitor, ...]:
@@ -107,7 +109,7 @@ class Heavy:
         self.lines = tuple(dict.fromkeys(spec.line for spec in self.specs))
 
     def _spec(self, monitor: Monitor) -> HeavySpec:
-        lane = ALIBI if monitor.detector.startswith(f"{ALIBI}.") else POOL
+        lane = ALIBI if monitor.detector.startswith(PREFIX) else POOL
         line = f"{lane} {monitor.schedule}" if monitor.schedule else lane
         every = self._plan.window
         if monitor.schedule:
