@@ -41,7 +41,7 @@ from monitor.store.base import Store
 from monitor.store.rejects import SPACE, RejectsFile
 from monitor.supervisor import Supervisor
 from monitor.telemetry import Facts, telemetry
-from monitor.telling import announcer, begun_untold
+from monitor.telling import announcer, caught_up
 from monitor.types import Changes, EntryKey, Reject
 from monitor.views import Views
 from monitor.worker import Tools
@@ -122,7 +122,7 @@ class Daemon:
         made, urls = notifiers(built.config), addresses(built.config)
         with self._recording:
             changes = dict(register(self.outbox, urls))
-            changes |= begun_untold(built.config, built.models, self.outbox, self.now_us())
+            changes |= caught_up(built, self.outbox, self._store.load, self.now_us())
             for opened in built.changes.values():
                 changes |= opened
             self._write(changes, self._shelves.committing_all(built.changes))

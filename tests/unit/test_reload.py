@@ -1,6 +1,7 @@
 """A configuration taken on while the daemon runs: whole, between two batches, or not at all."""
 
 import base64
+import json
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,9 @@ import structlog
 from monitor import building, polling
 from monitor.clock import ManualClock
 from monitor.config import Config
+from monitor.core.annotations import ENDPOINT as ANNOTATIONS
 from monitor.core.judging import detector_names
+from monitor.core.state import load_model
 from monitor.daemon import Daemon
 from monitor.errors import StoreUnavailableError
 from monitor.loading import load
@@ -458,6 +461,67 @@ def test_requests_for_a_webhook_that_is_taken_out_are_given_up_and_can_be_asked_
         assert life.daemon.deliver_and_wait() == 0
         life.store.commit(retry(waiting[0]))
         assert life.daemon.deliver_and_wait() == 1
+
+
+GRAFANA = """
+[exporters.grafana]
+url = "http://127.0.0.1:9"
+token_file = "token"
+"""
+
+
+def annotations(life: Life) -> list[tuple[str, bool, str]]:
+    """Return what Grafana is told: the episode, whether it is of the end, and how the note stands."""
+    notes = [q.note for q in life.daemon.outbox.queued.values() if q.note.endpoint == ANNOTATIONS]
+    bodies = [json.loads(note.body) for note in notes]
+    return sorted(
+        (b["episode"], b["timeEnd"] is not None, str(n.state)) for n, b in zip(notes, bodies, strict=True)
+    )
+
+
+def fires(life: Life) -> list[str]:
+    """Let the model a fire; returns its episodes."""
+    life.rows("a", 0, 3600)
+    life.project.append("a-0.jsonl", b"".join(line.replace(b'"x"', b'"z"') for line in lines(3600, 10_000)))
+    life.daemon.ingest()
+    found = sorted(e["id"] for e in life.daemon.desk.episodes())
+    assert found
+    return found
+
+
+def test_what_fires_is_over_for_grafana_when_its_model_is_taken_out(project: Project) -> None:
+    (project.folder / "token").write_text("glsa_x")
+    both = model("b") + model("a", monitors='[{ detector = "quality" }]')
+    with alive(project, both + GRAFANA) as life:
+        episodes = fires(life)
+        assert annotations(life) == [(e, False, "pending") for e in episodes]
+
+        assert life.reload(model("b") + GRAFANA) == ()
+        found = annotations(life)
+        assert found == [(e, ends, "pending") for e in episodes for ends in (False, True)]
+        bodies = [json.loads(q.note.body) for q in life.daemon.outbox.queued.values()]
+        trips = load_model("a", life.entries).trips.values()
+        last = {trip.episode: trip.window for trip in trips if trip.episode in episodes}
+        told = {b["episode"]: b["timeEnd"] * 1000 for b in bodies if b["timeEnd"]}
+        assert told == {episode: start + 3600 * 10**6 for episode, start in last.items()}
+    with alive(project, model("b") + GRAFANA) as life:
+        assert annotations(life) == found
+
+
+def test_a_grafana_that_comes_back_is_told_what_it_missed(project: Project) -> None:
+    (project.folder / "token").write_text("glsa_x")
+    quality = model("a", monitors='[{ detector = "quality" }]')
+    with alive(project, quality + GRAFANA) as life:
+        episodes = fires(life)
+        assert life.reload(quality) == ()
+        assert life.daemon.deliver_and_wait() == 0
+        assert annotations(life) == [(e, False, "dead") for e in episodes]
+        life.rows("a", 13_600, 40_000)
+        assert {e["state"] for e in life.daemon.desk.episodes()} == {"ended"}
+
+        assert life.reload(quality + GRAFANA) == ()
+        assert annotations(life) == [(e, ends, "pending") for e in episodes for ends in (False, True)]
+        assert life.daemon.deliver_and_wait() == 2 * len(episodes)
 
 
 def test_a_reload_does_what_a_start_does(project: Project) -> None:
