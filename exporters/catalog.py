@@ -164,7 +164,12 @@ CATALOG: tuple[Metric, ...] = (
     ),
     Metric("driftd_outbox_pending", "gauge", (), "Webhooks waiting to be delivered."),
     Metric("driftd_outbox_oldest_age_seconds", "gauge", (), "Age of the oldest waiting webhook.", "seconds"),
-    Metric("driftd_outbox_dead_letters", "gauge", (), "Webhooks given up after the last attempt."),
+    Metric(
+        "driftd_outbox_dead_letters",
+        "gauge",
+        (),
+        "Webhooks given up: the last attempt failed, or nobody takes them any more.",
+    ),
     Metric("driftd_annotations_pending", "gauge", (), "Episodes that Grafana is still to be told of."),
     Metric("driftd_annotations_dead_letters", "gauge", (), "Annotations given up after the last attempt."),
     Metric(

@@ -23,7 +23,6 @@ from monitor.memory import keep_still, resident
 from monitor.models import WatchedModel
 from monitor.outgoing import (
     Deliverer,
-    abandoned,
     enqueue,
     load_outbox,
     outcome,
@@ -32,7 +31,7 @@ from monitor.outgoing import (
     with_changes,
 )
 from monitor.registries import Registries
-from monitor.reloading import Change, ConfigFile, Reloads, changes_between, with_fixed
+from monitor.reloading import Change, ConfigFile, Reloads, changes_between
 from monitor.requests import obeyed
 from monitor.responses import Desk, load_responses
 from monitor.schedule import Schedule
@@ -42,7 +41,7 @@ from monitor.store.base import Store
 from monitor.store.rejects import SPACE, RejectsFile
 from monitor.supervisor import Supervisor
 from monitor.telemetry import Facts, telemetry
-from monitor.telling import announcer, begun_untold
+from monitor.telling import announcer, caught_up
 from monitor.types import Changes, EntryKey, Reject
 from monitor.views import Views
 from monitor.worker import Tools
@@ -93,7 +92,7 @@ class Daemon:
         self.fleet = Fleet(self.tools, self._shelves, lambda: self._stopping)
         self.registries = Registries(clock, self.tools, self.fleet.amend)
         self._schedule = Schedule(clock)
-        self.reloads = Reloads(source, self.change, clock)
+        self.reloads = Reloads(source, self.change, lambda: self.config, clock, self._supervisor)
         self._take_on(build(config, Memory(store, self._shelves, {}, entries), self.tools))
 
     @property
@@ -106,7 +105,6 @@ class Daemon:
 
         Models that it leaves alone go on meanwhile. Raises DriftdError, and then all stays as it was.
         """
-        config = with_fixed(self.config, config)
         if config == self.config:
             return None
         change = changes_between(self.config, config)
@@ -124,7 +122,7 @@ class Daemon:
         made, urls = notifiers(built.config), addresses(built.config)
         with self._recording:
             changes = dict(register(self.outbox, urls))
-            changes |= begun_untold(built.config, built.models, self.outbox, self.now_us())
+            changes |= caught_up(built, self.outbox, self._store.load, self.now_us())
             for opened in built.changes.values():
                 changes |= opened
             self._write(changes, self._shelves.committing_all(built.changes))
@@ -179,7 +177,7 @@ class Daemon:
         """Start the attempts that are due; each one's outcome is committed when it is known."""
         with self._recording:
             self._write(obeyed(self.outbox, self._store.asked()))
-            self._write(abandoned(self.outbox))
+            self._deliverer.give_up(self.outbox, self._write)
         self._deliverer.start_due(self.outbox, self.now_us(), self._record)
 
     def deliver_and_wait(self) -> int:

@@ -4,7 +4,7 @@ Times are event time: an annotation lies where the rows are, whenever they were 
 """
 
 import json
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from html import escape
@@ -69,6 +69,41 @@ def _abandoned(
 def untold(models: Iterable[tuple[Plan, ModelState]], known: Container[str]) -> list[Note]:
     """Return the notes of episodes that go on, less those whose ids are known: they began untold."""
     return [note for plan, state in models for note in still_open(plan, state) if note.id not in known]
+
+
+def untold_ends(
+    told: Iterable[Note], watched: Mapping[str, tuple[Plan, ModelState]], gone: Callable[[str], ModelState]
+) -> Iterator[Note]:
+    """Yield the ends of episodes that Grafana holds for open: it, or their model, was configured no more.
+
+    told: what it was told of. gone: the state that a model which is watched no more was left in.
+    """
+    open_: dict[str, set[str]] = {}
+    over = set()
+    for note in told:
+        body = json.loads(note.body)
+        open_.setdefault(note.model, set()).add(body["episode"])
+        if body["timeEnd"] is not None:
+            over.add(body["episode"])
+    for model, episodes in open_.items():
+        if waiting := sorted(episodes - over):
+            plan, state = watched[model] if model in watched else (None, gone(model))
+            yield from _ends(plan, state, waiting)
+
+
+def _ends(plan: Plan | None, state: ModelState, episodes: Iterable[str]) -> Iterator[Note]:
+    """Yield the note of the end of each of these that does not go on; without a plan, none does."""
+    for id_ in episodes:
+        record = state.episodes.get(id_)
+        if record is None:
+            continue
+        trip = state.trips.get(record.key)
+        trip = trip if trip is not None and trip.episode == id_ else None
+        if plan is not None and trip is not None and _fires(plan, state, trip):
+            continue
+        last = trip.window if trip is not None else state.book.last_closed or record.started
+        end = record.ended if record.ended is not None else max(last, record.started) + state.book.window
+        yield _note(state.model, record.key, record.kind, (id_, record.started, end))
 
 
 def still_open(plan: Plan, state: ModelState) -> Iterator[Note]:
