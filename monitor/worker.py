@@ -23,12 +23,14 @@ from monitor.core.streaming import Streaming
 from monitor.core.streams import feed_held
 from monitor.core.timestamps import read_times
 from monitor.core.windows import NEVER
+from monitor.core.witness import Auditor
 from monitor.episode_traces import followed
 from monitor.facts import ModelFacts
 from monitor.logs import logger
 from monitor.polling import Decode, Feed, Read, earliest, held, of_outcomes, poll, rank
 from monitor.references import watched
 from monitor.remembering import with_episodes, with_members
+from monitor.software import software
 from monitor.sources.base import Source
 from monitor.types import Changes, Position, Reject
 
@@ -74,6 +76,7 @@ class Worker:
         self.evaluation = Histogram()
         self.streaming = Streaming(plan.model)
         self._judge = judge
+        self._auditor = Auditor(plan, software())
         self._watched = watched(schema)
         self._known = known_columns(plan.model)
         self._heard: float | None = None
@@ -217,8 +220,8 @@ class Worker:
     ) -> None:
         closed = with_members(self._facts, self.state, self._settle(tools, state, watermark, cut=cut))
         transitions = (*taken.transitions, *closed.transitions)
-        closed = with_episodes(self.state, closed, transitions)
-        changes = {**taken.changes, **closed.changes}
+        closed = with_episodes(self.state, replace(closed, changes={**taken.changes, **closed.changes}))
+        changes = closed.changes
         announce = tools.announce or _nothing
         told = announce(self.plan, self.state, closed.state, transitions)
         with tools.tracer.span("commit", model=self.plan.name, entries=len(changes)):
@@ -256,6 +259,7 @@ class Worker:
                 watch=watch,
                 streaming=self.streaming,
                 around=tools.tracer.span,
+                witness=self._auditor,
             )
         if closed.state is not state:
             self.evaluation = self.evaluation.observed(tools.clock.monotonic() - began)
