@@ -1,7 +1,6 @@
 """An episode explained: what is known of it, and its verdict computed again from its audit record."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from monitor.inspecting import read_entries
 from monitor.responses import episode_items, load_responses
 
 Document = dict[str, Any]
+NUMBERS = ("score", "threshold")
 OLDER = "it began under a release of driftd that kept no audit records"
 UNREADABLE = "cannot be read as an audit record"
 
@@ -35,7 +35,7 @@ def explained(config: Config, id_: str, *, check: bool) -> Document:
         if check:
             raise DriftdError(f"{id_} has no audit record: {OLDER}")
         return {"episode": item, "record": None, "verified": None}
-    return {"episode": item, **_checked(_load(value, id_), check=check, seal=item["seal"])}
+    return {"episode": item, **_checked(_load(value, id_), item, check=check)}
 
 
 def explained_file(path: Path, *, check: bool) -> Document:
@@ -46,14 +46,14 @@ def explained_file(path: Path, *, check: bool) -> Document:
         raise DriftdError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise DriftdError(f"{path}: {UNREADABLE}: it is no JSON") from error
-    whole: Mapping[str, Any] = document if isinstance(document, dict) else {}
+    whole: Document = document if isinstance(document, dict) else {}
     item = whole.get("episode")
     try:
         record = AuditRecord.read(whole.get("record") or whole)
     except ValueError as error:
         raise DriftdError(f"{path}: {UNREADABLE}: {error}") from error
-    seal = item["seal"] if isinstance(item, dict) and isinstance(item.get("seal"), str) else ""
-    return {"episode": item if seal else None, **_checked(record, check=check, seal=seal)}
+    item = item if isinstance(item, dict) else None
+    return {"episode": item, **_checked(record, item, check=check)}
 
 
 def _load(value: bytes, id_: str) -> AuditRecord:
@@ -63,18 +63,27 @@ def _load(value: bytes, id_: str) -> AuditRecord:
         raise DriftdError(f"{id_}: its audit record {UNREADABLE}: {error}") from error
 
 
-def _checked(record: AuditRecord, *, check: bool, seal: str) -> Document:
-    found = verify(record) if check else None
-    other = bool(seal) and seal != record.seal
-    return {"record": record.document(), "verified": _verified(found, other=other) if found else None}
+def _checked(record: AuditRecord, item: Document | None, *, check: bool) -> Document:
+    return {
+        "record": record.document(),
+        "verified": _verified(verify(record), record, item) if check else None,
+    }
 
 
-def _verified(found: Verified, *, other: bool) -> Document:
-    problem = found.problem
-    if other:
-        problem = "the episode was written with another audit record"
-    elif not found.sealed:
+def _another(record: AuditRecord, item: Document | None) -> bool:
+    """Tell whether an episode says other than the record that was written with it."""
+    if item is None:
+        return False
+    said = (record.head["episode"], record.seal, *(record.head["verdict"][n] for n in NUMBERS))
+    return said != tuple(item.get(name) for name in ("id", "seal", *NUMBERS))
+
+
+def _verified(found: Verified, record: AuditRecord, item: Document | None) -> Document:
+    problem, other = found.problem, _another(record, item)
+    if not found.sealed:
         problem = "the record has changed since it was written" + (f"; {problem}" if problem else "")
+    elif other:
+        problem = "the episode says other than the record that was written with it"
     return {
         "equal": found.equal and not other,
         "problem": problem,

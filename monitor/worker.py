@@ -9,6 +9,7 @@ from exporters.catalog import Histogram
 from exporters.tracing import NO_TRACER, NOTHING, Tracer, trace_id
 from monitor.clock import Clock
 from monitor.core.closing import Closed, Judge, close_until
+from monitor.core.episode_log import turning
 from monitor.core.joining import Joining, with_losses
 from monitor.core.learning import learned
 from monitor.core.outbox import Note
@@ -228,7 +229,7 @@ class Worker:
             tools.commit(self.plan.name, changes, taken.rejects, (*taken.notes, *closed.notes, *told))
             trace = trace_id(tools.tracer.current())
         self.state = followed(closed.state, transitions, trace)
-        for change in transitions:
+        for change in turning(transitions, self.state.episodes):
             self._tell(change)
 
     def _settle(self, tools: Tools, state: ModelState, watermark: int, *, cut: bool = False) -> Closed:
@@ -266,17 +267,19 @@ class Worker:
         return replace(closed, changes={**learnt, **closed.changes})
 
     def _tell(self, change: Transition) -> None:
-        if Phase.FIRING not in (change.before, change.after):
-            return
+        record = self.state.episodes.get(change.episode)
+        key = record.key if record is not None else change.key
+        more = {"cause": record.cause} if record is not None and record.cause else {}
         self._log.warning(
             "episode started" if change.after is Phase.FIRING else "episode ended",
             episode=change.episode,
-            version=change.key.version,
-            segment=change.key.segment,
-            feature=change.key.feature,
-            detector=change.key.detector,
+            version=key.version,
+            segment=key.segment,
+            feature=key.feature,
+            detector=key.detector,
             score=change.verdict.score,
             threshold=change.verdict.threshold,
+            **more,
         )
 
 

@@ -38,8 +38,6 @@ from monitor.types import Around, Changes, alone
 
 VERSIONS_KEPT = 40
 """Versions whose trips and row counts are kept: those with rows in the newest windows."""
-
-
 NOT_YET = ("_all", "reference")
 """Feature and detector of the one monitor that stands for all while there is no reference."""
 
@@ -91,6 +89,7 @@ class _Tally:
     streams: Pass | None = None
     watch: Watch | None = None
     tick: int = 0
+    before: int = 0  # transitions of earlier ticks
     stepped: list[tuple[TripKey, Trip]] = field(default_factory=list)
     scenes: dict[GroupKey, Scene] = field(default_factory=dict)
 
@@ -120,8 +119,7 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
     maturing = begun(assessor, state, watermark, cut=cut, around=around) if assessor is not None else None
     if not over and not stale_ids and maturing is None:
         return Closed(state, {})
-    tally = _begun(plan, state)
-    tally.maturing, tally.watch = maturing, watch
+    tally = _begun(plan, state, maturing, watch)
     tally.streams = Pass(streaming, state) if streaming is not None else None
     groups: dict[int, list[GroupKey]] = {start: [] for start in over}
     for key in sorted(state.windows, key=lambda k: (k.version, k.segment)):
@@ -129,7 +127,7 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
             groups[key.start].append(key)
     ticks = {start + plan.window for start in over} | (maturing.ledger.ticks if maturing else set())
     for tick in sorted(ticks):
-        start, tally.tick, before = tick - plan.window, tick, len(tally.transitions)
+        start, tally.tick, tally.before = tick - plan.window, tick, len(tally.transitions)
         if start in groups:
             complete = not cut or tick <= state.book.progress.newest
             _close_window(plan, judge, tally, groups[start], complete=complete)
@@ -140,7 +138,7 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
             if tally.streams is not None:
                 for group, verdict in tally.streams.settle(maturing.ledger, maturing.judged, tick):
                     _step(plan, tally, group, verdict)
-        _follow(tally, witness, before)
+        _follow(tally, witness)
         asked = ask_for_retraining(plan, tally.state, tally.trips, tally.versions, start)
         tally.state = asked.state
         tally.changes |= asked.changes
@@ -148,7 +146,7 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
     return _finished(plan, tally, over, frozenset(stale_ids))
 
 
-def _begun(plan: Plan, state: ModelState) -> _Tally:
+def _begun(plan: Plan, state: ModelState, maturing: Maturing | None, watch: Watch | None) -> _Tally:
     return _Tally(
         state,
         dict(state.trips),
@@ -156,6 +154,8 @@ def _begun(plan: Plan, state: ModelState) -> _Tally:
         dict(state.book.versions),
         dict(state.tracks),
         Keeper(plan, state.wealth),
+        maturing=maturing,
+        watch=watch,
     )
 
 
@@ -256,12 +256,12 @@ def _series(
     return tally.keeper.gathered(place, baseline.number, null.series(track.reading, track.starts))
 
 
-def _follow(tally: _Tally, witness: Witness | None, before: int) -> None:
-    """Follow the episodes that a tick began and ended; `before`: how many transitions there were until then.
+def _follow(tally: _Tally, witness: Witness | None) -> None:
+    """Follow the episodes that a tick began and ended.
 
     Only now is it known which of them began together; whoever looks on is told after that.
     """
-    changes, begun_ = tally.transitions[before:], Begun()
+    changes, begun_ = tally.transitions[tally.before :], Begun()
     entered = [change for change in changes if change.reason is Reason.ENTERED]
     if witness is not None and entered:
         state = replace(tally.state, trips=tally.trips, tracks=tally.tracks)
@@ -269,7 +269,7 @@ def _follow(tally: _Tally, witness: Witness | None, before: int) -> None:
         tally.changes |= begun_.changes
         tally.trips = begun_.trips(tally.trips)
     if changes:
-        tally.transitions[before:] = changes = begun_.transitions(changes)
+        tally.transitions[tally.before :] = changes = begun_.transitions(changes)
         episodes = followed_episodes(tally.state.episodes, tally.trips, changes, begun_.episodes)
         tally.state = replace(tally.state, episodes=episodes)
     if tally.watch is not None:

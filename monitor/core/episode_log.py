@@ -1,7 +1,7 @@
 """The episodes of a model, kept after they are over: what fired, from when until when."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -22,10 +22,10 @@ KEPT = 500
 class EpisodeRecord:
     """One episode. started: start of the window that fired. ended: end of the last one, None before.
 
-    score, threshold: of the window that fired. cause: one sentence on what several monitors have in common.
-    members: of an episode of several monitors segment, feature and detector of each, in the order in which
-    they joined; then feature and detector above are those of the first, or "_all". attribution: what
-    changed most, where and since when; see attributing.py. seal: of its audit record.
+    score, threshold: of the window that fired. cause: one sentence on what several monitors have in common,
+    and the features that it is about. members: of an episode of several monitors segment, feature and
+    detector of each, in the order in which they joined; then the feature above is "_all". attribution: what
+    changed most, where and since when (attributing.py). seal: of its audit record.
     """
 
     id: str
@@ -39,6 +39,7 @@ class EpisodeRecord:
     score: float | None = None
     threshold: float | None = None
     cause: str = ""
+    features: tuple[str, ...] = ()
     members: tuple[tuple[str, str, str], ...] = ()
     attribution: Mapping[str, Any] | None = None
     seal: str = ""
@@ -49,6 +50,11 @@ class EpisodeRecord:
         key, verdict = change.key, change.verdict
         place = (key.version, key.segment, key.feature, key.detector)
         return cls(change.episode, *place, change.kind, change.start, None, verdict.score, verdict.threshold)
+
+    def because(self, cause: str, features: Iterable[str]) -> Self:
+        """Return it with a cause; one that was of one monitor is of several then."""
+        named = tuple(sorted({*self.features, *features}))
+        return replace(self, feature="_all", cause=cause, features=named)
 
     @property
     def key(self) -> TripKey:
@@ -83,7 +89,8 @@ def load_episodes(entries: Mapping[str, bytes]) -> Episodes:
 
 def _loaded(item: dict[str, Any]) -> EpisodeRecord:
     members = tuple((segment, feature, detector) for segment, feature, detector in item.pop("members", ()))
-    return EpisodeRecord(**item, members=members)
+    features = tuple(item.pop("features", ()))
+    return EpisodeRecord(**item, members=members, features=features)
 
 
 def followed(
@@ -105,7 +112,7 @@ def followed(
             found[change.episode] = record.joined(change.key) if record else EpisodeRecord.of(change)
         elif change.before is Phase.FIRING and change.episode in found:
             record = found[change.episode]
-            if not fires(record, trips):
+            if not record.members or not fires(record, trips):
                 found[change.episode] = replace(record, ended=change.end)
     over = sorted((r.ended or r.started, r.id) for r in found.values() if not fires(r, trips))
     for _, id_ in over[: max(len(over) - KEPT, 0)]:
@@ -118,6 +125,24 @@ def fires(record: EpisodeRecord, trips: Mapping[TripKey, Trip]) -> bool:
     return record.ended is None and any(
         trips[key].episode == record.id for key in record.keys if key in trips
     )
+
+
+def turning(transitions: Iterable[Transition], episodes: Episodes) -> Iterator[Transition]:
+    """Yield the transitions with which an episode begins or ends: of one of several monitors, one each."""
+    over: set[str] = set()
+    for change in transitions:
+        record = episodes.get(change.episode)
+        alone = record is None or not record.members
+        if change.after is Phase.FIRING:
+            if record is None or change.key == record.keys[0]:
+                yield change
+        elif change.before is Phase.FIRING and (alone or _last(record, change, over)):
+            over.add(change.episode)
+            yield change
+
+
+def _last(record: EpisodeRecord | None, change: Transition, over: set[str]) -> bool:
+    return record is not None and record.ended == change.end and record.id not in over
 
 
 def lately(alarms: Iterable[Alarm], since: Micros) -> tuple[Alarm, ...]:

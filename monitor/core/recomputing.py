@@ -79,7 +79,8 @@ def verify(record: AuditRecord) -> Verified:
         again = WAYS.get(record.head["how"], _taken)(record)
         said = record.head["verdict"]
         compared = tuple(Compared(n, said[n], getattr(again, n)) for n in NUMBERS)
-        compared += (Compared("verdict", said["level"], str(again.level)), Compared("n", said["n"], again.n))
+        compared += (Compared("verdict", said["level"], str(again.level)),)
+        compared += (Compared("n", said["n"], again.n),)
         note = SAID.get(record.head["how"], "") if _partly(record) else ""
         return Verified(record.intact, compared, note, "" if again.level is not Level.ERROR else again.note)
     except (*FAILURES, AttributeError) as error:

@@ -69,8 +69,8 @@ class Recorder:
         }
         self._grids: dict[str, str] = {}
 
-    def of_window(self, change: Transition, scene: Scene) -> AuditRecord:
-        """Return the record of a verdict on a window that has just closed."""
+    def of_window(self, change: Transition, scene: Scene, more: Head) -> AuditRecord:
+        """Return the record of a verdict on a window that has just closed. more: more of the head."""
         grid = scene.seen.grid
         windows = isinstance(scene.series, Series)
         specs = self._judge.specs(grid, windows=windows)
@@ -78,6 +78,7 @@ class Recorder:
         spec = next((s for s in specs if (s.feature, s.detector) == (key.feature, key.detector)), None)
         level = self._judge.level(grid, scene.groups)
         head = {
+            **more,
             "level": level,
             "groups": scene.groups,
             "threshold": spec.threshold if spec is not None else None,
