@@ -14,6 +14,7 @@ from monitor.outcome_checks import is_performance, outcomes, performance_monitor
 from monitor.quantities import format_duration
 from monitor.registry_checks import registry
 from monitor.stream_checks import is_stream, stream_monitor, window_monitor
+from monitor.upstream_checks import upstream
 from monitor.webhook_checks import address, authentication, body, private, url_problem
 
 CANONICAL = ("prediction", "score", "version")
@@ -54,6 +55,7 @@ def _model(model: Model, at: Place, detectors: Collection[str] | None) -> Iterat
     yield from _outputs(model, at)
     yield from _roles(model.columns, (*at, "columns"))
     yield from _features(model, at)
+    yield from upstream(model, at)
     yield from outcomes(model, at)
     for i, source in enumerate(model.sources):
         yield from _source(source, (*at, "sources", i))

@@ -9,6 +9,7 @@ from exporters.catalog import Histogram
 from exporters.tracing import NO_TRACER, NOTHING, Tracer, trace_id
 from monitor.clock import Clock
 from monitor.core.closing import Closed, Judge, close_until
+from monitor.core.episode_log import turning
 from monitor.core.joining import Joining, with_losses
 from monitor.core.learning import learned
 from monitor.core.outbox import Note
@@ -23,12 +24,14 @@ from monitor.core.streaming import Streaming
 from monitor.core.streams import feed_held
 from monitor.core.timestamps import read_times
 from monitor.core.windows import NEVER
+from monitor.core.witness import Auditor
 from monitor.episode_traces import followed
 from monitor.facts import ModelFacts
 from monitor.logs import logger
 from monitor.polling import Decode, Feed, Read, earliest, held, of_outcomes, poll, rank
 from monitor.references import watched
 from monitor.remembering import with_episodes, with_members
+from monitor.software import software
 from monitor.sources.base import Source
 from monitor.types import Changes, Position, Reject
 
@@ -74,6 +77,7 @@ class Worker:
         self.evaluation = Histogram()
         self.streaming = Streaming(plan.model)
         self._judge = judge
+        self._auditor = Auditor(plan, software())
         self._watched = watched(schema)
         self._known = known_columns(plan.model)
         self._heard: float | None = None
@@ -217,15 +221,15 @@ class Worker:
     ) -> None:
         closed = with_members(self._facts, self.state, self._settle(tools, state, watermark, cut=cut))
         transitions = (*taken.transitions, *closed.transitions)
-        closed = with_episodes(self.state, closed, transitions)
-        changes = {**taken.changes, **closed.changes}
+        closed = with_episodes(self.state, replace(closed, changes={**taken.changes, **closed.changes}))
+        changes = closed.changes
         announce = tools.announce or _nothing
         told = announce(self.plan, self.state, closed.state, transitions)
         with tools.tracer.span("commit", model=self.plan.name, entries=len(changes)):
             tools.commit(self.plan.name, changes, taken.rejects, (*taken.notes, *closed.notes, *told))
             trace = trace_id(tools.tracer.current())
         self.state = followed(closed.state, transitions, trace)
-        for change in transitions:
+        for change in turning(transitions, self.state.episodes):
             self._tell(change)
 
     def _settle(self, tools: Tools, state: ModelState, watermark: int, *, cut: bool = False) -> Closed:
@@ -256,23 +260,26 @@ class Worker:
                 watch=watch,
                 streaming=self.streaming,
                 around=tools.tracer.span,
+                witness=self._auditor,
             )
         if closed.state is not state:
             self.evaluation = self.evaluation.observed(tools.clock.monotonic() - began)
         return replace(closed, changes={**learnt, **closed.changes})
 
     def _tell(self, change: Transition) -> None:
-        if Phase.FIRING not in (change.before, change.after):
-            return
+        record = self.state.episodes.get(change.episode)
+        key = record.key if record is not None else change.key
+        more = {"cause": record.cause} if record is not None and record.cause else {}
         self._log.warning(
             "episode started" if change.after is Phase.FIRING else "episode ended",
             episode=change.episode,
-            version=change.key.version,
-            segment=change.key.segment,
-            feature=change.key.feature,
-            detector=change.key.detector,
+            version=key.version,
+            segment=key.segment,
+            feature=key.feature,
+            detector=key.detector,
             score=change.verdict.score,
             threshold=change.verdict.threshold,
+            **more,
         )
 
 

@@ -1,6 +1,6 @@
 """Closing windows: verdicts, trips, transitions, retraining requests; in event-time order, once each."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -9,17 +9,18 @@ from detectors.profile import Profile, WindowProfile
 from detectors.series import Lent, Series, clusters_of
 from monitor.core import dedup
 from monitor.core.assessing import Assessor
-from monitor.core.ledger import Ledger
-from monitor.core.maturing import Maturing, without
+from monitor.core.episode_log import Alarm, lately
+from monitor.core.episode_log import followed as followed_episodes
+from monitor.core.maturing import Maturing, begun, without
 from monitor.core.outbox import Note
 from monitor.core.plan import MICROSECOND, Plan
 from monitor.core.policy import Reason, Transition, Trip, TripKey, episode_id, step
 from monitor.core.profiles import ALL, GroupKey
 from monitor.core.reference import Baseline
+from monitor.core.scenes import Begun, Scene, Tick, Witness
 from monitor.core.seeing import beside_reference
 from monitor.core.state import (
     HISTORY,
-    Alarm,
     ModelState,
     dump_book,
     moved,
@@ -37,10 +38,6 @@ from monitor.types import Around, Changes, alone
 
 VERSIONS_KEPT = 40
 """Versions whose trips and row counts are kept: those with rows in the newest windows."""
-ALARMS_KEPT = 1000
-"""Of those that began within the budget's time."""
-
-
 NOT_YET = ("_all", "reference")
 """Feature and detector of the one monitor that stands for all while there is no reference."""
 
@@ -92,6 +89,9 @@ class _Tally:
     streams: Pass | None = None
     watch: Watch | None = None
     tick: int = 0
+    before: int = 0  # transitions of earlier ticks
+    stepped: list[tuple[TripKey, Trip]] = field(default_factory=list)
+    scenes: dict[GroupKey, Scene] = field(default_factory=dict)
 
 
 def close_until(  # noqa: PLR0913 - what closes, and who looks on
@@ -105,22 +105,21 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
     watch: Watch | None = None,
     streaming: Streaming | None = None,
     around: Around = alone,
+    witness: Witness | None = None,
 ) -> Closed:
     """Close every open window that ends at or before the watermark, the oldest first.
 
     cut: the log was cut short by hand, so a window that ends after the newest row is not complete, and
     outcomes count whenever they became known. assessor: of a model whose outcomes are joined. watch: looks
     on, as a backtest does; it changes nothing. streaming: of monitors that go over rows. around: the join.
+    witness: says what is to be kept of the episodes that begin.
     """
     over = sorted({k.start for k in state.windows if k.start + plan.window <= watermark})
     stale_ids = [s for s in state.ids.runs if s + plan.window <= watermark]
-    maturing = (
-        _maturing(plan, assessor, state, watermark, cut=cut, around=around) if assessor is not None else None
-    )
+    maturing = begun(assessor, state, watermark, cut=cut, around=around) if assessor is not None else None
     if not over and not stale_ids and maturing is None:
         return Closed(state, {})
-    tally = _begun(plan, state)
-    tally.maturing, tally.watch = maturing, watch
+    tally = _begun(plan, state, maturing, watch)
     tally.streams = Pass(streaming, state) if streaming is not None else None
     groups: dict[int, list[GroupKey]] = {start: [] for start in over}
     for key in sorted(state.windows, key=lambda k: (k.version, k.segment)):
@@ -128,7 +127,7 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
             groups[key.start].append(key)
     ticks = {start + plan.window for start in over} | (maturing.ledger.ticks if maturing else set())
     for tick in sorted(ticks):
-        start, tally.tick = tick - plan.window, tick
+        start, tally.tick, tally.before = tick - plan.window, tick, len(tally.transitions)
         if start in groups:
             complete = not cut or tick <= state.book.progress.newest
             _close_window(plan, judge, tally, groups[start], complete=complete)
@@ -139,6 +138,7 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
             if tally.streams is not None:
                 for group, verdict in tally.streams.settle(maturing.ledger, maturing.judged, tick):
                     _step(plan, tally, group, verdict)
+        _follow(tally, witness)
         asked = ask_for_retraining(plan, tally.state, tally.trips, tally.versions, start)
         tally.state = asked.state
         tally.changes |= asked.changes
@@ -146,7 +146,7 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
     return _finished(plan, tally, over, frozenset(stale_ids))
 
 
-def _begun(plan: Plan, state: ModelState) -> _Tally:
+def _begun(plan: Plan, state: ModelState, maturing: Maturing | None, watch: Watch | None) -> _Tally:
     return _Tally(
         state,
         dict(state.trips),
@@ -154,19 +154,9 @@ def _begun(plan: Plan, state: ModelState) -> _Tally:
         dict(state.book.versions),
         dict(state.tracks),
         Keeper(plan, state.wealth),
+        maturing=maturing,
+        watch=watch,
     )
-
-
-def _maturing(
-    plan: Plan, assessor: Assessor, state: ModelState, watermark: int, *, cut: bool, around: Around
-) -> Maturing | None:
-    """Return the labels at work, None where no tick has come since they last were."""
-    upto = watermark // plan.window * plan.window
-    if upto <= state.labels.applied and not cut:
-        return None
-    with around("join"):
-        ledger = Ledger(assessor, state.labels, upto, cut=cut)
-    return Maturing(assessor, ledger, state.standard_at, upto)
 
 
 def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[int]) -> Closed:
@@ -179,7 +169,7 @@ def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[i
         last_closed=over[-1] if over else book.last_closed,
         windows_closed=book.windows_closed + len(over),
         versions=tally.versions,
-        alarms=_lately(plan, (*book.alarms, *tally.alarms), tally.tick),
+        alarms=lately((*book.alarms, *tally.alarms), tally.tick - plan.rate[1] // MICROSECOND),
     )
     numbers = {start: [n for n, _ in state.ids.runs[start]] for start in stale}
     after = replace(
@@ -206,12 +196,6 @@ def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[i
     changes |= track_changes(state.model, state.tracks, tally.tracks)
     changes |= wealth_changes(state.model, state.wealth, tally.keeper.held)
     return Closed(after, changes, tuple(tally.transitions), tuple(tally.notes))
-
-
-def _lately(plan: Plan, alarms: Iterable[Alarm], now: int) -> tuple[Alarm, ...]:
-    """Return the alarms that began within the budget's time, the newest ones if they are very many."""
-    since = now - plan.rate[1] // MICROSECOND
-    return tuple(alarm for alarm in alarms if alarm[0] > since)[-ALARMS_KEPT:]
 
 
 def _forget_versions(tally: _Tally, oldest: int) -> None:
@@ -242,6 +226,8 @@ def _close_window(
             seen = replace(seen, history=history, complete=complete)
             tally.trips.pop(TripKey(*place, *NOT_YET), None)  # there is a reference now
         series = _series(tally, baseline, group, profile)
+        if baseline is not None and seen is not None:
+            tally.scenes[group] = Scene(baseline, seen, series, len(groups))
         verdicts = judge(baseline, seen, len(groups), series)
         for verdict in verdicts:
             _step(plan, tally, group, verdict)
@@ -270,6 +256,28 @@ def _series(
     return tally.keeper.gathered(place, baseline.number, null.series(track.reading, track.starts))
 
 
+def _follow(tally: _Tally, witness: Witness | None) -> None:
+    """Follow the episodes that a tick began and ended.
+
+    Only now is it known which of them began together; whoever looks on is told after that.
+    """
+    changes, begun_ = tally.transitions[tally.before :], Begun()
+    entered = [change for change in changes if change.reason is Reason.ENTERED]
+    if witness is not None and entered:
+        state = replace(tally.state, trips=tally.trips, tracks=tally.tracks)
+        begun_ = witness(Tick(state, tally.scenes, tally.maturing), entered)
+        tally.changes |= begun_.changes
+        tally.trips = begun_.trips(tally.trips)
+    if changes:
+        tally.transitions[tally.before :] = changes = begun_.transitions(changes)
+        episodes = followed_episodes(tally.state.episodes, tally.trips, changes, begun_.episodes)
+        tally.state = replace(tally.state, episodes=episodes)
+    if tally.watch is not None:
+        for key, trip in tally.stepped:
+            tally.watch(tally.tick, key, begun_.trip(key, trip))
+    tally.stepped, tally.scenes = [], {}
+
+
 def _step(plan: Plan, tally: _Tally, group: GroupKey, verdict: Verdict) -> None:
     key = TripKey(group.version, group.segment, verdict.feature, verdict.detector)
     span = (group.start, group.start + plan.window)
@@ -282,8 +290,7 @@ def _step(plan: Plan, tally: _Tally, group: GroupKey, verdict: Verdict) -> None:
         episode = episode_id(plan.name, key, group.start)
         trip = replace(trip, episode=episode)
     tally.trips[key] = trip
-    if tally.watch is not None:
-        tally.watch(tally.tick, key, trip)
+    tally.stepped.append((key, trip))
     if reason is None:
         return
     change = Transition(plan.name, key, verdict.kind, before, trip.phase, reason, episode, *span, verdict)
