@@ -73,6 +73,7 @@ class Features(Strict):
 
     numeric: Names = ()
     categorical: Names = ()
+    embeddings: dict[Column, Annotated[int, Field(ge=2, le=16_384)]] = Field(default={})
 
 
 class Reference(Strict):

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from monitor.complaints import LATER, LISTING, Complaint, Place, later, nearest, quoted, repeated
 from monitor.config import Columns, Config, Features, Model, Monitor, Source, Webhook
 from monitor.core.annotations import ENDPOINT as ANNOTATIONS
+from monitor.embedding_checks import embeddings, feature_names
 from monitor.grafana_checks import grafana
 from monitor.outcome_checks import is_performance, outcomes, performance_monitor
 from monitor.quantities import format_duration
@@ -153,7 +154,7 @@ def _features(model: Model, at: Place) -> Iterator[Complaint]:
         *CANONICAL,
         *(f"score_{c}" for c in model.columns.score if isinstance(model.columns.score, dict)),
     }
-    if model.features is not None and not (features.numeric or features.categorical):
+    if model.features is not None and not (features.numeric or features.categorical or features.embeddings):
         yield Complaint(place, "is empty; name columns, or omit the table to take those of the reference")
     for kind, names in (("numeric", features.numeric), ("categorical", features.categorical)):
         yield from repeated(names, (*place, kind))
@@ -161,6 +162,7 @@ def _features(model: Model, at: Place) -> Iterator[Complaint]:
             says = _feature(name, roles, canonical)
             if says:
                 yield Complaint((*place, kind, i), f"{quoted(name)} {says}", needs=((*at, "columns"),))
+    yield from embeddings(features, roles, place)
     for i, name in enumerate(features.categorical):
         if name in features.numeric:
             says = f"{quoted(name)} is numeric already; keep it in one of the two lists"
@@ -189,7 +191,7 @@ def _on(monitor: Monitor, model: Model, at: Place, place: Place) -> Iterator[Com
     features = model.features
     if isinstance(on, tuple):
         yield from repeated(on, here)
-        known = {*features.numeric, *features.categorical} if features else None
+        known = feature_names(features) if features else None
         for i, name in enumerate(on):
             if known is not None and name not in known:
                 says = f"{quoted(name)} is not a configured feature{nearest(name, known)}"
@@ -204,8 +206,12 @@ def _on(monitor: Monitor, model: Model, at: Place, place: Place) -> Iterator[Com
         yield Complaint(here, f"{quoted(on)} is not known; write one of {names}, or a list of columns")
     elif on in {"prediction", "score"} and not getattr(model.columns, on):
         yield Complaint(here, f"columns.{on} is not configured; add it or remove this monitor", needs)
-    elif on in {"numeric", "categorical"} and features and not getattr(features, on):
+    elif on in {"numeric", "categorical"} and features and not _any_of(features, on):
         yield Complaint(here, f"features.{on} is empty; add columns or remove this monitor", needs)
+
+
+def _any_of(features: Features, on: str) -> bool:
+    return bool(features.categorical if on == "categorical" else features.numeric or features.embeddings)
 
 
 def _retrain(model: Model, at: Place, config: Config) -> Iterator[Complaint]:

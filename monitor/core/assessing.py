@@ -16,7 +16,8 @@ from detectors.direct_loss import LossModel, estimate_regression
 from detectors.intervals import normal_quantile
 from detectors.measure import Better, Estimate, Measure
 from detectors.performance import DEFAULTS, ESTIMATED, Allowed, Question, judge
-from detectors.profile import Grid, Sample
+from detectors.profile import Grid
+from detectors.sample import Sample
 from detectors.score_calibration import LEAST_COVERAGE, Calibration, coverage_note, covered, fit
 from monitor.core.details import details_of
 from monitor.core.labels import ESTIMATED as BASIS

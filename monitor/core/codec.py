@@ -4,15 +4,17 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import count, takewhile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.profile import CategoryGrid, FeatureGrid, Grid, NumericGrid, Profile, Sample
+from detectors.profile import CategoryGrid, EmbeddingGrid, FeatureGrid, Grid, NumericGrid, Profile
+from detectors.sample import Sample
 
 Arrays = Mapping[str, NDArray[Any]]
-_DTYPES = {"<i8", "<f8", "<u8", "<i4"}
+_DTYPES = {"<i8", "<f8", "<u8", "<i4", "<f2"}
 
 
 def pack(head: Mapping[str, Any], arrays: Arrays) -> bytes:
@@ -52,6 +54,7 @@ def profile_arrays(profile: Profile, prefix: str = "") -> dict[str, NDArray[Any]
             f"{prefix}numeric": sample.numeric,
             f"{prefix}codes": sample.codes,
         }
+        found |= {f"{prefix}vectors/{place}": v for place, v in enumerate(sample.vectors)}
     return found
 
 
@@ -59,7 +62,9 @@ def profile_of(rows: int, arrays: Arrays, prefix: str = "") -> Profile:
     """Build a profile from named arrays."""
     sample = None
     if f"{prefix}keys" in arrays:
-        sample = Sample(arrays[f"{prefix}keys"], arrays[f"{prefix}numeric"], arrays[f"{prefix}codes"])
+        named = takewhile(arrays.__contains__, (f"{prefix}vectors/{place}" for place in count()))
+        keys, numeric, codes = (arrays[f"{prefix}{part}"] for part in ("keys", "numeric", "codes"))
+        sample = Sample(keys, numeric, codes, tuple(arrays[name] for name in named))
     return Profile(rows, arrays[f"{prefix}cells"], arrays[f"{prefix}low"], arrays[f"{prefix}high"], sample)
 
 
@@ -76,15 +81,19 @@ def load_profile(data: bytes) -> Profile:
 
 def grid_head(grid: Grid) -> list[dict[str, Any]]:
     """Describe a grid as JSON."""
-    return [{"kind": type(f).__name__, **asdict(f)} for f in grid.features]
+    return [{"kind": type(f).__name__, **asdict(f)} for f in (*grid.features, *grid.embeddings)]
 
 
 def grid_of(head: list[dict[str, Any]]) -> Grid:
     """Build a grid from its JSON."""
-    return Grid(tuple(_feature(dict(item)) for item in head))
+    found = [_feature(dict(item)) for item in head]
+    embeddings = tuple(f for f in found if isinstance(f, EmbeddingGrid))
+    return Grid(tuple(f for f in found if not isinstance(f, EmbeddingGrid)), embeddings)
 
 
-def _feature(item: dict[str, Any]) -> FeatureGrid:
+def _feature(item: dict[str, Any]) -> FeatureGrid | EmbeddingGrid:
     kind = item.pop("kind")
     fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in item.items()}
+    if kind == EmbeddingGrid.__name__:
+        return EmbeddingGrid(**fixed)
     return NumericGrid(**fixed) if kind == NumericGrid.__name__ else CategoryGrid(**fixed)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from detectors.profile import Grid
 from monitor.config import Model, Monitor
 from monitor.core.policy import Rule
+from monitor.core.vectors import embeddings_of
 
 MICROSECOND = timedelta(microseconds=1)
 PERFORMANCE_SHARE = 0.2
@@ -71,7 +72,8 @@ def known_columns(model: Model) -> frozenset[str]:
     named = {columns.prediction_id, columns.timestamp, columns.version, columns.prediction}
     named |= {columns.label, columns.query}
     watched = (*features.numeric, *features.categorical) if features else ()
-    return frozenset({*named, *scores, *columns.segments, *columns.groups, *watched} - {""})
+    vectors = [name for e in embeddings_of(features.embeddings if features else {}) for name in e.columns]
+    return frozenset({*named, *scores, *columns.segments, *columns.groups, *watched, *vectors} - {""})
 
 
 def _has_outcomes(model: Model) -> bool:
