@@ -24,7 +24,8 @@ def applied(
 ) -> Closed:
     """Remove a job, and step the monitors that it was for; their verdicts are in the order of their specs.
 
-    A version without rows for long is forgotten, and so is what comes of its job.
+    Whatever closed meanwhile, it counts from when the job was due, so that a replay gives the same. A version
+    without rows for long is forgotten, and so is what comes of its job.
     """
     key, verdicts = done
     job, jobs = state.jobs[key], without(state.jobs, (key,))
@@ -32,8 +33,7 @@ def applied(
     state = replace(state, jobs=jobs)
     if key.version not in state.book.versions:
         return Closed(state, changes)
-    tick = (state.book.last_closed or 0) + plan.window
-    steps = Steps(dict(state.trips), watch=watch, tick=tick)
+    steps = Steps(dict(state.trips), watch=watch, tick=key.due)
     group = GroupKey(job.last, key.version)
     every = {(spec.feature, spec.detector): spec.every for spec in heavy.specs}
     for verdict in verdicts:
@@ -42,8 +42,9 @@ def applied(
         longer = every[verdict.feature, verdict.detector]
         if longer > plan.window and place in steps.trips:
             steps.trips[place] = replace(steps.trips[place], every=longer)
-    asked = ask_for_retraining(plan, state, steps.trips, state.book.versions, tick - plan.window)
-    alarms = lately(plan, (*asked.state.book.alarms, *steps.alarms), tick)
+    asked = ask_for_retraining(plan, state, steps.trips, state.book.versions, key.due - plan.window)
+    begun = sorted((*asked.state.book.alarms, *steps.alarms), key=lambda alarm: alarm[0])
+    alarms = lately(plan, begun, (state.book.last_closed or 0) + plan.window)
     after = replace(asked.state, trips=steps.trips, book=replace(asked.state.book, alarms=alarms))
     changes |= {**asked.changes, ("book", state.model, ""): dump_book(after.book)}
     changes |= trip_changes(state.model, moved(state.trips, steps.trips))
