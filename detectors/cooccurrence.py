@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.profile import Sample
+from detectors.sample import Sample
 
 ALIKE = 0.8
 """Two columns fail together when of the rows that lack either, so many lack both."""

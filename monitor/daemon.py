@@ -18,6 +18,7 @@ from monitor.endpoints import addresses, notifiers
 from monitor.errors import DriftdError, StoreUnavailableError
 from monitor.exposition import Exposition, Live, Moment
 from monitor.fleet import Fleet, Summary
+from monitor.heavy_lanes import lanes_apart
 from monitor.logs import logger
 from monitor.memory import keep_still, resident
 from monitor.models import WatchedModel
@@ -86,7 +87,10 @@ class Daemon:
         self._cleanup.callback(pool.shutdown, cancel_futures=True)
         self._cleanup.callback(ahead.shutdown, cancel_futures=True)
         tracer, announce = self._telemetry.tracer, announcer(lambda: self.config)
-        self.tools = Tools(clock, self.now_us, self.commit, pool.map, ahead, announce=announce, tracer=tracer)
+        self._heavy = lanes_apart(clock)
+        self._cleanup.callback(self._heavy.close)
+        own = self.now_us, self.commit, pool.map, ahead
+        self.tools = Tools(clock, *own, announce=announce, tracer=tracer, heavy=self._heavy)
         ahead.submit(warm_up)
         self._shelves = Shelves(config.daemon.state, (), {})
         self.fleet = Fleet(self.tools, self._shelves, lambda: self._stopping)
@@ -201,7 +205,7 @@ class Daemon:
         return self.exposition.samples()
 
     def _moment(self) -> Moment:
-        parts = (self.reloads, self.views, self._telemetry, self.registries)
+        parts = (self.reloads, self.views, self._telemetry, self.registries, self._heavy)
         return Moment(
             [
                 Live(m.worker.plan, m.worker.state, m.worker.evaluation, tuple(m.problems()))
@@ -248,10 +252,11 @@ class Daemon:
         self._schedule.close()
 
     def _plan(self) -> None:
-        self._schedule.every(1, "deliver", self._guarded_deliver)
-        self._schedule.every(3600, "retain", self._guarded_retain)
+        self._schedule.every(1, "deliver", lambda: self._quietly(self.deliver))
+        self._schedule.every(3600, "retain", lambda: self._quietly(self.retain))
         self._schedule.every(1, "reload", self._look_for_reload)
         self._schedule.every(1, "registries", self.registries.look)
+        self._heavy.start(self._schedule.every, self.fleet.look)
 
     def _look_for_reload(self) -> None:
         self.reloads.look(watch=self.config.daemon.watch_config)
@@ -260,12 +265,6 @@ class Daemon:
         self.fleet.read()
         self._supervisor.alive(self._clock.monotonic())
         self.exposition.changed()  # a scrape during the commit may have kept the state before it
-
-    def _guarded_deliver(self) -> None:
-        self._quietly(self.deliver)
-
-    def _guarded_retain(self) -> None:
-        self._quietly(self.retain)
 
     def _quietly(self, work: Callable[[], object]) -> None:
         """Run scheduled work; a store that is full says so once, by `ingest`, and is tried again."""

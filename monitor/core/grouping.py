@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.cooccurrence import missing_rows, together
-from detectors.profile import Grid, Sample
+from detectors.profile import Grid
+from detectors.sample import Sample
 from monitor.core.episode_log import EpisodeRecord, fires
 from monitor.core.plan import Plan
 from monitor.core.policy import Phase, Transition, Trip, TripKey, episode_id
@@ -130,7 +131,8 @@ def _alike(tick: Tick, version: str, failing: frozenset[str]) -> list[frozenset[
 
 def _columns(grid: Grid, failing: frozenset[str]) -> list[str]:
     """Return the failing features in the order of a sample's columns: numeric ones first."""
-    return [f.name for f in (*grid.numeric, *grid.categorical) if f.name in failing]
+    names = [*(f.name for f in grid.numeric), *(f.name for f in grid.categorical)]
+    return [name for name in names if name in failing]
 
 
 def _absent(grid: Grid, sample: Sample, names: Sequence[str]) -> NDArray[np.bool_]:

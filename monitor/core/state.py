@@ -16,6 +16,7 @@ from monitor.core.arrivals import Arrivals, load_arrivals
 from monitor.core.codec import dump_profile, load_profile
 from monitor.core.dedup import OpenIds, RunChange, load_ids
 from monitor.core.episode_log import EPISODES, Alarm, Episodes, load_episodes
+from monitor.core.jobs import Jobs, load_jobs
 from monitor.core.labels import Labels, load_labels
 from monitor.core.members import Members, load_members
 from monitor.core.nulls import GroupNull, Nulls
@@ -106,6 +107,7 @@ class ModelState:
     members: Members = field(default_factory=Members)
     traces: Mapping[str, str] = field(default_factory=dict)  # by episode; these alone are not stored
     arrivals: Arrivals = field(default_factory=Arrivals)
+    jobs: Jobs = field(default_factory=dict)
 
     def baseline_at(self, start: int) -> Baseline | None:
         """Return the reference that windows starting at `start` are judged by."""
@@ -283,6 +285,7 @@ def load_model(model: str, entries: Mapping[EntryKey, bytes], reopen: Reopen | N
         load_episodes(spaces.get(EPISODES, {})),
         load_members(spaces),
         arrivals=load_arrivals(spaces),
+        jobs=load_jobs(spaces),
     )
 
 
