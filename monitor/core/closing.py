@@ -129,15 +129,20 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
             if tally.streams is not None:
                 for group, verdict in tally.streams.settle(maturing.ledger, maturing.judged, tick):
                     tally.steps.take(plan, group, verdict)
-        now = Tick(replace(tally.state, tracks=tally.tracks), tally.scenes, maturing)
-        episodes, records = tally.steps.follow(now, witness)
-        tally.state, tally.scenes = replace(tally.state, episodes=episodes), {}
-        tally.changes |= records
+        _follow(tally, witness)
         asked = ask_for_retraining(plan, tally.state, tally.steps.trips, tally.versions, start)
         tally.state = asked.state
         tally.changes |= asked.changes
         tally.notes += asked.notes
     return _finished(plan, tally, over, frozenset(stale_ids))
+
+
+def _follow(tally: _Tally, witness: Witness | None) -> None:
+    """Follow the episodes that a tick began and ended."""
+    now = Tick(replace(tally.state, tracks=tally.tracks), tally.scenes, tally.maturing)
+    episodes, records = tally.steps.follow(now, witness)
+    tally.state, tally.scenes = replace(tally.state, episodes=episodes), {}
+    tally.changes |= records
 
 
 def _begun(plan: Plan, state: ModelState, maturing: Maturing | None, watch: Watch | None) -> _Tally:
