@@ -94,7 +94,7 @@ class Daemon:
         own = self.now_us, self.commit, pool.map, ahead
         self.tools = Tools(clock, *own, announce=announce, tracer=tracer, heavy=self._heavy)
         ahead.submit(warm_up)
-        self._shelves = Shelves(config.daemon.state, (), {})
+        self._shelves = Shelves(config.daemon.state)
         self.fleet = Fleet(self.tools, self._shelves, lambda: self._stopping)
         self.registries = Registries(clock, self.tools, self.fleet.amend)
         self._schedule = Schedule(clock)
