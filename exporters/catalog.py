@@ -7,6 +7,7 @@ from exporters.heavy_metrics import HEAVY_METRICS
 from exporters.metric import GROUP, Metric
 from exporters.otlp_metrics import OTLP_METRICS
 from exporters.performance_metrics import PERFORMANCE_METRICS
+from exporters.process_metrics import PROCESS_METRICS
 
 MONITOR = ("model", "version", "segment", "feature", "detector")
 SOURCE = ("model", "source")
@@ -193,6 +194,7 @@ CATALOG: tuple[Metric, ...] = (
     Metric(
         "driftd_resident_memory_bytes", "gauge", (), "Memory that the process holds; on Linux only.", "bytes"
     ),
+    *PROCESS_METRICS,
     Metric("driftd_series_active", "gauge", ("model",), "Series exported for the model."),
     Metric("driftd_series_limit", "gauge", ("model",), "The most series exported for the model."),
     Metric(

@@ -20,7 +20,7 @@ from monitor.exposition import Exposition, Live, Moment
 from monitor.fleet import Fleet, Summary
 from monitor.heavy_lanes import lanes_apart
 from monitor.logs import logger
-from monitor.memory import keep_still, resident
+from monitor.memory import keep_still
 from monitor.models import WatchedModel
 from monitor.outgoing import (
     Deliverer,
@@ -31,6 +31,7 @@ from monitor.outgoing import (
     retired,
     with_changes,
 )
+from monitor.process import Process
 from monitor.registries import Registries
 from monitor.reloading import Change, ConfigFile, Reloads, changes_between
 from monitor.requests import obeyed
@@ -72,6 +73,7 @@ class Daemon:
         self._recording = threading.Lock()
         self._log = logger("daemon")
         self._commits = Histogram()
+        self._process = Process()
         self.exposition = Exposition(self._moment, clock.monotonic)
         entries = store.load()
         self._rejects = {key[1]: value for key, value in entries.items() if key[0] == SPACE}
@@ -92,7 +94,7 @@ class Daemon:
         own = self.now_us, self.commit, pool.map, ahead
         self.tools = Tools(clock, *own, announce=announce, tracer=tracer, heavy=self._heavy)
         ahead.submit(warm_up)
-        self._shelves = Shelves(config.daemon.state, (), {})
+        self._shelves = Shelves(config.daemon.state)
         self.fleet = Fleet(self.tools, self._shelves, lambda: self._stopping)
         self.registries = Registries(clock, self.tools, self.fleet.amend)
         self._schedule = Schedule(clock)
@@ -205,7 +207,8 @@ class Daemon:
         return self.exposition.samples()
 
     def _moment(self) -> Moment:
-        parts = (self.reloads, self.views, self._telemetry, self.registries, self._heavy)
+        own = (self._telemetry, self.registries, self._heavy, self._process)
+        parts = (self.reloads, self.views, *own)
         return Moment(
             [
                 Live(m.worker.plan, m.worker.state, m.worker.evaluation, tuple(m.problems()))
@@ -216,7 +219,6 @@ class Daemon:
             self.now_us(),
             self._commits,
             not self.fleet.problem,
-            resident(),
             [s for part in parts for s in part.samples()],
         )
 

@@ -52,7 +52,6 @@ class Moment:
     now_us: int
     commits: Histogram
     ok: bool
-    memory: int | None
     more: Sequence[Sample] = ()
 
 
@@ -157,8 +156,6 @@ def _of_daemon(moment: Moment) -> list[Sample]:
     found += [*registry_samples(plans, states, moment.outbox), *build_samples(), *moment.more]
     found.append(Sample("driftd_commit_duration_seconds", (), moment.commits))
     found.append(Sample("driftd_ingest_ok", (), float(moment.ok)))
-    if moment.memory is not None:
-        found.append(Sample("driftd_resident_memory_bytes", (), moment.memory))
     for live in moment.models:
         name, newest = live.plan.name, live.state.book.progress.newest
         found.append(Sample("driftd_rejects_unkept_total", (name,), unkept(moment.rejects.get(name))))

@@ -99,10 +99,6 @@ class HttpServer:
         host, port = self._socket.getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
-    def connections(self) -> int:
-        """Return how many connections are open."""
-        return self._socket.connections
-
     def start(self) -> None:
         """Serve from now on."""
         self._thread.start()

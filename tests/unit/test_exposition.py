@@ -44,7 +44,7 @@ class Desk:
         live = [Live(PLANS[state.model], state, Histogram(), ()) for state in self.states]
         self.looking.set()
         self.held.wait(10)
-        return Moment(live, {}, Outbox(), EPOCH + MINUTE, Histogram(), ok=True, memory=None)
+        return Moment(live, {}, Outbox(), EPOCH + MINUTE, Histogram(), ok=True)
 
     def put(self, *states: ModelState) -> None:
         self.states = states

@@ -22,6 +22,7 @@ from monitor.outgoing import (
 )
 from monitor.store.memory import MemoryStore
 from monitor.types import EntryKey
+from tests.signing import by
 
 SECRET = b"a-very-secret-key-of-32-bytes-ab"
 GIGABYTE = 10**9
@@ -110,7 +111,7 @@ class Sender:
         self._store, self._guard = store, threading.Lock()
         self.outbox = load_outbox(store.load())
         self.write(register(self.outbox, urls))
-        hooks = {name: Webhook(url, SECRET, 2.0, allow_private=True) for name, url in urls.items()}
+        hooks = {name: Webhook(url, by(SECRET), 2.0, allow_private=True) for name, url in urls.items()}
         self._deliverer = Deliverer(hooks, urls, SystemClock())
 
     def write(self, changes: Mapping[EntryKey, bytes | None]) -> None:
