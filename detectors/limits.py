@@ -1,6 +1,7 @@
-"""The limits of the parameters of streams: what is outside of them is refused with its name and value."""
+"""The limits of the parameters of detectors: what is outside of them is refused with its name and value."""
 
 import math
+from collections.abc import Collection
 
 
 def share(name: str, value: float) -> None:
@@ -60,3 +61,17 @@ def ordered(low: tuple[str, float], high: tuple[str, float]) -> None:
     """
     if low[1] > high[1]:
         raise ValueError(f"{low[0]} is {low[1]}: it must not be above {high[0]}, {high[1]}")
+
+
+def one_of(name: str, value: object, known: Collection[str]) -> None:
+    """Demand one of the known words.
+
+    Examples
+    --------
+    >>> one_of("scale", "rank", ("ranks", "sd"))
+    Traceback (most recent call last):
+    ValueError: scale is "rank": write one of ranks, sd
+
+    """
+    if value not in known:
+        raise ValueError(f'{name} is "{value}": write one of {", ".join(known)}')

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from exporters.heavy_metrics import HEAVY_METRICS
 from exporters.metric import GROUP, Metric
 from exporters.otlp_metrics import OTLP_METRICS
 from exporters.performance_metrics import PERFORMANCE_METRICS
@@ -64,6 +65,7 @@ CATALOG: tuple[Metric, ...] = (
         "Of these, rows left out: null, NaN or infinite.",
     ),
     *PERFORMANCE_METRICS,
+    *HEAVY_METRICS,
     *OTLP_METRICS,
     Metric("driftd_window_rows", "gauge", GROUP, "Rows of the last closed window."),
     Metric("driftd_reference_rows", "gauge", ("model", "segment"), "Rows of the reference."),
@@ -164,7 +166,12 @@ CATALOG: tuple[Metric, ...] = (
     ),
     Metric("driftd_outbox_pending", "gauge", (), "Webhooks waiting to be delivered."),
     Metric("driftd_outbox_oldest_age_seconds", "gauge", (), "Age of the oldest waiting webhook.", "seconds"),
-    Metric("driftd_outbox_dead_letters", "gauge", (), "Webhooks given up after the last attempt."),
+    Metric(
+        "driftd_outbox_dead_letters",
+        "gauge",
+        (),
+        "Webhooks given up: the last attempt failed, or nobody takes them any more.",
+    ),
     Metric("driftd_annotations_pending", "gauge", (), "Episodes that Grafana is still to be told of."),
     Metric("driftd_annotations_dead_letters", "gauge", (), "Annotations given up after the last attempt."),
     Metric(

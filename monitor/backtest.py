@@ -23,6 +23,7 @@ from monitor.core.state import Book, ModelState, load_book
 from monitor.core.windows import NEVER
 from monitor.episodes import Episode, Recorder
 from monitor.errors import ConfigError, DriftdError
+from monitor.heavy_lanes import lanes_here
 from monitor.injection import Change, Injection, change_of, concerns
 from monitor.injector import Injector
 from monitor.models import WatchedModel
@@ -115,7 +116,8 @@ def backtest(
     with ExitStack() as cleanup:
         pool, ahead = (cleanup.enter_context(ThreadPoolExecutor(n)) for n in (THREADS, 1))
         rehearsal = Rehearsal(config, clock)
-        tools = Tools(clock, rehearsal.now_us, rehearsal.commit, pool.map, ahead, rehearsal.watch)
+        own = rehearsal.now_us, rehearsal.commit, pool.map, ahead, rehearsal.watch
+        tools = Tools(clock, *own, heavy=lanes_here(clock))
         built = build(config, Nothing(), tools)
         for name, made in built.changes.items():
             rehearsal.commit(name, made, (), ())

@@ -1,6 +1,7 @@
 """What a model's budget of false alarms stands on, and how much of it is spent."""
 
 from detectors.stream_choice import STREAMS
+from monitor.core.heavy import feature_of, heavy_monitors
 from monitor.core.judging import monitor_specs, recipe_for
 from monitor.core.plan import MICROSECOND, Plan
 from monitor.core.reference import Baseline
@@ -21,6 +22,7 @@ def begun(plan: Plan, state: ModelState) -> int:
     baseline = state.newest_baseline
     specs = monitor_specs(plan.model, baseline.grid, windows=True) if baseline is not None else ()
     apart = {(s.feature, s.detector) for s in specs if s.threshold is not None}
+    apart |= {(feature_of(m), m.detector) for m in heavy_monitors(plan.model) if m.threshold is not None}
     now = max((k.start for k in state.windows), default=state.book.last_closed or 0)
     since = now - plan.rate[1] // MICROSECOND
     shared = (a for a in state.book.alarms if a[1:] not in apart and a[2] not in STREAMS)

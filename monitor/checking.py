@@ -22,6 +22,7 @@ from detectors.stream_choice import STREAMS
 from detectors.window_null import shortage
 from monitor.config import Config, Model
 from monitor.core.assessing import Assessor
+from monitor.core.heavy import heavy_monitors
 from monitor.core.judging import BudgetJudge, null_models
 from monitor.core.nulls import Nulls
 from monitor.core.outcomes import Vocabulary
@@ -32,6 +33,7 @@ from monitor.core.schema import Schema
 from monitor.core.standard import Standard
 from monitor.core.streaming import Streaming
 from monitor.facts import SERIES_PER_TRIP
+from monitor.heavy_facts import heavy_detector_lines, heavy_lines
 from monitor.outcome_checks import judgeable
 from monitor.performance_facts import expected_series
 from monitor.quantities import format_duration
@@ -83,6 +85,7 @@ def _model(model: Model) -> Iterator[str]:
         yield "  deduplicate = false: a row sent twice counts twice"
     yield from _performance(model, standard)
     yield from stream_lines(model, schema, replay, standard)
+    yield from heavy_lines(model, baseline, BudgetJudge(Plan.of(model), Calibrator()))
     if baseline is not None:
         yield from _room(model, baseline, standard)
     yield from _retraining(model)
@@ -152,8 +155,9 @@ def _room(model: Model, baseline: Baseline, standard: Standard) -> Iterator[str]
     plan = Plan.of(model)
     specs = BudgetJudge(plan, Calibrator()).specs(baseline.grid, windows=True)
     streaming = Streaming(model)
+    heavy = len(heavy_monitors(model))
     streams = len(streaming.of_rows(baseline)) + len(streaming.of_outcomes(standard))
-    monitors = (len(specs) * len(baseline.profiles) + streams) * SERIES_PER_TRIP
+    monitors = (len(specs) * len(baseline.profiles) + streams + heavy) * SERIES_PER_TRIP
     measured = judgeable(model) and (joins(model) or bool(standard.sums))
     performance = expected_series(Assessor(plan, Vocabulary.of(model)), standard) if measured else 0
     if monitors + performance > model.series_limit:
@@ -233,6 +237,7 @@ def detector_lines() -> list[str]:
     lines.insert(1, f"{EVIDENCE:20} drift    every feature, where the reference's windows are independent")
     lines += [f"{name:20} quality" for name in QUALITY]
     lines.append(f"{'quality':20} all the quality monitors")
+    lines += heavy_detector_lines()
     lines += [f"{name:20} stream   {TAKEN[kind.takes]}" for name, kind in STREAMS.items()]
     return lines + [f"{name:20} performance  {', '.join(tasks)}" for name, tasks in _tasks().items()]
 

@@ -136,13 +136,15 @@ class Compare(Strict):
 
 
 class Monitor(Strict):
-    """One detector on some columns; parameters and scale are for those that go over rows."""
+    """One detector on some columns. scale: for those that go over rows; schedule, name: for heavy ones."""
 
     detector: str
     on: str | Annotated[Names, Field(min_length=1)] = "features"
     threshold: float | None = Field(default=None, ge=0)
     parameters: dict[Column, bool | int | float | str] = Field(default={})
     scale: Literal["pit", "raw"] | None = None
+    schedule: str | None = None
+    name: Name | None = None
 
 
 class Retrain(Strict):
@@ -166,6 +168,7 @@ class Model(Strict):
     series_limit: int = Field(default=5000, ge=100)
     columns: Columns = Columns()
     features: Features | None = None
+    upstream: dict[Name, Names] = Field(default_factory=dict)
     reference: Reference
     sources: Annotated[tuple[Source, ...], Field(strict=False, min_length=1)]
     alarms: Alarms = Alarms()

@@ -10,11 +10,14 @@ from monitor.complaints import LATER, LISTING, Complaint, Place, later, nearest,
 from monitor.config import Columns, Config, Features, Model, Monitor, Source, Webhook
 from monitor.core.annotations import ENDPOINT as ANNOTATIONS
 from monitor.embedding_checks import embeddings, feature_names
+from monitor.fields import JOINT
 from monitor.grafana_checks import grafana
+from monitor.heavy_checks import heavy_monitor, is_heavy, light_monitor
 from monitor.outcome_checks import is_performance, outcomes, performance_monitor
 from monitor.quantities import format_duration
 from monitor.registry_checks import registry
 from monitor.stream_checks import is_stream, stream_monitor, window_monitor
+from monitor.upstream_checks import upstream
 from monitor.webhook_checks import address, authentication, body, private, url_problem
 
 CANONICAL = ("prediction", "score", "version")
@@ -55,6 +58,7 @@ def _model(model: Model, at: Place, detectors: Collection[str] | None) -> Iterat
     yield from _outputs(model, at)
     yield from _roles(model.columns, (*at, "columns"))
     yield from _features(model, at)
+    yield from upstream(model, at)
     yield from outcomes(model, at)
     for i, source in enumerate(model.sources):
         yield from _source(source, (*at, "sources", i))
@@ -66,8 +70,10 @@ def _model(model: Model, at: Place, detectors: Collection[str] | None) -> Iterat
 def _monitor(
     model: Model, monitor: Monitor, at: Place, place: Place, detectors: Collection[str] | None
 ) -> Iterator[Complaint]:
-    name = monitor.detector
+    name, heavy = monitor.detector, is_heavy(monitor.detector)
     metric = re.split(r"[:@]", name.removeprefix("estimated_"))[0]
+    if not heavy:
+        yield from light_monitor(monitor, place)
     if detectors is not None and name not in detectors and metric not in detectors:
         says = f"{quoted(name)} is not a detector of this version{nearest(name, detectors, LISTING)}"
         yield Complaint((*place, "detector"), says)
@@ -77,6 +83,10 @@ def _monitor(
         return
     elif is_stream(name):
         yield from stream_monitor(model, monitor, at, place)
+        return
+    elif heavy:
+        yield from heavy_monitor(model, place)
+        yield from _on(monitor, model, at, place)
         return
     elif detectors is not None and name not in detectors:
         says = f'{quoted(name)} is not a detector of this version; did you mean "{metric}"?'
@@ -172,7 +182,11 @@ def _feature(name: str, roles: dict[str, str], canonical: Collection[str]) -> st
         return f"is already columns.{roles[name]}; a column has one role, remove it here"
     if name in canonical:
         return f"clashes with driftd's own {name}; map it in columns, or rename the column in the log"
-    return "is a name that driftd keeps for itself; rename the column in the log" if name in RESERVED else ""
+    return "is a name that driftd keeps for itself; rename the column in the log" if _reserved(name) else ""
+
+
+def _reserved(name: str) -> bool:
+    return name in RESERVED or name.partition(":")[0] == JOINT
 
 
 def _source(source: Source, at: Place) -> Iterator[Complaint]:

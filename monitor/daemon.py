@@ -18,12 +18,12 @@ from monitor.endpoints import addresses, notifiers
 from monitor.errors import DriftdError, StoreUnavailableError
 from monitor.exposition import Exposition, Live, Moment
 from monitor.fleet import Fleet, Summary
+from monitor.heavy_lanes import lanes_apart
 from monitor.logs import logger
 from monitor.memory import keep_still, resident
 from monitor.models import WatchedModel
 from monitor.outgoing import (
     Deliverer,
-    abandoned,
     enqueue,
     load_outbox,
     outcome,
@@ -32,7 +32,7 @@ from monitor.outgoing import (
     with_changes,
 )
 from monitor.registries import Registries
-from monitor.reloading import Change, ConfigFile, Reloads, changes_between, with_fixed
+from monitor.reloading import Change, ConfigFile, Reloads, changes_between
 from monitor.requests import obeyed
 from monitor.responses import Desk, load_responses
 from monitor.schedule import Schedule
@@ -42,7 +42,7 @@ from monitor.store.base import Store
 from monitor.store.rejects import SPACE, RejectsFile
 from monitor.supervisor import Supervisor
 from monitor.telemetry import Facts, telemetry
-from monitor.telling import announcer, begun_untold
+from monitor.telling import announcer, caught_up
 from monitor.types import Changes, EntryKey, Reject
 from monitor.views import Views
 from monitor.worker import Tools
@@ -87,13 +87,16 @@ class Daemon:
         self._cleanup.callback(pool.shutdown, cancel_futures=True)
         self._cleanup.callback(ahead.shutdown, cancel_futures=True)
         tracer, announce = self._telemetry.tracer, announcer(lambda: self.config)
-        self.tools = Tools(clock, self.now_us, self.commit, pool.map, ahead, announce=announce, tracer=tracer)
+        self._heavy = lanes_apart(clock)
+        self._cleanup.callback(self._heavy.close)
+        own = self.now_us, self.commit, pool.map, ahead
+        self.tools = Tools(clock, *own, announce=announce, tracer=tracer, heavy=self._heavy)
         ahead.submit(warm_up)
         self._shelves = Shelves(config.daemon.state, (), {})
         self.fleet = Fleet(self.tools, self._shelves, lambda: self._stopping)
         self.registries = Registries(clock, self.tools, self.fleet.amend)
         self._schedule = Schedule(clock)
-        self.reloads = Reloads(source, self.change, clock)
+        self.reloads = Reloads(source, self.change, lambda: self.config, clock, self._supervisor)
         self._take_on(build(config, Memory(store, self._shelves, {}, entries), self.tools))
 
     @property
@@ -106,7 +109,6 @@ class Daemon:
 
         Models that it leaves alone go on meanwhile. Raises DriftdError, and then all stays as it was.
         """
-        config = with_fixed(self.config, config)
         if config == self.config:
             return None
         change = changes_between(self.config, config)
@@ -124,7 +126,7 @@ class Daemon:
         made, urls = notifiers(built.config), addresses(built.config)
         with self._recording:
             changes = dict(register(self.outbox, urls))
-            changes |= begun_untold(built.config, built.models, self.outbox, self.now_us())
+            changes |= caught_up(built, self.outbox, self._store.load, self.now_us())
             for opened in built.changes.values():
                 changes |= opened
             self._write(changes, self._shelves.committing_all(built.changes))
@@ -179,7 +181,7 @@ class Daemon:
         """Start the attempts that are due; each one's outcome is committed when it is known."""
         with self._recording:
             self._write(obeyed(self.outbox, self._store.asked()))
-            self._write(abandoned(self.outbox))
+            self._deliverer.give_up(self.outbox, self._write)
         self._deliverer.start_due(self.outbox, self.now_us(), self._record)
 
     def deliver_and_wait(self) -> int:
@@ -203,7 +205,7 @@ class Daemon:
         return self.exposition.samples()
 
     def _moment(self) -> Moment:
-        parts = (self.reloads, self.views, self._telemetry, self.registries)
+        parts = (self.reloads, self.views, self._telemetry, self.registries, self._heavy)
         return Moment(
             [
                 Live(m.worker.plan, m.worker.state, m.worker.evaluation, tuple(m.problems()))
@@ -250,10 +252,11 @@ class Daemon:
         self._schedule.close()
 
     def _plan(self) -> None:
-        self._schedule.every(1, "deliver", self._guarded_deliver)
-        self._schedule.every(3600, "retain", self._guarded_retain)
+        self._schedule.every(1, "deliver", lambda: self._quietly(self.deliver))
+        self._schedule.every(3600, "retain", lambda: self._quietly(self.retain))
         self._schedule.every(1, "reload", self._look_for_reload)
         self._schedule.every(1, "registries", self.registries.look)
+        self._heavy.start(self._schedule.every, self.fleet.look)
 
     def _look_for_reload(self) -> None:
         self.reloads.look(watch=self.config.daemon.watch_config)
@@ -262,12 +265,6 @@ class Daemon:
         self.fleet.read()
         self._supervisor.alive(self._clock.monotonic())
         self.exposition.changed()  # a scrape during the commit may have kept the state before it
-
-    def _guarded_deliver(self) -> None:
-        self._quietly(self.deliver)
-
-    def _guarded_retain(self) -> None:
-        self._quietly(self.retain)
 
     def _quietly(self, work: Callable[[], object]) -> None:
         """Run scheduled work; a store that is full says so once, by `ingest`, and is tried again."""

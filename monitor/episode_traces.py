@@ -1,8 +1,10 @@
-"""In which commit's trace each episode began: known while the episode and the process last."""
+"""Episodes in the log, and in which commit's trace each began: known while it and the process last."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+from monitor.core.episode_log import EpisodeRecord
 from monitor.core.policy import Phase, Transition
 from monitor.core.state import ModelState
 
@@ -18,3 +20,23 @@ def followed(state: ModelState, changes: Sequence[Transition], trace: str) -> Mo
         elif trace:
             found[change.episode] = trace
     return replace(state, traces=found)
+
+
+def logged(
+    log: Any,  # noqa: ANN401 - structlog makes the type when first used
+    change: Transition,
+    record: EpisodeRecord | None,
+) -> None:
+    """Say that an episode begins or ends; record: what is known of it."""
+    key = record.key if record is not None else change.key
+    log.warning(
+        "episode started" if change.after is Phase.FIRING else "episode ended",
+        episode=change.episode,
+        version=key.version,
+        segment=key.segment,
+        feature=key.feature,
+        detector=key.detector,
+        score=change.verdict.score,
+        threshold=change.verdict.threshold,
+        **({"cause": record.cause} if record is not None and record.cause else {}),
+    )

@@ -110,9 +110,10 @@ class Exposition:
         now = self._change, int(self._monotonic())
         if self._covers >= ticket or now == self._current:
             return
-        self._covers, self._current = next(self._asked), now
+        covers = next(self._asked)  # who asks from here on may want a later moment
         self._texts = tuple(self._write(key, part) for key, part in self._parts(self._look()))
         self._answers = {}
+        self._covers, self._current = covers, now  # last: what failed half way is made anew
 
     def _answer(self, form: Format, *, zipped: bool) -> Answer:
         headers = {"content-type": form.value, "vary": "accept, accept-encoding"}

@@ -13,12 +13,14 @@ from exporters.rows import Part, series
 from monitor.book_facts import events, group_blocks, progress, retrain
 from monitor.budgeting import calibration, spent
 from monitor.core.annotations import ENDPOINT as ANNOTATIONS
+from monitor.core.heavy import is_joint
 from monitor.core.members import Members, Unit, chosen
 from monitor.core.outbox import NoteState
 from monitor.core.plan import Plan
 from monitor.core.policy import Shown
 from monitor.core.state import ModelState
 from monitor.core.usual import ERROR, LOSS
+from monitor.heavy_facts import heavy_samples
 from monitor.monitor_facts import (
     MONITORS,
     OTHER,
@@ -136,6 +138,7 @@ class ModelFacts:
             yield Sample("driftd_calibration_info", (name, *calibration(plan, state, baseline)), 1)
         for what in ("stream_rows", "stream_left_out"):
             yield Sample(f"driftd_{what}_total", (name,), state.book.counts.get(("", what, ""), 0))
+        yield from heavy_samples(plan, state)
         firing, monitored = self._once("features", (found,), lambda: _features(found))
         yield Sample("driftd_features_firing", (name,), firing)
         yield Sample("driftd_features_monitored", (name,), monitored)
@@ -179,8 +182,9 @@ def _choice(
 def _features(found: Sequence[Standing]) -> tuple[int, int]:
     """Return how many features fire, and how many are watched, over versions and segments."""
     none = {WHOLE, ERROR, LOSS}
+    watched = {one.key.feature for one in found if not is_joint(one.key.feature)} - none
     firing = {one.key.feature for one in found if one.shown is Shown.FIRING}
-    return len(firing - none), len({one.key.feature for one in found} - none)
+    return len(firing & watched), len(watched)
 
 
 def _config_hash(plan: Plan) -> str:

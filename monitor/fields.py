@@ -97,6 +97,8 @@ Name = Annotated[str, Field(pattern=NAME)]
 Task = Literal["binary", "multiclass", "regression", "ranking", "none"]
 Kind = Literal["quality", "drift", "prediction_drift", "performance", "estimated_performance"]
 TimeUnit = Literal["auto", "iso", "s", "ms", "us", "ns"]
+JOINT = "_joint"
+"""What a monitor of whole rows has in the place of a feature; a name may follow after a colon."""
 
 
 class Strict(BaseModel):

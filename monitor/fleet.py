@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from monitor.errors import UNEXPECTED, StoreUnavailableError
+from monitor.heavy_lanes import HeavyLanes
 from monitor.logs import logger
 from monitor.models import WatchedModel
 from monitor.shelves import Shelves
@@ -91,6 +92,10 @@ class Fleet:
             for model in [] if self._stopping() else found:
                 work(model)
         return bool(found)
+
+    def look(self, lanes: HeavyLanes, lane: str) -> None:
+        """Judge what windows have left in a lane, while the models go on."""
+        lanes.look(lane, self._tools, lambda: self.models, self.amend)
 
     def take_on(self, models: tuple[WatchedModel, ...]) -> None:
         """Put these models to work, and close the sources that none of them reads. Call it within `still`."""

@@ -27,6 +27,7 @@ from monitor.core.tracks import track_changes
 from monitor.core.wealth import wealth_changes
 from monitor.decoders.plain import decode, peek_time
 from monitor.errors import ConfigError, ReferenceUnusableError
+from monitor.heavy_opening import heavy_of, with_jobs
 from monitor.logs import logger
 from monitor.polling import Decode, Feed
 from monitor.quantities import format_duration
@@ -194,10 +195,13 @@ def open_model(
         state, changes = replace(state, labels=kept.labels), changes | kept.changes
     state, begun = with_streams(Streaming(model), state)
     _warn(plan, state)
-    worker = Worker(plan, schema, BudgetJudge(plan, desk[0]), state, joining)
+    judge = BudgetJudge(plan, desk[0])
+    heavy = heavy_of(plan, judge.level)
+    state, dropped = with_jobs(heavy, state)
+    worker = Worker(plan, schema, judge, state, joining, heavy)
     if before is not None:
         worker.follow(before.worker)
-    return WatchedModel(worker, _sources(config, schema, plan, before)), changes | begun
+    return WatchedModel(worker, _sources(config, schema, plan, before)), changes | begun | dropped
 
 
 def _sources(

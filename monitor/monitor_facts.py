@@ -7,6 +7,7 @@ from typing import NamedTuple
 from detectors.base import Verdict
 from exporters.catalog import Exemplar
 from exporters.rows import Row, Shape
+from monitor.core.heavy import is_joint
 from monitor.core.members import Claim, Unit
 from monitor.core.plan import Plan
 from monitor.core.policy import Shown, Trip, TripKey
@@ -132,7 +133,8 @@ def claims(found: Sequence[Standing]) -> list[Claim]:
 def _rank(unit: Unit) -> int:
     if unit.segment != ALL:
         return 2
-    return 0 if unit.feature in OF_MODEL or unit.feature.startswith("score_") else 1
+    of_model = unit.feature in OF_MODEL or unit.feature.startswith("score_") or is_joint(unit.feature)
+    return 0 if of_model else 1
 
 
 def _quotient(one: Standing) -> float:

@@ -1,13 +1,18 @@
 """Batches read ahead of their turn: polled and decoded, and which one is next."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from exporters.tracing import Tracer
+from monitor.config import Columns
+from monitor.core.timestamps import read_times
+from monitor.fields import TimeUnit
 from monitor.sources.base import Source
 from monitor.types import Batch, Decoded, Position
 
 ROWS = 250_000
+PEEKS = 100
+"""Rows of a batch looked at to find its first timestamp."""
 Decode = Callable[[Batch], tuple[Decoded, ...]]
 Feed = tuple[Source, Decode]
 
@@ -53,3 +58,14 @@ def poll(tracer: Tracer, source: Source, decode: Decode, after: Position) -> Rea
     polled = tracer.now()
     decoded = decode(batch)
     return Read(batch, decoded, (began, polled, tracer.now()))
+
+
+def first_time(columns: Columns, units: Mapping[str, TimeUnit], read: Read) -> int | None:
+    """Return the timestamp of a batch's first row that has one, over its chunks the earliest."""
+    unit = units.get(read.batch.source, columns.timestamp_unit)
+    firsts: list[int | None] = []
+    for decoded in read.decoded:
+        if columns.timestamp in decoded.frame.columns:
+            time, good = read_times(decoded.frame[columns.timestamp].head(PEEKS), unit)
+            firsts.append(int(time[good][0]) if good.any() else None)
+    return earliest(firsts)

@@ -8,7 +8,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from monitor.clock import Clock
 
-THREADS = 4
+THREADS = 6
+"""Heavy monitors keep one for each lane."""
 
 
 class Schedule:

@@ -11,6 +11,7 @@ from monitor.core.plan import Plan
 from monitor.core.policy import Shown, Trip, TripKey
 from monitor.core.state import ModelState
 from monitor.episode_text import answered
+from monitor.heavy_facts import heavy_status
 from monitor.outgoing import Outbox
 from monitor.performance_status import performance_status, time_text
 from monitor.performance_text import performance_lines, plain
@@ -68,6 +69,7 @@ def _model(plan: Plan, state: ModelState, responses: Responses) -> dict[str, Any
             {"version": v, "segment": s, "rows": rows[-1]} for (v, s), rows in sorted(state.volumes.items())
         ],
         "performance": performance_status(plan, state),
+        "heavy": heavy_status(plan, state),
     }
 
 
@@ -119,6 +121,12 @@ def as_text(document: Mapping[str, Any]) -> str:
         ]
         lines += [f"    rejected {n:,} {reason}" for reason, n in model["rejected"].items()]
         lines += performance_lines(model["performance"])
+        if model["heavy"] is not None:
+            lines.append(
+                "  heavy       {pending:,} samples wait, {given_up:,} windows given up".format(
+                    **model["heavy"]
+                )
+            )
         lines.append(
             "  monitors    " + (", ".join(f"{n:,} {s}" for s, n in model["states"].items()) or "none")
         )

@@ -4,38 +4,43 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
+from detectors.base import Verdict
 from exporters.catalog import Histogram
 from exporters.tracing import NO_TRACER, NOTHING, Tracer, trace_id
 from monitor.clock import Clock
 from monitor.core.closing import Closed, Judge, close_until
+from monitor.core.episode_log import turning
+from monitor.core.heavy import Heavy
+from monitor.core.jobs import MOST, JobKey
 from monitor.core.joining import Joining, with_losses
+from monitor.core.later import applied
 from monitor.core.learning import learned
 from monitor.core.outbox import Note
 from monitor.core.pipeline import Context, Taken, take_in, take_outcomes
 from monitor.core.plan import Plan, known_columns
-from monitor.core.policy import Phase, Transition, Trip, TripKey
+from monitor.core.policy import Transition, Trip, TripKey
 from monitor.core.profiles import Run
 from monitor.core.schema import Schema
 from monitor.core.state import ModelState
 from monitor.core.stream_state import stream_changes
 from monitor.core.streaming import Streaming
 from monitor.core.streams import feed_held
-from monitor.core.timestamps import read_times
 from monitor.core.windows import NEVER
-from monitor.episode_traces import followed
+from monitor.core.witness import Auditor
+from monitor.episode_traces import followed, logged
 from monitor.facts import ModelFacts
 from monitor.logs import logger
-from monitor.polling import Decode, Feed, Read, earliest, held, of_outcomes, poll, rank
+from monitor.polling import Decode, Feed, Read, earliest, first_time, held, of_outcomes, poll, rank
 from monitor.references import watched
 from monitor.remembering import with_episodes, with_members
+from monitor.software import software
 from monitor.sources.base import Source
 from monitor.types import Changes, Position, Reject
 
 FUTURE = 10 * 60 * 10**6
 SECOND = 10**6
-PEEKS = 100
-"""Rows of a batch looked at to find its first timestamp."""
 
 Commit = Callable[[str, Changes, Sequence[Reject], Sequence[Note]], None]
 Announce = Callable[[Plan, ModelState, ModelState, Sequence[Transition]], Sequence[Note]]
@@ -48,7 +53,7 @@ class Tools:
     now_us: wall clock in microseconds. run: maps independent column jobs. ahead: reads the next batch.
     watch: is told of each verdict before it is committed: model, and as core.closing.Watch. announce: makes
     notes of what a commit changes, put into the outbox with it; takes what core.annotations.notes takes.
-    tracer: is told what takes how long.
+    tracer: is told what takes how long. heavy: judges what windows leave for heavy monitors.
     """
 
     clock: Clock
@@ -59,21 +64,41 @@ class Tools:
     watch: Callable[[str, int, TripKey, Trip], None] | None = None
     announce: Announce | None = None
     tracer: Tracer = NO_TRACER
+    heavy: "Aftermath | None" = None
+
+
+class Aftermath(Protocol):
+    """What follows the commits."""
+
+    @property
+    def most(self) -> int | None:
+        """How many jobs of a model may wait."""
+
+    def after(self, tools: Tools, worker: "Worker") -> None:
+        """Judge what waits, or leave it to others."""
 
 
 class Worker:
     """Owns one model's state; used by one thread at a time. `state` is what was last committed."""
 
     def __init__(
-        self, plan: Plan, schema: Schema, judge: Judge, state: ModelState, joining: Joining | None = None
+        self,
+        plan: Plan,
+        schema: Schema,
+        judge: Judge,
+        state: ModelState,
+        joining: Joining | None = None,
+        heavy: Heavy | None = None,
     ) -> None:
         self.plan = plan
+        self.heavy = heavy
         self.schema = schema
         self.joining = joining
         self.state = state
         self.evaluation = Histogram()
         self.streaming = Streaming(plan.model)
         self._judge = judge
+        self._auditor = Auditor(plan, software())
         self._watched = watched(schema)
         self._known = known_columns(plan.model)
         self._heard: float | None = None
@@ -119,7 +144,8 @@ class Worker:
         batches = 0
         polled = [poll(tools.tracer, source, decode, self._position(source)) for source, decode in feeds]
         while any(polled) and not (batches and stop()):
-            nexts = {i: self._next_time(read) for i, read in enumerate(polled) if read is not None}
+            units = self.state.book.units
+            nexts = {i: first_time(self.schema.columns, units, read) for i, read in enumerate(polled) if read}
             first = min(nexts, key=lambda i: (rank(feeds[i][0], nexts[i]), nexts[i] or 0, i))
             read, hold = polled[first], earliest(time for i, time in nexts.items() if i != first)
             try:
@@ -133,17 +159,6 @@ class Worker:
                 if i == first or polled[i] is None:
                     polled[i] = poll(tools.tracer, source, decode, self._position(source))
         return batches
-
-    def _next_time(self, read: Read) -> int | None:
-        """Return the timestamp of a batch's first row that has one, over its chunks the earliest."""
-        columns = self.schema.columns
-        units = self.state.book.units.get(read.batch.source, columns.timestamp_unit)
-        firsts: list[int | None] = []
-        for decoded in read.decoded:
-            if columns.timestamp in decoded.frame.columns:
-                time, good = read_times(decoded.frame[columns.timestamp].head(PEEKS), units)
-                firsts.append(int(time[good][0]) if good.any() else None)
-        return earliest(firsts)
 
     def _position(self, source: Source) -> Position:
         return self.state.positions.get(source.name, Position())
@@ -217,16 +232,18 @@ class Worker:
     ) -> None:
         closed = with_members(self._facts, self.state, self._settle(tools, state, watermark, cut=cut))
         transitions = (*taken.transitions, *closed.transitions)
-        closed = with_episodes(self.state, closed, transitions)
-        changes = {**taken.changes, **closed.changes}
+        closed = with_episodes(self.state, replace(closed, changes={**taken.changes, **closed.changes}))
+        changes = closed.changes
         announce = tools.announce or _nothing
         told = announce(self.plan, self.state, closed.state, transitions)
         with tools.tracer.span("commit", model=self.plan.name, entries=len(changes)):
             tools.commit(self.plan.name, changes, taken.rejects, (*taken.notes, *closed.notes, *told))
             trace = trace_id(tools.tracer.current())
         self.state = followed(closed.state, transitions, trace)
-        for change in transitions:
-            self._tell(change)
+        for change in turning(transitions, self.state.episodes):
+            logged(self._log, change, self.state.episodes.get(change.episode))
+        if tools.heavy is not None and closed.state.jobs:
+            tools.heavy.after(tools, self)
 
     def _settle(self, tools: Tools, state: ModelState, watermark: int, *, cut: bool = False) -> Closed:
         """Make the reference once its part of the log is over, then close what is over."""
@@ -256,24 +273,23 @@ class Worker:
                 watch=watch,
                 streaming=self.streaming,
                 around=tools.tracer.span,
+                witness=self._auditor,
             )
         if closed.state is not state:
             self.evaluation = self.evaluation.observed(tools.clock.monotonic() - began)
+        if self.heavy is not None:
+            closed = self.heavy.left(state, closed, MOST if tools.heavy is None else tools.heavy.most)
         return replace(closed, changes={**learnt, **closed.changes})
 
-    def _tell(self, change: Transition) -> None:
-        if Phase.FIRING not in (change.before, change.after):
+    def take_on(self, tools: Tools, key: JobKey, verdicts: Sequence[Verdict]) -> None:
+        """Commit what heavy monitors say of a job that waits."""
+        if self.heavy is None:
             return
-        self._log.warning(
-            "episode started" if change.after is Phase.FIRING else "episode ended",
-            episode=change.episode,
-            version=change.key.version,
-            segment=change.key.segment,
-            feature=change.key.feature,
-            detector=change.key.detector,
-            score=change.verdict.score,
-            threshold=change.verdict.threshold,
-        )
+        watch = partial(tools.watch, self.plan.name) if tools.watch is not None else None
+        later = applied(self.plan, self.heavy, self.state, (key, verdicts), watch, self._auditor)
+        taken = Taken(later.state, later.changes, (), later.transitions, later.notes)
+        with tools.tracer.span("settle", model=self.plan.name):
+            self._close(tools, later.state, NEVER, taken)
 
 
 def _nothing(*_: object) -> tuple[Note, ...]:

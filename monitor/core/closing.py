@@ -1,6 +1,6 @@
 """Closing windows: verdicts, trips, transitions, retraining requests; in event-time order, once each."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -9,17 +9,17 @@ from detectors.profile import Profile, WindowProfile
 from detectors.series import Lent, Series, clusters_of
 from monitor.core import dedup
 from monitor.core.assessing import Assessor
-from monitor.core.ledger import Ledger
-from monitor.core.maturing import Maturing, without
+from monitor.core.episode_log import lately
+from monitor.core.maturing import Maturing, begun, without
 from monitor.core.outbox import Note
 from monitor.core.plan import MICROSECOND, Plan
-from monitor.core.policy import Reason, Transition, Trip, TripKey, episode_id, step
+from monitor.core.policy import Transition, TripKey
 from monitor.core.profiles import ALL, GroupKey
 from monitor.core.reference import Baseline
+from monitor.core.scenes import Scene, Tick, Witness
 from monitor.core.seeing import beside_reference
 from monitor.core.state import (
     HISTORY,
-    Alarm,
     ModelState,
     dump_book,
     moved,
@@ -28,6 +28,7 @@ from monitor.core.state import (
     volume_changes,
     window_changes,
 )
+from monitor.core.stepping import Steps, Watch
 from monitor.core.streaming import Streaming
 from monitor.core.streams import Pass
 from monitor.core.tracks import Track, followed, track_changes
@@ -37,16 +38,8 @@ from monitor.types import Around, Changes, alone
 
 VERSIONS_KEPT = 40
 """Versions whose trips and row counts are kept: those with rows in the newest windows."""
-ALARMS_KEPT = 1000
-"""Of those that began within the budget's time."""
-
-
 NOT_YET = ("_all", "reference")
 """Feature and detector of the one monitor that stands for all while there is no reference."""
-
-
-Watch = Callable[[int, TripKey, Trip], None]
-"""Is told of each verdict: at which tick it came (event time), whose it is, and the trip after it."""
 
 
 class Judge(Protocol):
@@ -79,19 +72,16 @@ class Closed:
 @dataclass(slots=True)
 class _Tally:
     state: ModelState
-    trips: dict[TripKey, Trip]
+    steps: Steps
     volumes: dict[tuple[str, str], tuple[int, ...]]
     versions: dict[str, int]
     tracks: dict[tuple[str, str], Track]
     keeper: Keeper
-    alarms: list[Alarm] = field(default_factory=list)
     changes: Changes = field(default_factory=dict)
-    transitions: list[Transition] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     maturing: Maturing | None = None
     streams: Pass | None = None
-    watch: Watch | None = None
-    tick: int = 0
+    scenes: dict[GroupKey, Scene] = field(default_factory=dict)
 
 
 def close_until(  # noqa: PLR0913 - what closes, and who looks on
@@ -105,22 +95,21 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
     watch: Watch | None = None,
     streaming: Streaming | None = None,
     around: Around = alone,
+    witness: Witness | None = None,
 ) -> Closed:
     """Close every open window that ends at or before the watermark, the oldest first.
 
     cut: the log was cut short by hand, so a window that ends after the newest row is not complete, and
     outcomes count whenever they became known. assessor: of a model whose outcomes are joined. watch: looks
     on, as a backtest does; it changes nothing. streaming: of monitors that go over rows. around: the join.
+    witness: says what is to be kept of the episodes that begin.
     """
     over = sorted({k.start for k in state.windows if k.start + plan.window <= watermark})
     stale_ids = [s for s in state.ids.runs if s + plan.window <= watermark]
-    maturing = (
-        _maturing(plan, assessor, state, watermark, cut=cut, around=around) if assessor is not None else None
-    )
+    maturing = begun(assessor, state, watermark, cut=cut, around=around) if assessor is not None else None
     if not over and not stale_ids and maturing is None:
         return Closed(state, {})
-    tally = _begun(plan, state)
-    tally.maturing, tally.watch = maturing, watch
+    tally = _begun(plan, state, maturing, watch)
     tally.streams = Pass(streaming, state) if streaming is not None else None
     groups: dict[int, list[GroupKey]] = {start: [] for start in over}
     for key in sorted(state.windows, key=lambda k: (k.version, k.segment)):
@@ -128,45 +117,39 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
             groups[key.start].append(key)
     ticks = {start + plan.window for start in over} | (maturing.ledger.ticks if maturing else set())
     for tick in sorted(ticks):
-        start, tally.tick = tick - plan.window, tick
+        start = tick - plan.window
+        tally.steps.at(tick)
         if start in groups:
             complete = not cut or tick <= state.book.progress.newest
             _close_window(plan, judge, tally, groups[start], complete=complete)
             _forget_versions(tally, start - HISTORY * plan.window)
         if maturing is not None:
             for group, verdict in maturing.settle(tick):
-                _step(plan, tally, group, verdict)
+                tally.steps.take(plan, group, verdict)
             if tally.streams is not None:
                 for group, verdict in tally.streams.settle(maturing.ledger, maturing.judged, tick):
-                    _step(plan, tally, group, verdict)
-        asked = ask_for_retraining(plan, tally.state, tally.trips, tally.versions, start)
+                    tally.steps.take(plan, group, verdict)
+        now = Tick(replace(tally.state, tracks=tally.tracks), tally.scenes, maturing)
+        episodes, records = tally.steps.follow(now, witness)
+        tally.state, tally.scenes = replace(tally.state, episodes=episodes), {}
+        tally.changes |= records
+        asked = ask_for_retraining(plan, tally.state, tally.steps.trips, tally.versions, start)
         tally.state = asked.state
         tally.changes |= asked.changes
         tally.notes += asked.notes
     return _finished(plan, tally, over, frozenset(stale_ids))
 
 
-def _begun(plan: Plan, state: ModelState) -> _Tally:
+def _begun(plan: Plan, state: ModelState, maturing: Maturing | None, watch: Watch | None) -> _Tally:
     return _Tally(
         state,
-        dict(state.trips),
+        Steps(dict(state.trips), watch=watch),
         dict(state.volumes),
         dict(state.book.versions),
         dict(state.tracks),
         Keeper(plan, state.wealth),
+        maturing=maturing,
     )
-
-
-def _maturing(
-    plan: Plan, assessor: Assessor, state: ModelState, watermark: int, *, cut: bool, around: Around
-) -> Maturing | None:
-    """Return the labels at work, None where no tick has come since they last were."""
-    upto = watermark // plan.window * plan.window
-    if upto <= state.labels.applied and not cut:
-        return None
-    with around("join"):
-        ledger = Ledger(assessor, state.labels, upto, cut=cut)
-    return Maturing(assessor, ledger, state.standard_at, upto)
 
 
 def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[int]) -> Closed:
@@ -179,7 +162,7 @@ def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[i
         last_closed=over[-1] if over else book.last_closed,
         windows_closed=book.windows_closed + len(over),
         versions=tally.versions,
-        alarms=_lately(plan, (*book.alarms, *tally.alarms), tally.tick),
+        alarms=lately((*book.alarms, *tally.steps.alarms), tally.steps.tick - plan.rate[1] // MICROSECOND),
     )
     numbers = {start: [n for n, _ in state.ids.runs[start]] for start in stale}
     after = replace(
@@ -187,7 +170,7 @@ def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[i
         book=book,
         windows={key: p for key, p in state.windows.items() if key not in gone},
         ids=dedup.apply(state.ids, (), stale),
-        trips=tally.trips,
+        trips=tally.steps.trips,
         volumes=tally.volumes,
         tracks=tally.tracks,
         wealth=tally.keeper.held,
@@ -201,17 +184,11 @@ def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[i
         after = tally.streams.finish(after, tally.changes)
     changes = tally.changes | window_changes(state.model, gone) | run_changes(state.model, (), numbers)
     changes[("book", state.model, "")] = dump_book(after.book)
-    changes |= trip_changes(state.model, moved(state.trips, tally.trips))
+    changes |= trip_changes(state.model, moved(state.trips, tally.steps.trips))
     changes |= volume_changes(state.model, moved(state.volumes, tally.volumes))
     changes |= track_changes(state.model, state.tracks, tally.tracks)
     changes |= wealth_changes(state.model, state.wealth, tally.keeper.held)
-    return Closed(after, changes, tuple(tally.transitions), tuple(tally.notes))
-
-
-def _lately(plan: Plan, alarms: Iterable[Alarm], now: int) -> tuple[Alarm, ...]:
-    """Return the alarms that began within the budget's time, the newest ones if they are very many."""
-    since = now - plan.rate[1] // MICROSECOND
-    return tuple(alarm for alarm in alarms if alarm[0] > since)[-ALARMS_KEPT:]
+    return Closed(after, changes, tuple(tally.steps.transitions), tuple(tally.notes))
 
 
 def _forget_versions(tally: _Tally, oldest: int) -> None:
@@ -221,7 +198,7 @@ def _forget_versions(tally: _Tally, oldest: int) -> None:
     if len(kept) == len(tally.versions):
         return
     tally.versions = {version: tally.versions[version] for version in kept}
-    tally.trips = {key: trip for key, trip in tally.trips.items() if key.version in kept}
+    tally.steps.trips = {key: trip for key, trip in tally.steps.trips.items() if key.version in kept}
     tally.volumes = {place: rows for place, rows in tally.volumes.items() if place[0] in kept}
     tally.tracks = {place: track for place, track in tally.tracks.items() if place[0] in kept}
     tally.keeper.forget(kept)
@@ -240,17 +217,19 @@ def _close_window(
         seen = beside_reference(tally.state, baseline, group, profile)
         if seen is not None:
             seen = replace(seen, history=history, complete=complete)
-            tally.trips.pop(TripKey(*place, *NOT_YET), None)  # there is a reference now
+            tally.steps.trips.pop(TripKey(*place, *NOT_YET), None)  # there is a reference now
         series = _series(tally, baseline, group, profile)
+        if baseline is not None and seen is not None:
+            tally.scenes[group] = Scene(baseline, seen, series, len(groups))
         verdicts = judge(baseline, seen, len(groups), series)
         for verdict in verdicts:
-            _step(plan, tally, group, verdict)
+            tally.steps.take(plan, group, verdict)
         tally.keeper.settle(place, series if isinstance(series, Series) else None, verdicts)
         for verdict in tally.streams.close(baseline, group) if tally.streams is not None else ():
-            _step(plan, tally, group, verdict)
+            tally.steps.take(plan, group, verdict)
         if tally.maturing is not None and baseline is not None:
             for place_of, verdict in tally.maturing.estimate(baseline, group, profile, len(groups)):
-                _step(plan, tally, place_of, verdict)
+                tally.steps.take(plan, place_of, verdict)
         tally.volumes[place] = (*history, profile.rows)[-HISTORY:]
 
 
@@ -268,25 +247,3 @@ def _series(
     track = followed(tally.tracks.get(place), baseline.number, group.start, null.read(baseline.grid, profile))
     tally.tracks[place] = track
     return tally.keeper.gathered(place, baseline.number, null.series(track.reading, track.starts))
-
-
-def _step(plan: Plan, tally: _Tally, group: GroupKey, verdict: Verdict) -> None:
-    key = TripKey(group.version, group.segment, verdict.feature, verdict.detector)
-    span = (group.start, group.start + plan.window)
-    old = tally.trips.get(key) or Trip(verdict.kind)
-    trip, before, reason = step(plan.rule, old, verdict, span)
-    if trip is old:
-        return
-    episode = old.episode
-    if reason is Reason.ENTERED:
-        episode = episode_id(plan.name, key, group.start)
-        trip = replace(trip, episode=episode)
-    tally.trips[key] = trip
-    if tally.watch is not None:
-        tally.watch(tally.tick, key, trip)
-    if reason is None:
-        return
-    change = Transition(plan.name, key, verdict.kind, before, trip.phase, reason, episode, *span, verdict)
-    tally.transitions.append(change)
-    if reason is Reason.ENTERED:
-        tally.alarms.append((tally.tick, key.feature, key.detector))

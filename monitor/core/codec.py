@@ -48,24 +48,33 @@ def profile_arrays(profile: Profile, prefix: str = "") -> dict[str, NDArray[Any]
         f"{prefix}high": profile.high,
     }
     if profile.sample is not None:
-        sample = profile.sample
-        found |= {
-            f"{prefix}keys": sample.keys,
-            f"{prefix}numeric": sample.numeric,
-            f"{prefix}codes": sample.codes,
-        }
-        found |= {f"{prefix}vectors/{place}": v for place, v in enumerate(sample.vectors)}
+        found |= sample_arrays(profile.sample, prefix)
     return found
+
+
+def sample_arrays(sample: Sample, prefix: str = "") -> dict[str, NDArray[Any]]:
+    """Name a sample's arrays."""
+    named: dict[str, NDArray[Any]] = {
+        f"{prefix}keys": sample.keys,
+        f"{prefix}numeric": sample.numeric,
+        f"{prefix}codes": sample.codes,
+    }
+    return named | {f"{prefix}vectors/{place}": v for place, v in enumerate(sample.vectors)}
+
+
+def sample_of(arrays: Arrays, prefix: str = "") -> Sample | None:
+    """Build a sample from named arrays; None where there is none."""
+    if f"{prefix}keys" not in arrays:
+        return None
+    keys, numeric, codes = (arrays[f"{prefix}{part}"] for part in ("keys", "numeric", "codes"))
+    vectors = takewhile(arrays.__contains__, (f"{prefix}vectors/{place}" for place in count()))
+    return Sample(keys, numeric, codes, tuple(arrays[name] for name in vectors))
 
 
 def profile_of(rows: int, arrays: Arrays, prefix: str = "") -> Profile:
     """Build a profile from named arrays."""
-    sample = None
-    if f"{prefix}keys" in arrays:
-        named = takewhile(arrays.__contains__, (f"{prefix}vectors/{place}" for place in count()))
-        keys, numeric, codes = (arrays[f"{prefix}{part}"] for part in ("keys", "numeric", "codes"))
-        sample = Sample(keys, numeric, codes, tuple(arrays[name] for name in named))
-    return Profile(rows, arrays[f"{prefix}cells"], arrays[f"{prefix}low"], arrays[f"{prefix}high"], sample)
+    low, high = arrays[f"{prefix}low"], arrays[f"{prefix}high"]
+    return Profile(rows, arrays[f"{prefix}cells"], low, high, sample_of(arrays, prefix))
 
 
 def dump_profile(profile: Profile) -> bytes:

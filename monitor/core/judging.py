@@ -17,6 +17,7 @@ from detectors.series import EVIDENCE, MISSING, SERIES, SHIFT, Lent, Series, jud
 from detectors.stream_choice import STREAMS
 from monitor.config import Model, Monitor
 from monitor.core.closing import NOT_YET
+from monitor.core.heavy import heavy_monitors, heavy_names
 from monitor.core.nulls import Nulls, learn_nulls, recipe_of
 from monitor.core.plan import Plan, score_columns, targets
 from monitor.core.profiles import Rows, Run
@@ -27,7 +28,7 @@ JUDGES_KEPT = 64
 
 def detector_names() -> frozenset[str]:
     """Return every name that a monitor's `detector` may have."""
-    return frozenset({*SERIES, *STATISTICS, *QUALITY, *METRICS, *STREAMS, "quality"})
+    return frozenset({*SERIES, *STATISTICS, *QUALITY, *METRICS, *STREAMS, *heavy_names(), "quality"})
 
 
 def drift_monitors(model: Model) -> tuple[Monitor, ...]:
@@ -139,19 +140,22 @@ class BudgetJudge:
         return part * level(self._plan.rate, self._plan.model.window, groups)
 
     def _sharing(self, grid: Grid) -> tuple[int, bool]:
-        """Count the monitors that share the budget but those of evidence, and tell whether these do too."""
+        """Count the monitors that share the budget but those of evidence, and tell whether these do too.
+
+        A heavy monitor counts as one of every group, although it judges all rows only: it costs the others
+        little, and spares a count of versions.
+        """
         specs = self._specs(grid, False)  # noqa: FBT003 - of lru_cache
         sharing = [spec.detector for spec in specs if spec.threshold is None]
         gathering = sharing.count(EVIDENCE)
-        return len(sharing) - gathering, gathering > 0
+        heavy = sum(monitor.threshold is None for monitor in heavy_monitors(self._plan.model))
+        return len(sharing) - gathering + heavy, gathering > 0
 
     def _make(self, grid: Grid, groups: int, windows: bool) -> "_Bench":  # noqa: FBT001 - of lru_cache
         alarms = self._plan.model.alarms
         strict = Judgement(self.level(grid, groups), alarms.min_effect, alarms.min_rows)
         specs = self._specs(grid, windows)
-        place = {f.name: i for i, f in enumerate(grid.features)}
-        drift = sorted((s for s in specs if s.detector in STATISTICS), key=lambda s: place[s.feature])
-        # feature by feature, because the calibrator keeps only the last few simulations
+        drift = [s for s in specs if s.detector in STATISTICS]
         series = [s for s in specs if s.detector == SHIFT or _by_windows(s, windows=windows)]
         quality = [s for s in specs if s.detector in QUALITY and s not in series]
         evidence = _Evidence(

@@ -67,6 +67,7 @@ class Trip:
     breaches and calm: windows in a row. episode: its id while firing. since: window start of the phase.
     ended: end of the window that ended the last episode (cooldown counts from there), microseconds.
     verdict: the last verdict; window: the window it judged (start). judged: the last verdict with a score.
+    every: usual time between two verdicts where that is longer than a window, microseconds.
     """
 
     kind: str
@@ -80,6 +81,7 @@ class Trip:
     window: int = 0
     verdict: Verdict | None = None
     judged: Verdict | None = None
+    every: int = 0
 
     @property
     def shown(self) -> Shown:
@@ -94,7 +96,7 @@ class Trip:
 
 def is_stale(length: int, newest: int, trip: Trip) -> bool:
     """Tell whether a trip has had no rows for some windows of `length` up to `newest`."""
-    return newest - trip.window >= STALE_WINDOWS * length
+    return newest - trip.window >= STALE_WINDOWS * max(length, trip.every)
 
 
 @dataclass(frozen=True, slots=True)

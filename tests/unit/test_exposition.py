@@ -82,6 +82,19 @@ def test_what_is_of_now_is_not_made_again(desk: Desk, exposition: Exposition) ->
     assert desk.looks == 3
 
 
+def test_a_page_that_failed_half_way_is_made_anew(
+    desk: Desk, exposition: Exposition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text(exposition)
+    desk.put(state(7))
+    exposition.changed()
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "text", None)
+        with pytest.raises(TypeError):
+            text(exposition)
+    assert 'driftd_windows_closed_total{model="m"} 7.0\n' in text(exposition)
+
+
 def test_a_commit_shows_in_the_next_answer(desk: Desk, exposition: Exposition) -> None:
     assert "driftd_windows_closed_total{" in text(exposition)
     desk.put(state(7))

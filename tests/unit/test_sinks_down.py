@@ -14,7 +14,6 @@ from monitor.clock import SystemClock
 from monitor.core.outbox import HOUR, SECOND, Note
 from monitor.outgoing import (
     Deliverer,
-    abandoned,
     enqueue,
     load_outbox,
     outcome,
@@ -124,7 +123,7 @@ class Sender:
             self.write(outcome(self.outbox, sent, self.now))
 
     def deliver(self) -> int:
-        self.write(abandoned(self.outbox))
+        self._deliverer.give_up(self.outbox, self.write)
         self._deliverer.start_due(self.outbox, self.now, self._record)
         return self._deliverer.finish()
 

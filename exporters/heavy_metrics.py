@@ -1,0 +1,33 @@
+"""What is exported of heavy monitors: those that are judged apart from the windows' closing."""
+
+from exporters.metric import Metric
+
+HEAVY_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0)
+
+HEAVY_METRICS: tuple[Metric, ...] = (
+    Metric(
+        "driftd_heavy_pending",
+        "gauge",
+        ("model",),
+        "Samples of closed windows that wait to be judged by heavy monitors.",
+    ),
+    Metric(
+        "driftd_heavy_given_up_total",
+        "counter",
+        ("model",),
+        "Windows that heavy monitors did not judge, since too many newer ones waited.",
+    ),
+    Metric(
+        "driftd_heavy_duration_seconds",
+        "histogram",
+        ("model", "detector"),
+        "How long one comparison took.",
+        "seconds",
+    ),
+    Metric(
+        "driftd_heavy_failures_total",
+        "counter",
+        ("model", "detector", "reason"),
+        "Comparisons that failed: raised, memory, died or hung. Their verdict is an error.",
+    ),
+)

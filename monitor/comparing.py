@@ -1,0 +1,160 @@
+"""Who answers what heavy monitors ask: a process of its own, bounded in time and memory, or this one."""
+
+import multiprocessing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Protocol
+
+from detectors.joint import Comparison, Joint, Option
+from detectors.monitors import FAILURES
+from detectors.multivariate import MULTIVARIATE
+from monitor.comparing_process import serve
+
+SECONDS = 300.0
+MEMORY = 4 * 2**30
+LOOK = 0.2
+"""Seconds between two looks at whether it shall end."""
+Asked = tuple[str, Joint, Joint, float, Mapping[str, Option], int]
+"""Detector, reference, window, level, options, seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """No comparison. note: for people.
+
+    reason: refused (too few rows), raised, memory, died, hung, or stopped.
+    """
+
+    reason: str
+    note: str
+
+
+class Comparer(Protocol):
+    """Answers questions, one at a time."""
+
+    def compare(
+        self,
+        name: str,
+        reference: Joint,
+        window: Joint,
+        level: float,
+        options: Mapping[str, Option],
+        seed: int,
+    ) -> Comparison | Failure:
+        """Return what the detector finds, or why it does not."""
+
+    def close(self) -> None:
+        """End; a comparison under way fails with the reason `stopped`. From any thread."""
+
+
+def answered(asked: Asked) -> Comparison | Failure:
+    """Ask a detector; what it may raise becomes a failure."""
+    name, reference, window, level, options, seed = asked
+    try:
+        return MULTIVARIATE[name](reference, window, level, options, seed)
+    except MemoryError:
+        return Failure("memory", "there is not enough memory")
+    except ValueError as error:
+        return Failure("refused", str(error))
+    except FAILURES as error:  # only the type is told: a message may quote a value
+        return Failure("raised", f"the detector failed: {type(error).__name__}")
+
+
+class Here:
+    """Answers in this process, as a backtest does."""
+
+    def compare(
+        self,
+        name: str,
+        reference: Joint,
+        window: Joint,
+        level: float,
+        options: Mapping[str, Option],
+        seed: int,
+    ) -> Comparison | Failure:
+        """Return what the detector finds, or why it does not."""
+        return answered((name, reference, window, level, options, seed))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Apart:
+    """Answers in a process that is started when it is first asked, and anew after it died or was ended.
+
+    seconds: a comparison may take. memory: bytes of address space. entry: what the process runs.
+    """
+
+    def __init__(
+        self,
+        seconds: float = SECONDS,
+        memory: int = MEMORY,
+        entry: Callable[[Connection, int], None] = serve,
+    ) -> None:
+        self._seconds = seconds
+        self._memory = memory
+        self._entry = entry
+        self._stopping = False
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._line: Connection | None = None
+
+    def compare(
+        self,
+        name: str,
+        reference: Joint,
+        window: Joint,
+        level: float,
+        options: Mapping[str, Option],
+        seed: int,
+    ) -> Comparison | Failure:
+        """Return what the detector finds, or why it does not."""
+        try:
+            found = self._asked((name, reference, window, level, options, seed))
+        except (EOFError, OSError):
+            found = Failure("died", "the process that compares died; a new one goes on")
+        if isinstance(found, Failure) and found.reason in ("died", "hung", "stopped"):
+            self._end()
+        return Failure("stopped", "the daemon stops") if self._stopping else found
+
+    def _asked(self, asked: Asked) -> Comparison | Failure:
+        line = self._begun()
+        line.send(asked)
+        waited = 0.0
+        while not line.poll(LOOK):
+            waited += LOOK
+            if self._stopping:
+                return Failure("stopped", "the daemon stops")
+            if waited >= self._seconds:
+                return Failure("hung", f"ended after {self._seconds:g} s; a new process goes on")
+        found: Comparison | Failure = line.recv()
+        return found
+
+    def _begun(self) -> Connection:
+        """Return the line to a process that lives."""
+        if self._process is not None and not self._process.is_alive():
+            self._end()
+        if self._line is None:
+            context = multiprocessing.get_context("spawn")
+            self._line, other = context.Pipe()
+            self._process = context.Process(
+                target=self._entry, args=(other, self._memory), name="driftd-compare", daemon=True
+            )
+            self._process.start()
+            other.close()
+        return self._line
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+        if self._line is not None:
+            self._line.close()
+        self._process = self._line = None
+
+    def close(self) -> None:
+        """End; a comparison under way fails with the reason `stopped`. From any thread."""
+        self._stopping = True
+        process = self._process
+        if process is not None:
+            process.kill()

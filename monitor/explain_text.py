@@ -1,0 +1,111 @@
+"""An explained episode as lines for a person."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from monitor.episode_text import answered
+from monitor.performance_status import time_text
+from monitor.performance_text import plain
+
+Item = Mapping[str, Any]
+NAME = 10
+NAMED = 10
+"""Monitors of a grouped episode that are named."""
+WHOLE = "_all"
+
+
+def explain_lines(document: Item) -> list[str]:
+    """Return the lines."""
+    episode, record, verified = document["episode"], document["record"], document["verified"]
+    lines = list(_episode(episode)) if episode else []
+    if record:
+        lines += _record(record["head"], record["seal"], alone=episode is None)
+    if verified:
+        lines += _verified(verified)
+    return lines
+
+
+def _line(name: str, text: str) -> str:
+    return f"  {name:<{NAME}}{plain(text)}"
+
+
+def _episode(one: Item) -> Iterator[str]:
+    state = "FIRING" if one["state"] == "firing" else one["state"]
+    version = f" {one['version']}" if one["version"] else ""
+    yield plain(
+        f"{one['id']} {state}: {_monitor(one)} of {one['model']} [{one['segment']}{version}], {one['kind']}"
+    )
+    until = f", until {one['ended']}" if one["ended"] else ""
+    yield _line("fired", f"in the window from {one['started']}{until}{answered(one)}")
+    if one["cause"]:
+        yield _line("cause", one["cause"])
+    if one["members"]:
+        named = [f"{feature} {detector} [{segment}]" for segment, feature, detector in one["members"][:NAMED]]
+        more = len(one["members"]) - len(named)
+        yield _line(
+            "monitors", f"{len(one['members'])}: {', '.join(named)}{f', and {more} more' if more else ''}"
+        )
+
+
+def _monitor(one: Item) -> str:
+    return one["detector"] if one["feature"] == WHOLE else f"{one['feature']} {one['detector']}"
+
+
+def _record(head: Item, seal: str, *, alone: bool) -> Iterator[str]:
+    verdict, monitor = head["verdict"], head["monitor"]
+    if alone:
+        version = f" {monitor['version']}" if monitor["version"] else ""
+        where = f"of {head['model']} [{monitor['segment']}{version}], {monitor['kind']}"
+        yield plain(f"{head['episode']}: {_monitor(monitor)} {where}")
+    start, end = (time_text(at) for at in head["window"])
+    yield _line("window", f"{start} to {end}, {_rows(head, verdict)}")
+    origin = "configured" if head["threshold"] is not None else "from the budget of false alarms"
+    yield _line("score", f"{_number(verdict['score'])}, threshold {_number(verdict['threshold'])} ({origin})")
+    if verdict["note"]:
+        yield _line("what", verdict["note"])
+    config, versions = head["config"], head["versions"]
+    yield _line(
+        "settings",
+        f"min_effect {config['alarms']['min_effect']}, budget {config['alarms']['budget']}, "
+        f"level {_number(head.get('level'))} a window; hash {config['hash'][:16]}",
+    )
+    reference = head.get("reference", {})
+    if "hash" in reference:
+        yield _line("reference", f"{reference['number']}: {reference['hash']}, {reference['origin']}")
+    yield _line("computed", ", ".join(f"{name} {number}" for name, number in sorted(versions.items())))
+    yield _line("record", f"sha256 {seal}")
+
+
+def _rows(head: Item, verdict: Item) -> str:
+    rows = head.get("rows")
+    judged = f"{verdict['n']:,} rows judged"
+    if rows is None:
+        return judged
+    if head["how"] in {"realised", "estimate"}:
+        return f"{judged}, {rows[1]:,} of {rows[0]:,} predictions with an outcome"
+    return f"{judged}, {rows[0]:,} in the window and {rows[1]:,} in the reference"
+
+
+def _number(number: float | None) -> str:
+    return "none" if number is None else f"{number:.4g}"
+
+
+def _verified(found: Item) -> Iterator[str]:
+    numbers: Sequence[Item] = found["numbers"]
+    if found["equal"]:
+        yield _line("verify", "equal: " + ", ".join(f"{n['name']} {_said(n['again'])}" for n in numbers))
+    else:
+        apart = [
+            f"{n['name']} {_said(n['recorded'])} recorded, {_said(n['again'])} again"
+            for n in numbers
+            if not n["equal"]
+        ]
+        yield _line(
+            "verify", "NOT EQUAL: " + "; ".join([*([found["problem"]] if found["problem"] else []), *apart])
+        )
+    if found["note"]:
+        yield _line("", found["note"])
+
+
+def _said(value: float | str | None) -> str:
+    return value if isinstance(value, str) else _number(value)

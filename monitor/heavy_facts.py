@@ -1,0 +1,67 @@
+"""What committed state and configuration say of heavy monitors: for /metrics, status, check and the list."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from detectors.multivariate import MULTIVARIATE
+from exporters.catalog import Sample
+from monitor.config import Model
+from monitor.core.heavy import GIVEN_UP, HeavySpec, complete, heavy_monitors
+from monitor.core.judging import BudgetJudge
+from monitor.core.plan import Plan, targets
+from monitor.core.reference import Baseline
+from monitor.core.state import ModelState
+from monitor.heavy_opening import heavy_of
+from monitor.quantities import format_duration
+
+
+def heavy_samples(plan: Plan, state: ModelState) -> Iterator[Sample]:
+    """Return how much waits and what was given up, of a model that has heavy monitors."""
+    found = heavy_status(plan, state)
+    if found is not None:
+        yield Sample("driftd_heavy_pending", (plan.name,), found["pending"])
+        yield Sample("driftd_heavy_given_up_total", (plan.name,), found["given_up"])
+
+
+def heavy_status(plan: Plan, state: ModelState) -> dict[str, Any] | None:
+    """Return how many samples wait to be judged, of how many windows, and how many windows were given up."""
+    if not heavy_monitors(plan.model):
+        return None
+    waiting = [state.jobs[key] for key in complete(plan, state)]
+    return {
+        "pending": len(waiting),
+        "windows": sum(job.windows for job in waiting),
+        "given_up": state.book.counts.get(("", GIVEN_UP, ""), 0),
+    }
+
+
+def heavy_lines(model: Model, baseline: Baseline | None, judge: BudgetJudge) -> Iterator[str]:
+    """Say of each heavy monitor on what it is, when it runs and how often it may breach falsely."""
+    plan = Plan.of(model)
+    for spec in heavy_of(plan, judge.level).specs:
+        if baseline is None:
+            yield f"  heavy: {_who(spec)}, {_when(model, spec)}"
+            continue
+        groups = len(baseline.profiles)
+        level = heavy_of(plan, judge.level).level(spec, baseline.grid, groups)
+        names = targets(model, baseline.grid, spec.wish)
+        what = f"on {len(names)} columns" if names else "is NOT JUDGED: the reference has no such column"
+        rate = f"may breach falsely once in {1 / level:,.0f} runs"
+        if spec.wish.threshold is not None:
+            rate = f"fires above {spec.wish.threshold:g}, and spends nothing of the budget"
+        yield f"  heavy: {_who(spec)} {what}, {_when(model, spec)}; {rate}"
+
+
+def _who(spec: HeavySpec) -> str:
+    return f"{spec.feature} {spec.detector}"
+
+
+def _when(model: Model, spec: HeavySpec) -> str:
+    if spec.wish.schedule is None:
+        return f"after each window of {format_duration(model.window)}"
+    return f'by the schedule "{spec.wish.schedule}" in UTC and event time'
+
+
+def heavy_detector_lines() -> list[str]:
+    """Return a line for each heavy detector."""
+    return [f"{name:20} heavy    whole rows of several columns" for name in MULTIVARIATE]

@@ -1,0 +1,188 @@
+"""Heavy monitors at work: jobs of the models' states, compared apart and given back to the models."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from detectors.base import Level, Verdict
+from exporters.catalog import Histogram, Sample
+from exporters.heavy_metrics import HEAVY_BUCKETS
+from monitor.clock import Clock
+from monitor.comparing import Apart, Comparer, Failure, Here
+from monitor.core.heavy import POOL, Heavy, Question
+from monitor.core.jobs import MOST, Job, JobKey
+from monitor.errors import UNEXPECTED, StoreUnavailableError
+from monitor.logs import logger
+from monitor.models import WatchedModel
+from monitor.worker import Tools, Worker
+
+Amend = Callable[[str, Callable[[WatchedModel], None]], bool]
+"""Changes one model between two batches; False where there is none of that name, or it is set aside."""
+Every = Callable[[float, str, Callable[[], None]], None]
+"""Has something done every so many seconds, by name."""
+SECONDS = 1.0
+"""Between two looks for jobs."""
+NOTHING = Histogram((0,) * len(HEAVY_BUCKETS), 0.0, 0, HEAVY_BUCKETS)
+LEVELS: Mapping[str, Level] = {"refused": Level.INSUFFICIENT_DATA}
+"""What a failure makes of a verdict, where it is no error."""
+
+
+@dataclass(slots=True)
+class Figures:
+    """What is counted of comparisons, by model and detector, since the start."""
+
+    clock: Clock
+    seconds: dict[tuple[str, str], Histogram] = field(default_factory=dict)
+    failures: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def asked(self, comparer: Comparer, model: str, question: Question) -> Verdict | None:
+        """Have a question answered, and count it; None where the daemon stops meanwhile."""
+        spec, began = question.spec, self.clock.monotonic()
+        rows = question.reference, question.window
+        found = comparer.compare(spec.detector, *rows, question.level, question.options, question.seed)
+        took = self.clock.monotonic() - began
+        if isinstance(found, Failure) and found.reason == "stopped":
+            return None
+        whose = model, spec.detector
+        with self.guard:
+            self.seconds = {**self.seconds, whose: self.seconds.get(whose, NOTHING).observed(took)}
+            if isinstance(found, Failure) and found.reason not in LEVELS:
+                self.failures[*whose, found.reason] += 1
+        if isinstance(found, Failure):
+            return spec.verdict(LEVELS.get(found.reason, Level.ERROR), question.window.rows, found.note)
+        return spec.judge(question.window.rows, found)
+
+    def samples(self) -> list[Sample]:
+        """Return what is exported of it."""
+        with self.guard:
+            times = [Sample("driftd_heavy_duration_seconds", k, h) for k, h in self.seconds.items()]
+            return [*times, *(Sample("driftd_heavy_failures_total", k, n) for k, n in self.failures.items())]
+
+
+class HeavyLanes:
+    """Judges the jobs of all models, each lane on its own, the oldest job of each model in turn.
+
+    comparers: by lane. Until `start` jobs are judged as soon as they are left, by whoever leaves them: so a
+    log that is read once gives the same, however long that takes.
+    """
+
+    def __init__(self, clock: Clock, comparers: Mapping[str, Comparer]) -> None:
+        self._comparers = comparers
+        self._figures = Figures(clock)
+        self._apart = False
+        self._busy = False
+        self._stopping = False
+        self._log = logger("heavy")
+
+    def start(self, every: Every, look: Callable[["HeavyLanes", str], None]) -> None:
+        """Leave jobs to the scheduler from now on; look: has one lane looked at, by name."""
+        self._apart = True
+        for lane in self._comparers:
+            every(SECONDS, f"heavy {lane}", partial(look, self, lane))
+
+    @property
+    def most(self) -> int | None:
+        """How many jobs of a model may wait; any number while it waits for them."""
+        return MOST if self._apart else None
+
+    def after(self, tools: Tools, worker: Worker) -> None:
+        """Judge all that waits of a model, by the thread that owns it, and what that leaves in turn."""
+        if self._apart or self._busy:  # its own commits come here too
+            return
+        self._busy = True
+        try:
+            for lane in self._comparers:
+                while (work := self._next(worker, lane)) is not None and self._take(tools, worker, work):
+                    pass
+        finally:
+            self._busy = False
+
+    def look(
+        self, lane: str, tools: Tools, models: Callable[[], Sequence[WatchedModel]], amend: Amend
+    ) -> None:
+        """Judge what waits in a lane, one job of each model in turn, until nothing does."""
+        going = True
+        while going and not self._stopping:
+            going = False
+            for model in models():
+                work = self._next(model.worker, lane)
+                if work is not None and not self._stopping:
+                    going |= self._judge(model.worker, work, tools, amend)
+
+    def _next(self, worker: Worker, lane: str) -> "_Work | None":
+        """Return what there is to do of a model's committed state."""
+        heavy, state = worker.heavy, worker.state
+        key = heavy.due(state, lane) if heavy is not None else None
+        return None if heavy is None or key is None else _Work(worker.plan.name, heavy, key, state.jobs[key])
+
+    def _judge(self, worker: Worker, work: "_Work", tools: Tools, amend: Amend) -> bool:
+        """Judge a job of a model that goes on meanwhile; tells whether it is done."""
+        found = self._verdicts(worker, work)
+        if found is None:
+            return False
+
+        def take(model: WatchedModel) -> None:
+            same = model.worker.heavy is work.heavy
+            if same and model.worker.state.jobs.get(work.key) is work.job:  # else it is looked at anew
+                model.worker.take_on(tools, work.key, found)
+
+        try:
+            return amend(work.model, take)
+        except StoreUnavailableError as error:
+            self._log.error("not recorded, tried again", model=work.model, error=str(error))
+        except UNEXPECTED as error:  # a fault of ours; only the type is told: a message may quote a value
+            self._log.error("not recorded, tried again", model=work.model, error=type(error).__name__)
+        return False
+
+    def _take(self, tools: Tools, worker: Worker, work: "_Work") -> bool:
+        found = self._verdicts(worker, work)
+        if found is not None:
+            worker.take_on(tools, work.key, found)
+        return found is not None
+
+    def _verdicts(self, worker: Worker, work: "_Work") -> list[Verdict] | None:
+        """Return what the monitors of a job say, None where the daemon stops meanwhile."""
+        found: list[Verdict] = []
+        comparer = self._comparers[work.key.lane]
+        for asked in work.heavy.ask(worker.state, work.key):
+            if isinstance(asked, Question):
+                verdict = self._figures.asked(comparer, work.model, asked)
+                if verdict is None:
+                    return None
+                found.append(verdict)
+            else:
+                found.append(asked)
+        return found
+
+    def samples(self) -> list[Sample]:
+        """Return what is exported of the comparisons."""
+        return self._figures.samples()
+
+    def close(self) -> None:
+        """End; what is under way is not judged, and waits for the next start."""
+        self._stopping = True
+        for comparer in self._comparers.values():
+            comparer.close()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """A job to do. heavy, job: the very objects that it was taken by."""
+
+    model: str
+    heavy: Heavy
+    key: JobKey
+    job: Job
+
+
+def lanes_apart(clock: Clock) -> HeavyLanes:
+    """Return the lanes of a daemon: each compares in a process of its own."""
+    return HeavyLanes(clock, {POOL: Apart()})
+
+
+def lanes_here(clock: Clock) -> HeavyLanes:
+    """Return the lanes of a backtest: what can be is compared in this process."""
+    return HeavyLanes(clock, {POOL: Here()})
