@@ -1,4 +1,4 @@
-"""Card payments: calm ones, and some of a day when amounts have changed. What became of each is told as well."""
+"""Card payments: calm ones, and those of a day with larger amounts; and what became of each of them."""
 
 import json
 import sys

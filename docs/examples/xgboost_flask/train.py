@@ -1,4 +1,4 @@
-"""Trains the model, and logs its predictions on rows it has not seen, and their outcomes: driftd's reference."""
+"""Trains the model, and logs its predictions on rows it has not seen, with their outcomes: the reference."""
 
 import numpy as np
 from traffic import payments
