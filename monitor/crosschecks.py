@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from monitor.complaints import LATER, LISTING, Complaint, Place, later, nearest, quoted, repeated
 from monitor.config import Columns, Config, Features, Model, Monitor, Source, Webhook
 from monitor.core.annotations import ENDPOINT as ANNOTATIONS
-from monitor.embedding_checks import embeddings, feature_names
+from monitor.embedding_checks import embeddings, feature_names, is_embedding
 from monitor.fields import JOINT
 from monitor.grafana_checks import grafana
 from monitor.heavy_checks import heavy_monitor, is_heavy, light_monitor
@@ -213,7 +213,7 @@ def _on(monitor: Monitor, model: Model, at: Place, place: Place) -> Iterator[Com
     elif on in {"error", "loss"}:
         says = f"{quoted(on)} is for detectors of streams, as adwin; write another detector, or on"
         yield Complaint(here, says, ((*place, "detector"),))
-    elif on not in GROUPS:
+    elif on not in GROUPS and not (is_heavy(monitor.detector) and is_embedding(features, on)):
         names = ", ".join(f'"{g}"' for g in GROUPS)
         yield Complaint(here, f"{quoted(on)} is not known; write one of {names}, or a list of columns")
     elif on in {"prediction", "score"} and not getattr(model.columns, on):

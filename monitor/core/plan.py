@@ -92,7 +92,7 @@ def score_columns(model: Model) -> tuple[str, ...]:
 
 
 def targets(model: Model, grid: Grid, monitor: Monitor) -> tuple[str, ...]:
-    """Return the features that a monitor's `on` names, in the grid's order."""
+    """Return the features that a monitor's `on` names, in the grid's order; or the embedding."""
     spoken = {n for n in ("prediction",) if model.columns.prediction} | set(score_columns(model))
     numeric = {f.name for f in grid.numeric}
     chosen = {
@@ -102,5 +102,7 @@ def targets(model: Model, grid: Grid, monitor: Monitor) -> tuple[str, ...]:
         "prediction": {"prediction"},
         "score": spoken - {"prediction"},
     }
+    if isinstance(monitor.on, str) and monitor.on not in chosen:
+        return tuple(e.name for e in grid.embeddings if e.name == monitor.on)
     wanted = chosen[monitor.on] if isinstance(monitor.on, str) else set(monitor.on)
     return tuple(f.name for f in grid.features if f.name in wanted)

@@ -19,8 +19,8 @@ from monitor.types import Decoded
 
 Vectors = NDArray[np.float32]
 LISTS = pl.List(pl.Float64)
-BLOCK = 64
-"""Texts that are parsed one by one where they cannot be parsed at once."""
+BLOCK, PARTS = 64, 16
+"""Texts that are parsed one by one where they cannot be parsed at once, and in how many parts they are tried."""
 ROWS = 4096
 """Vectors that are multiplied at a time."""
 MANY = "*"
@@ -114,8 +114,8 @@ def _parsed(texts: pl.Series) -> list[pl.Series]:
     except POLARS_FAILURES:
         if len(texts) <= BLOCK:
             return [pl.Series(texts.name, [_list(text) for text in texts], dtype=LISTS)]
-    half = len(texts) // 2
-    return [*_parsed(texts[:half]), *_parsed(texts[half:])]
+    step = -(-len(texts) // PARTS)
+    return [part for at in range(0, len(texts), step) for part in _parsed(texts[at : at + step])]
 
 
 def _list(text: str | None) -> list[float | None] | None:

@@ -8,8 +8,10 @@ import pytest
 
 from detectors.profile import Grid, NumericSummary, Profile, empty, merge, summaries
 from detectors.sample import SAMPLE_ROWS, vector_rows
-from monitor.config import Columns
+from monitor.config import Columns, Monitor
 from monitor.core.codec import dump_profile, grid_head, grid_of, load_profile
+from monitor.core.heavy import joint
+from monitor.core.plan import targets
 from monitor.core.profiles import Rows, profile_all
 from monitor.core.reference import Baseline
 from monitor.core.schema import Schema, type_rows
@@ -171,6 +173,20 @@ def test_a_sample_holds_vectors_that_merge_in_any_parts_to_the_same_bytes() -> N
         some = Rows(rows.time * 0, rows.keys, rows.frame, rows.invalid).take(part)
         merged = merge(baseline.grid, load_profile(dump_profile(merged)), profile_all(baseline.grid, some))
     assert dump_profile(merged) == dump_profile(baseline.profiles["all"])
+
+
+def test_a_detector_of_whole_rows_sees_the_vectors_of_the_rows_that_have_one() -> None:
+    rows = frame(300, 0.0)
+    some = rows.with_columns(answer=pl.when(pl.int_range(300) % 3 > 0).then("answer"))
+    _, baseline = built(some)
+    sample = baseline.profiles["all"].sample
+    assert sample is not None
+    on = Monitor(detector="mmd", on="answer")
+    seen = joint(baseline.grid, targets(model(features=None), baseline.grid, on), sample)
+
+    assert seen.columns == tuple(f"answer[{place}]" for place in range(16))
+    assert seen.numeric.shape == (200, 16)
+    assert np.isfinite(seen.numeric).all()
 
 
 def test_grids_and_held_rows_keep_their_vectors() -> None:
