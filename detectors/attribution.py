@@ -33,11 +33,13 @@ SURE = 25.0
 class Part:
     """One feature's part in the change.
 
-    share: of both rankings, 0 to 1; all features' sum to 1 where anything changed. alone, together: of each
-    ranking, likewise. effect: in standard deviations (of shares: see readings.py), what: which reading.
+    ratio: its deviation alone over how far it may be, above 1 is more than usual. share: of both rankings, 0
+    to 1; all features' sum to 1 where anything changed. alone, together: of each ranking, likewise. effect:
+    in standard deviations (of shares: see readings.py), what: which reading.
     """
 
     feature: str
+    ratio: float
     share: float
     alone: float
     together: float
@@ -92,10 +94,18 @@ def attribute(moved: dict[str, Moved], reference: Joint | None, window: Joint | 
     together = _shared(np.array([told.get(name, 0.0) for name in names]))
     rankings = [ranking for ranking in (alone, together) if ranking.any()]
     share = np.mean(rankings, axis=0) if rankings else np.zeros(len(names))
-    order = np.lexsort((names, -share))
+    order = sorted(range(len(names)), key=lambda i: (-share[i], names[i]))
     parts = tuple(
-        Part(n, float(share[i]), float(alone[i]), float(together[i]), moved[n].effect, moved[n].what)
-        for i in order.tolist()
+        Part(
+            n,
+            moved[n].ratio,
+            float(share[i]),
+            float(alone[i]),
+            float(together[i]),
+            moved[n].effect,
+            moved[n].what,
+        )
+        for i in order
         for n in (names[i],)
     )
     agree = bool(alone.argmax() == together.argmax()) if len(rankings) > 1 else None
@@ -116,9 +126,13 @@ def _together(reference: Joint, window: Joint) -> tuple[dict[str, float], tuple[
         np.concatenate([reference.codes, window.codes]),
     )
     scores = normal_scores(both.numeric, reference.rows)
-    blocks = [*_numeric_blocks(both.numeric, scores), *_category_blocks(both.codes)]
     label = np.repeat([0.0, 1.0], [reference.rows, window.rows])
-    found = _lost(blocks, label)
+    missing, members = np.unique(~np.isfinite(both.numeric), axis=1, return_inverse=True)
+    blocks = [*_numeric_blocks(scores), *_category_blocks(both.codes)]
+    lost = _lost([*blocks, *(missing[:, [i]].astype(np.float64) for i in range(missing.shape[1]))], label)
+    found, gone = lost[: len(blocks)], lost[len(blocks) :]
+    for column, pattern in enumerate(members.tolist()):  # what is missing on the same rows shares its part
+        found[column] += gone[pattern] / members.tolist().count(pattern)
     return dict(zip(both.columns, found, strict=True)), _pair(both.columns, scores, reference.rows)
 
 
@@ -128,7 +142,7 @@ def _first(rows: Joint) -> Joint:
 
 
 def normal_scores(values: Floats, reference: int) -> Floats:
-    """Return the normal scores of columns [n, C] by the ranks among the first `reference` rows; 0 if missing."""
+    """Return normal scores of columns [n, C] by ranks among the first `reference` rows; 0 where missing."""
     found = np.zeros(values.shape)
     for column in range(values.shape[1]):
         known = np.sort(values[:reference, column][np.isfinite(values[:reference, column])])
@@ -141,12 +155,10 @@ def normal_scores(values: Floats, reference: int) -> Floats:
     return found
 
 
-def _numeric_blocks(values: Floats, scores: Floats) -> list[Floats]:
-    missing = ~np.isfinite(values)
-    return [
-        np.column_stack([scores[:, i], np.where(missing[:, i], 0.0, scores[:, i] ** 2 - 1.0), missing[:, i]])
-        for i in range(values.shape[1])
-    ]
+def _numeric_blocks(scores: Floats) -> list[Floats]:
+    """Return each column's normal scores and their squares, which are 1 on average; of a missing one 0."""
+    squares = np.where(scores == 0.0, 0.0, scores**2 - 1.0)
+    return [np.column_stack([scores[:, i], squares[:, i]]) for i in range(scores.shape[1])]
 
 
 def _category_blocks(codes: NDArray[np.int32]) -> list[Floats]:

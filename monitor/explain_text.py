@@ -12,6 +12,11 @@ NAME = 10
 NAMED = 10
 """Monitors of a grouped episode that are named."""
 WHOLE = "_all"
+NAMED_FEATURES = 5
+LEAST = 0.2
+"""A part in telling the samples apart that is worth a line."""
+AGREE = "both rankings name the same feature first"
+DISAGREE = "the rankings disagree: a feature that moved only with another one is first alone, not together"
 
 
 def explain_lines(document: Item) -> list[str]:
@@ -44,6 +49,55 @@ def _episode(one: Item) -> Iterator[str]:
         more = len(one["members"]) - len(named)
         yield _line(
             "monitors", f"{len(one['members'])}: {', '.join(named)}{f', and {more} more' if more else ''}"
+        )
+    if one["attribution"]:
+        yield from _why(one["attribution"])
+
+
+def _why(found: Item) -> Iterator[str]:
+    yield _line("since", f"{found['onset']}, the first window of the change")
+    for name in ("segment", "version"):
+        place = found[name]
+        if place:
+            yield _line(
+                "where",
+                f"{name} {place['label']}: {_number(place['distance'])} from its reference, "
+                f"the next one {_number(place['next'])}",
+            )
+    if found["performance"]:
+        yield from _performance(found["performance"])
+    moved = [part for part in found["features"] if part["ratio"] > 1.0 or part["together"] >= LEAST]
+    if not moved:
+        yield _line("inputs", "no feature is further from what is usual than it may be")
+    for place, part in enumerate(moved[:NAMED_FEATURES]):
+        yield _line("inputs" if place == 0 else "", _part(part))
+    if moved and found["agree"] is not None:
+        yield _line("", AGREE if found["agree"] else DISAGREE)
+    if found["pair"]:
+        yield _line(
+            "", f"{found['pair'][0]} and {found['pair'][1]} go together otherwise than in the reference"
+        )
+
+
+def _part(part: Item) -> str:
+    limit = f"{part['ratio']:.2g} times as far as it may be" if part["ratio"] else "not judged alone"
+    return (
+        f"{part['feature']}, {100 * part['share']:.0f} % of the change: {part['what']} by {part['effect']:+.2g}, "
+        f"{limit} (alone {100 * part['alone']:.0f} %, together {100 * part['together']:.0f} %)"
+    )
+
+
+def _performance(found: Item) -> Iterator[str]:
+    said = found["says"] or "cannot be told"
+    yield _line(
+        "reason",
+        f"{said}: {found['metric']} was {_number(found['reference'])} in the reference, would be "
+        f"{_number(found['expected'])} on these inputs, and is {_number(found['realised'])}",
+    )
+    for one in found["segments"]:
+        lost = f"inputs cost {_number(one['inputs'])}, the relation {_number(one['relation'])}"
+        yield _line(
+            "", f"{one['label']}: {one['says'] or 'no loss, or not known'}, {one['rows']:,} rows, {lost}"
         )
 
 

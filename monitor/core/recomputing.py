@@ -60,7 +60,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What came of computing a verdict again. sealed: nothing in the record has changed. note: what was not."""
+    """What came of a verdict computed again. sealed: the record is as it was. note: what was taken as it is."""
 
     sealed: bool
     compared: tuple[Compared, ...]

@@ -76,7 +76,7 @@ class Recorder:
         specs = self._judge.specs(grid, windows=windows)
         key = change.key
         spec = next((s for s in specs if (s.feature, s.detector) == (key.feature, key.detector)), None)
-        level = self._judge.level(grid, scene.groups)
+        level = self.level(grid, scene.groups)
         head = {
             **more,
             "level": level,
@@ -97,6 +97,10 @@ class Recorder:
             gathering = Gathering(sharing, self._judge.sequential_level(grid, scene.groups))
             found = evidence_of(spec, scene, level, gathering)
         return self.sealed(change, found, head)
+
+    def level(self, grid: Grid, groups: int) -> float:
+        """Return what each monitor of a group may spend on a window of so many groups."""
+        return self._judge.level(grid, groups)
 
     def sealed(self, change: Transition, found: Evidence, more: Head) -> AuditRecord:
         """Seal what a verdict was computed from, with what all records hold."""

@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from detectors.attribution import Attribution
+from detectors.performance import ESTIMATED
+from monitor.core.attributing import document, of_episode, of_inputs, of_track
+from monitor.core.decomposing import of_performance, onset_of
 from monitor.core.episode_log import EpisodeRecord
 from monitor.core.grouping import grouped
 from monitor.core.measured_records import measured_evidence
@@ -14,7 +19,8 @@ from monitor.core.records import SPACE, AuditRecord
 from monitor.core.scenes import Begun, Tick
 from monitor.types import Changes
 
-MEASURED = frozenset({"performance", "estimated_performance"})
+REALISED = "performance"
+MEASURED = frozenset({REALISED, "estimated_performance"})
 
 
 class Auditor:
@@ -39,7 +45,50 @@ class Auditor:
             record = self._record(tick, worst, members)
             changes[SPACE, self._plan.name, id_] = record.dump()
             episodes[id_] = replace(episodes.get(id_) or EpisodeRecord.of(worst), seal=record.seal)
-        return Begun(tuple(episodes.values()), found.joined, changes)
+        return Begun(self._attributed(tick, entered, episodes), found.joined, changes)
+
+    def _attributed(
+        self, tick: Tick, entered: Sequence[Transition], episodes: Mapping[str, EpisodeRecord]
+    ) -> tuple[EpisodeRecord, ...]:
+        """Add what changed, where and since when; of each group the features are ranked once."""
+        places = {GroupKey(c.start, c.key.version, c.key.segment) for c in entered}
+        level = self._recorder.level
+        ranked = {
+            place: of_inputs(self._plan, scene, level(scene.seen.grid, scene.groups))
+            for place, scene in tick.scenes.items()
+            if place in places
+        }
+        return tuple(
+            record
+            if id_ in tick.state.episodes
+            else replace(record, attribution=self._why(tick, record, ranked))
+            for id_, record in episodes.items()
+        )
+
+    def _why(
+        self, tick: Tick, record: EpisodeRecord, ranked: Mapping[GroupKey, Attribution]
+    ) -> Mapping[str, Any] | None:
+        """Return what an episode is attributed to, None where nothing is known of its window."""
+        found = of_episode(self._plan, tick, record.keys, record.started, ranked)
+        if record.kind not in MEASURED or tick.maturing is None:
+            return found
+        group = GroupKey(record.started, record.version, record.segment)
+        assessor, standard, _, groups = tick.maturing.scene(group)
+        labels, metric = tick.maturing.ledger.labels, record.detector.removeprefix(ESTIMATED)
+        if found is None:
+            found = {**document(self._past(tick, group, groups)), "segment": None, "version": None}
+        if record.kind == REALISED:
+            found = {**found, "onset": onset_of(labels, assessor.bench(standard), group, metric)}
+        parts = of_performance(assessor, standard, labels, group, record.detector)
+        return {**found, "performance": parts}
+
+    def _past(self, tick: Tick, group: GroupKey, groups: int) -> Attribution:
+        """Rank the features of a window that closed earlier."""
+        baseline = tick.state.baseline_at(group.start)
+        if baseline is None:
+            return Attribution((), None)
+        level = self._recorder.level(baseline.grid, max(groups, 1))
+        return of_track(self._plan, tick.state, baseline, group, level)
 
     def _record(self, tick: Tick, change: Transition, members: Sequence[Transition]) -> AuditRecord:
         """Return the audit record of a verdict; where nothing else is known, of its numbers alone."""
