@@ -3,16 +3,14 @@
 Three facts make it cheap enough to do while a window closes. A statistic divided by its power of
 (1/N + 1/M) hardly depends on N and M, so M is simulated at powers of two and interpolated between them,
 and N, which stays, is rounded to one of eight steps between these. Features without a heavy value share
-one set of draws. And Wasserstein needs of these draws only |F - G|, times the feature's own distances
-between cells. The draws are seeded from what is drawn, so a replay finds the same thresholds.
+one set of draws. And Wasserstein and energy need of these draws only |F - G|, and the feature's own
+distances between cells. The draws are seeded from what is drawn, so a replay finds the same thresholds.
 """
 
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
-
-import numpy as np
 
 from detectors.distances import Floats, noise
 from detectors.null import Null, Simulation
@@ -55,6 +53,7 @@ class Calibrator:
     Kolmogorov's limit for rows at this level is 1.63 sqrt(1/10000 + 1/1000) = 0.054; on a grid a little
     less.
 
+    >>> import numpy as np
     >>> from detectors.comparison import Comparison
     >>> from detectors.drift import STATISTICS
     >>> from detectors.null import null_of
@@ -95,6 +94,6 @@ class Calibrator:
 
 
 def _scores(row: Statistic, null: Null, drawn: Simulation) -> Floats:
-    if row.takes == "places" and null.gaps is not None:
-        return np.asarray(drawn.distances @ null.gaps)
+    if row.of_gaps is not None and null.gaps is not None:
+        return row.of_gaps(drawn.distances, null.gaps)
     return row.of(drawn.pairs)
