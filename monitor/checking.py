@@ -85,7 +85,7 @@ def _model(model: Model) -> Iterator[str]:
         yield "  deduplicate = false: a row sent twice counts twice"
     yield from _performance(model, standard)
     yield from stream_lines(model, schema, replay, standard)
-    yield from heavy_lines(model, baseline, BudgetJudge(Plan.of(model), Calibrator()))
+    yield from heavy_lines(model, schema, replay, BudgetJudge(Plan.of(model), Calibrator()))
     if baseline is not None:
         yield from _room(model, baseline, standard)
     yield from _retraining(model)

@@ -20,7 +20,7 @@ listen = "127.0.0.1:0"
 state = "STATE"
 commit_every = "60ms"
 {CAR_LOAN}
-window = "14d"
+window = "21d"
 features.numeric = ["car_value", "loan_length", "driver_tenure"]
 features.categorical = ["salary_range"]
 
@@ -57,7 +57,7 @@ def project(tmp_path: Path, car_loans: pl.DataFrame) -> Project:
     rng = np.random.default_rng(5)
     rows = car_loans.drop("period", "repaid")
     reference, times = rows.head(50_000), rows["timestamp"].slice(50_000)
-    weeks = times.to_physical() // (14 * 86_400 * 10**6)
+    weeks = times.to_physical() // (21 * 86_400 * 10**6)
     chosen = (weeks > weeks[0]) & (weeks <= weeks[0] + WINDOWS)
     log = reference[rng.integers(0, reference.height, int(chosen.sum()))].with_columns(
         timestamp=times.filter(chosen), id=pl.int_range(10**6, 10**6 + int(chosen.sum()))
@@ -66,7 +66,7 @@ def project(tmp_path: Path, car_loans: pl.DataFrame) -> Project:
     parts = [log.filter(number == n) for n in range(WINDOWS)]
     log = pl.concat([turned(part, rng) if n >= TURNED else part for n, part in enumerate(parts)])
     made = Project(tmp_path).configure(CONFIG.replace("STATE", "state"), reference)
-    last = log.tail(1).with_columns(pl.col("timestamp") + pl.duration(days=40), id=pl.lit(1, pl.Int64))
+    last = log.tail(1).with_columns(pl.col("timestamp") + pl.duration(days=60), id=pl.lit(1, pl.Int64))
     made.append("predictions.jsonl", pl.concat([log, last]).write_ndjson().encode())
     return made
 

@@ -86,7 +86,8 @@ def test_one_without_memory_fails() -> None:
 
 
 def test_closing_ends_what_is_under_way() -> None:
-    apart, found = Apart(entry=hanging), []
+    apart = Apart(entry=hanging)
+    found: list[Comparison | Failure] = []
     thread = threading.Thread(target=lambda: found.append(asked(apart)))
     thread.start()
     eventually(lambda: apart._process is not None and apart._process.is_alive())  # noqa: SLF001
@@ -94,7 +95,7 @@ def test_closing_ends_what_is_under_way() -> None:
     apart.close()
     thread.join(30)
 
-    assert [failure.reason for failure in found] == ["stopped"]
+    assert found == [Failure("stopped", "the daemon stops")]
 
 
 @pytest.mark.parametrize(
