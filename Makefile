@@ -1,10 +1,11 @@
 # make demo | test | lint | bench | clean. Each sets up .venv first; once it stands, nothing is fetched again.
+# make alibi sets up alibi-detect, apart (docs/alibi.md), alibi-torch the same with PyTorch; alibi-test tries driftd with them.
 # make lock renews the pinned requirements. make e2e-airflow asks a real Apache Airflow for a retraining.
 
 .SHELLFLAGS := -euc
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo test lint bench clean setup lock e2e-airflow
+.PHONY: demo test lint bench clean setup lock e2e-airflow alibi alibi-torch alibi-test
 
 BIN := .venv/bin
 CODE := monitor detectors exporters dashboards alert_rules
@@ -26,7 +27,7 @@ demo: setup
 	exec $(BIN)/driftd demo
 
 test: lint .envs/mlflow/.ready
-	DRIFTD_REQUIRE_MLFLOW=1 $(BIN)/pytest -q -n 3 --maxschedchunk 1 # a third worker: many tests wait for programs
+	DRIFTD_REQUIRE_MLFLOW=1 $(BIN)/pytest -q -n 3 --maxschedchunk 1 --ignore tests/alibi # a third worker: many tests wait for programs
 
 lint: setup
 	$(BIN)/ruff check .
@@ -42,6 +43,13 @@ bench: setup
 
 e2e-airflow: setup .envs/airflow/.ready
 	$(BIN)/python -m tests.e2e.airflow .envs/airflow/bin/airflow
+
+alibi: .envs/alibi/.ready
+
+alibi-torch: .envs/alibi-torch/.ready
+
+alibi-test: setup .envs/alibi/.ready .envs/alibi-torch/.ready
+	DRIFTD_REQUIRE_ALIBI=1 $(BIN)/pytest -q -n 2 tests/alibi
 
 setup: .venv/.ready
 
@@ -68,6 +76,19 @@ $(BIN)/python:
 	$$uv pip install --quiet --python .envs/$*/bin/python --require-hashes -r $<
 	touch $@
 
+# The registry's PyTorch for Linux brings CUDA, gigabytes of it. TORCH is a file with another build; where pip is told of
+# a folder with the one for CPUs, that one is taken.
+TORCH ?= $(firstword $(wildcard $(PIP_FIND_LINKS)/torch-2.13.0+cpu-cp311-*.whl))
+ifneq ($(TORCH),)
+.envs/alibi-torch/.ready: requirements/alibi.txt requirements/alibi-torch.txt | setup
+	uv=$$(command -v uv || echo $(BIN)/uv); \
+	$$uv venv --quiet --clear --python $(BIN)/python .envs/alibi-torch; \
+	install="$$uv pip install --quiet --python .envs/alibi-torch/bin/python"; \
+	$$install --require-hashes -r requirements/alibi.txt; \
+	$$install -c requirements/alibi-torch.txt "$(TORCH)"
+	touch $@
+endif
+
 LOCK = pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header --no-annotate
 # What MLflow's server needs as a registry: a third of the whole mlflow.
@@ -80,6 +101,8 @@ lock: setup
 	printf 'hatchling>=1.27\neditables>=0.5\n' | $$uv $(LOCK) - -c requirements/dev.txt -o requirements/build.txt; \
 	printf 'apache-airflow>=3.3,<4\n' | $$uv $(LOCK) - -o requirements/airflow.txt; \
 	printf '%s\n' $(MLFLOW) | $$uv $(LOCK) - -o requirements/mlflow.txt; \
+	printf 'alibi-detect>=0.13,<0.14\n' | $$uv $(LOCK) - -o requirements/alibi.txt; \
+	printf 'alibi-detect>=0.13,<0.14\ntorch==2.13.0\n' | $$uv $(LOCK) - -c requirements/alibi.txt -o requirements/alibi-torch.txt; \
 	printf 'uv>=0.8\n' | $$uv $(LOCK) - -o requirements/uv.txt
 
 clean:

@@ -6,6 +6,7 @@ from typing import Any
 from detectors.multivariate import MULTIVARIATE
 from detectors.window_level import LEAST_WINDOWS
 from exporters.catalog import Sample
+from monitor.alibi_checks import alibi_detector_lines
 from monitor.config import Model
 from monitor.core.heavy import GIVEN_UP, HeavySpec, complete, heavy_monitors
 from monitor.core.heavy_null import MOST_WINDOWS
@@ -78,4 +79,5 @@ def _when(model: Model, spec: HeavySpec) -> str:
 
 def heavy_detector_lines() -> list[str]:
     """Return a line for each heavy detector."""
-    return [f"{name:20} heavy    whole rows of several columns" for name in MULTIVARIATE]
+    own = [f"{name:20} heavy    whole rows of several columns" for name in MULTIVARIATE]
+    return own + alibi_detector_lines()

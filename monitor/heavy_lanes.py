@@ -9,10 +9,12 @@ from functools import partial
 from detectors.base import Level, Verdict
 from exporters.catalog import Histogram, Sample
 from exporters.heavy_metrics import HEAVY_BUCKETS
+from monitor.alibi_asking import AlibiDetect
+from monitor.alibi_table import Alibi
 from monitor.clock import Clock
 from monitor.comparing import Apart, Comparer, Failure, Here
 from monitor.core.closing import Closed
-from monitor.core.heavy import POOL, Heavy, Question
+from monitor.core.heavy import ALIBI, POOL, Heavy, Question
 from monitor.core.heavy_null import HeavyNull, Place
 from monitor.core.jobs import MOST, Job, JobKey
 from monitor.core.later import applied
@@ -141,7 +143,17 @@ class HeavyLanes:
 
     def samples(self) -> list[Sample]:
         """Return what is exported of the comparisons."""
-        return self._figures.samples()
+        found = self._figures.samples()
+        for comparer in self._comparers.values():
+            if isinstance(comparer, AlibiDetect):
+                found += comparer.samples()
+        return found
+
+    def configure(self, table: Alibi) -> None:
+        """Ask alibi-detect as this table says from now on."""
+        for comparer in self._comparers.values():
+            if isinstance(comparer, AlibiDetect):
+                comparer.configure(table)
 
     def close(self) -> None:
         """End; what is under way is not judged, and waits for the next start."""
@@ -219,9 +231,9 @@ def _next(worker: Worker, lane: str) -> _Work | _Lesson | None:
 
 def lanes_apart(clock: Clock) -> HeavyLanes:
     """Return the lanes of a daemon: each compares in a process of its own."""
-    return HeavyLanes(clock, {POOL: Apart()})
+    return HeavyLanes(clock, {POOL: Apart(), ALIBI: AlibiDetect(Alibi(), clock)})
 
 
-def lanes_here(clock: Clock) -> HeavyLanes:
+def lanes_here(clock: Clock, table: Alibi) -> HeavyLanes:
     """Return the lanes of a backtest: what can be is compared in this process."""
-    return HeavyLanes(clock, {POOL: Here()})
+    return HeavyLanes(clock, {POOL: Here(), ALIBI: AlibiDetect(table, clock)})

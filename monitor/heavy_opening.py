@@ -47,7 +47,7 @@ def with_samples(
     if baseline is None or path is None or baseline.origin != f"file {path}" or not heavy.specs:
         return state, {}
     known = state.heavy_nulls.get(baseline.number)
-    if known is not None and known.recipe == heavy.recipe:
+    if known is not None and known.recipe == heavy.recipe and not heavy.lacks(known):
         return state, {}
     frame = read_frame(Path(path))
     if not fresh and not alike(baseline_of(schema, frame, baseline.origin, run), baseline):

@@ -12,11 +12,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 
+from detectors.alibi import ALIBI as OF_ALIBI
+from detectors.alibi import PREFIX
 from detectors.base import Level, Verdict
 from detectors.joint import Comparison, Joint, Option
 from detectors.monitors import MonitorSpec, judged, unjudged
 from detectors.multivariate import MULTIVARIATE
 from detectors.profile import Grid, Sample
+from detectors.window_level import LEAST_WINDOWS
 from monitor.config import Model, Monitor
 from monitor.core.closing import Closed
 from monitor.core.heavy_null import HeavyNull, Place, heavy_null_changes, runs_of, samples_of
@@ -86,7 +89,7 @@ class Question:
 
 def heavy_names() -> frozenset[str]:
     """Return the names of the detectors that are judged apart."""
-    return frozenset(MULTIVARIATE)
+    return frozenset([*MULTIVARIATE, *(f"{PREFIX}{name}" for name in OF_ALIBI)])
 
 
 def heavy_monitors(model: Model) -> tuple[Monitor, ...]:
@@ -118,7 +121,7 @@ class Heavy:
         self.lines = tuple(dict.fromkeys(spec.line for spec in self.specs))
 
     def _spec(self, monitor: Monitor) -> HeavySpec:
-        lane = ALIBI if monitor.detector.startswith(f"{ALIBI}.") else POOL
+        lane = ALIBI if monitor.detector.startswith(PREFIX) else POOL
         line = f"{lane} {monitor.schedule}" if monitor.schedule else lane
         every = self._plan.window
         if monitor.schedule:
@@ -147,6 +150,12 @@ class Heavy:
         """Take on what is known of a reference's windows."""
         changes = heavy_null_changes(state.model, state.heavy_nulls.get(null.number), null)
         return replace(state, heavy_nulls={**state.heavy_nulls, null.number: null}), changes
+
+    def lacks(self, null: HeavyNull) -> bool:
+        """Tell whether comparisons failed that would have taught something, as without their environment."""
+        enough = [spec for spec in self.specs if null.windows.get(spec.line, 0) >= LEAST_WINDOWS]
+        few = any(len(null.pvalues.get(spec.id, ())) < LEAST_WINDOWS for spec in enough)
+        return few and not null.waiting
 
     def untaught(self, state: ModelState, lane: str) -> tuple[HeavyNull, Place] | None:
         """Return the next of a reference's own samples that is to be compared with it."""
