@@ -1,10 +1,12 @@
 # make demo | test | lint | bench | clean. Each sets up .venv first; once it stands, nothing is fetched again.
-# make examples runs docs/examples, in environments of their own. make lock renews the pinned requirements. make e2e-airflow asks a real Apache Airflow for a retraining.
+# make examples runs docs/examples, in environments of their own; make alibi sets up alibi-detect, apart (docs/alibi.md),
+# alibi-torch the same with PyTorch; alibi-test tries driftd with them. make lock renews the pinned requirements.
+# make e2e-airflow asks a real Apache Airflow for a retraining.
 
 .SHELLFLAGS := -euc
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo test lint bench clean setup lock e2e-airflow examples
+.PHONY: demo test lint bench clean setup lock e2e-airflow examples alibi alibi-torch alibi-test
 
 BIN := .venv/bin
 CODE := monitor detectors exporters dashboards alert_rules
@@ -26,7 +28,7 @@ demo: setup
 	exec $(BIN)/driftd demo
 
 test: lint .envs/mlflow/.ready
-	DRIFTD_REQUIRE_MLFLOW=1 $(BIN)/pytest -q -n 3 --maxschedchunk 1 # a third worker: many tests wait for programs
+	DRIFTD_REQUIRE_MLFLOW=1 $(BIN)/pytest -q -n 3 --maxschedchunk 1 --ignore tests/alibi # a third worker: many tests wait for programs
 
 lint: setup
 	$(BIN)/ruff check .
@@ -48,6 +50,13 @@ examples: setup .envs/examples/.ready .envs/examples-torch/.ready
 
 e2e-airflow: setup .envs/airflow/.ready
 	$(BIN)/python -m tests.e2e.airflow .envs/airflow/bin/airflow
+
+alibi: .envs/alibi/.ready
+
+alibi-torch: .envs/alibi-torch/.ready
+
+alibi-test: setup .envs/alibi/.ready .envs/alibi-torch/.ready
+	DRIFTD_REQUIRE_ALIBI=1 $(BIN)/pytest -q -n 2 tests/alibi
 
 setup: .venv/.ready
 
@@ -103,6 +112,8 @@ lock: setup
 	printf '%s\n' $(MLFLOW) | $$uv $(LOCK) - -o requirements/mlflow.txt; \
 	printf '%s\n' $(EXAMPLES) | $$uv $(LOCK) - -o requirements/examples.txt; \
 	printf '%s\n' $(EXAMPLES_TORCH) | $$uv $(LOCK) - -c requirements/examples.txt -o requirements/examples-torch.txt; \
+	printf 'alibi-detect>=0.13,<0.14\n' | $$uv $(LOCK) - -o requirements/alibi.txt; \
+	printf 'alibi-detect>=0.13,<0.14\ntorch==2.13.0\n' | $$uv $(LOCK) - -c requirements/alibi.txt -o requirements/alibi-torch.txt; \
 	printf 'uv>=0.8\n' | $$uv $(LOCK) - -o requirements/uv.txt
 
 clean:

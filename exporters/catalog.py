@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from exporters.alibi_metrics import ALIBI_METRICS
 from exporters.heavy_metrics import HEAVY_METRICS
 from exporters.metric import GROUP, Metric
 from exporters.otlp_metrics import OTLP_METRICS
@@ -67,6 +68,7 @@ CATALOG: tuple[Metric, ...] = (
     ),
     *PERFORMANCE_METRICS,
     *HEAVY_METRICS,
+    *ALIBI_METRICS,
     *OTLP_METRICS,
     Metric("driftd_window_rows", "gauge", GROUP, "Rows of the last closed window."),
     Metric("driftd_reference_rows", "gauge", ("model", "segment"), "Rows of the reference."),

@@ -28,6 +28,6 @@ HEAVY_METRICS: tuple[Metric, ...] = (
         "driftd_heavy_failures_total",
         "counter",
         ("model", "detector", "reason"),
-        "Comparisons that failed: raised, memory, died or hung. Their verdict is an error.",
+        "Comparisons that failed: raised, memory, died, hung, absent or torch. Their verdict is an error.",
     ),
 )

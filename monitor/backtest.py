@@ -117,7 +117,9 @@ def backtest(
         pool, ahead = (cleanup.enter_context(ThreadPoolExecutor(n)) for n in (THREADS, 1))
         rehearsal = Rehearsal(config, clock)
         own = rehearsal.now_us, rehearsal.commit, pool.map, ahead, rehearsal.watch
-        tools = Tools(clock, *own, heavy=lanes_here(clock))
+        lanes = lanes_here(clock, config.alibi)
+        cleanup.callback(lanes.close)
+        tools = Tools(clock, *own, heavy=lanes)
         built = build(config, Nothing(), tools)
         for name, made in built.changes.items():
             rehearsal.commit(name, made, (), ())

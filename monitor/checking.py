@@ -20,6 +20,7 @@ from detectors.seasons import Clock
 from detectors.series import EVIDENCE, SERIES, SHIFT
 from detectors.stream_choice import STREAMS
 from detectors.window_null import shortage
+from monitor.alibi_checks import alibi_lines
 from monitor.config import Config, Model
 from monitor.core.assessing import Assessor
 from monitor.core.heavy import heavy_monitors
@@ -51,7 +52,7 @@ def describe(config: Config) -> str:
     """Open every reference and source, and say per model what will be watched. Raises DriftdError."""
     lines = [line for model in config.models for line in _model(model)]
     lines += [f"webhook {name}: {hook.format}, auth {hook.auth}" for name, hook in config.webhooks.items()]
-    return "\n".join([*lines, "configuration ok"])
+    return "\n".join([*lines, *alibi_lines(config), "configuration ok"])
 
 
 def _model(model: Model) -> Iterator[str]:
@@ -86,7 +87,7 @@ def _model(model: Model) -> Iterator[str]:
         yield "  deduplicate = false: a row sent twice counts twice"
     yield from _performance(model, standard)
     yield from stream_lines(model, schema, replay, standard)
-    yield from heavy_lines(model, baseline, BudgetJudge(Plan.of(model), Calibrator()))
+    yield from heavy_lines(model, schema, replay, BudgetJudge(Plan.of(model), Calibrator()))
     if baseline is not None:
         yield from _room(model, baseline, standard)
     yield from _retraining(model)

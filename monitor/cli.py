@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from monitor.alibi_commands import alibi
 from monitor.clock import SystemClock
 from monitor.dashboard_commands import dashboards
 from monitor.errors import ConfigError, DriftdError
@@ -40,7 +41,7 @@ class Commands(click.Group):
 
 @click.group(
     cls=Commands,
-    commands=[ack, dashboards, episodes, explain, password, webhooks],
+    commands=[ack, alibi, dashboards, episodes, explain, password, webhooks],
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="driftd")

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, Field, SecretBytes, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
+from monitor.alibi_table import Alibi
 from monitor.fields import (
     Column,
     Duration,
@@ -241,6 +242,7 @@ class Config(Strict):
     models: Annotated[tuple[Model, ...], Field(strict=False, min_length=1)]
     webhooks: dict[Name, Webhook] = Field(default_factory=dict)
     exporters: Exporters = Exporters()
+    alibi: Alibi = Alibi()
 
 
 @dataclass(frozen=True, slots=True)

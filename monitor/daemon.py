@@ -136,6 +136,7 @@ class Daemon:
         self._deliverer.configure(self._telemetry.traced(made), urls)
         self.fleet.take_on(built.models)
         self.registries.configure(built.config.models)
+        self._heavy.configure(built.config.alibi)
         period = self.config.daemon.commit_every.total_seconds() / 2
         self._schedule.every(min(period, self._supervisor.patience), "read", self._tick)
         self.exposition.changed()

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+from detectors.alibi import is_alibi, wrong_options
+from monitor.alibi_checks import alibi_columns
 from monitor.complaints import Complaint, Place, quoted
-from monitor.config import Model, Monitor
+from monitor.config import Features, Model, Monitor
 from monitor.quantities import format_duration
 
 LISTED = 3
@@ -40,16 +42,24 @@ def heavy_monitor(model: Model, place: Place) -> Iterator[Complaint]:
 def _columns(model: Model, monitor: Monitor, place: Place) -> Iterator[Complaint]:
     on, features = monitor.on, model.features
     needs: tuple[Place, ...] = ((*place[:2], "features"), (*place, "detector"))
-    if on in {"prediction", "score"}:
+    if is_alibi(monitor.detector) and (wrong := alibi_columns(model, monitor, place)) is not None:
+        yield wrong
+    elif on in {"prediction", "score"} and not is_alibi(monitor.detector):
         says = "is one column, and this detector looks at whole rows; write a distance, as js, for it"
         yield Complaint((*place, "on"), f"{quoted(str(on))} {says}", needs)
-    elif isinstance(on, tuple) and len(on) == 1 and features and on[0] in features.categorical:
+    elif _one_category(monitor, features):
         says = f"is one category, of which whole rows say no more; write detector = {quoted('chi2')}"
         yield Complaint((*place, "on"), says, needs)
     elif isinstance(on, tuple) and len(on) > LISTED and monitor.name is None:
         yield Complaint((*place, "name"), f"is needed for a list of {len(on)} columns; give one", needs)
     else:
         yield from _twice(model, monitor, place)
+
+
+def _one_category(monitor: Monitor, features: Features | None) -> bool:
+    on = monitor.on if isinstance(monitor.on, tuple) else ()
+    own = not is_alibi(monitor.detector)
+    return own and len(on) == 1 and features is not None and on[0] in features.categorical
 
 
 def _twice(model: Model, monitor: Monitor, place: Place) -> Iterator[Complaint]:
@@ -66,6 +76,10 @@ def _parameters(monitor: Monitor, place: Place) -> Iterator[Complaint]:
     from detectors.multivariate import mistakes  # noqa: PLC0415 - see above
 
     here: Place = (*place, "parameters")
+    if is_alibi(monitor.detector):
+        for key, says in wrong_options(monitor.detector, monitor.parameters).items():
+            yield Complaint((*here, key), says)
+        return
     for key, says in mistakes(monitor.detector, monitor.parameters):
         yield Complaint((*here, key) if key else here, says)
 

@@ -5,13 +5,14 @@ reference's own part at most `most_rows` stay, those with the smallest keys: a u
 come after it wait in full; they are profiled once the grid exists. The reference never grows afterwards.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 
 from detectors.profile import empty, merge
+from monitor.core.heavy import Heavy
 from monitor.core.judging import null_models
 from monitor.core.plan import Plan
 from monitor.core.profiles import ALL, Rows, Run, profile_rows
@@ -88,6 +89,14 @@ def learned(
     changes |= nulls_changes(state.model, nulls)
     after = replace(state, book=book, windows=windows, learning={}, baselines=(baseline,))
     return replace(after, nulls={1: nulls}), changes
+
+
+def with_held(
+    heavy: Heavy, state: ModelState, held: Mapping[int, Rows], until: int, run: Run
+) -> tuple[ModelState, Changes]:
+    """Leave samples of the reference's own windows for heavy monitors; held: before it was learnt."""
+    rows = joined(list(held.values()))
+    return heavy.taught(state, rows.take(np.flatnonzero(rows.start < until)), run)
 
 
 def forget_held(state: ModelState) -> Changes:

@@ -32,6 +32,7 @@ DETECTORS = (
     "adwin",
     "ddm",
     "e_sr",
+    "mmd",
     "accuracy",
     "cost",
     "mae",

@@ -74,8 +74,8 @@ def lanes(comparer: Means | Here | None = None) -> HeavyLanes:
     return HeavyLanes(ManualClock(NOW), {POOL: comparer or Means()})
 
 
-def process(store: MemoryStore, made: Model, heavy: HeavyLanes, **life: int) -> Process:
-    return Process(made, store, mean_judge(), heavy=heavy, **life)
+def process(store: MemoryStore, made: Model, heavy: HeavyLanes, dies_after: int | None = None) -> Process:
+    return Process(made, store, mean_judge(), dies_after, heavy=heavy)
 
 
 def lived(made: Model, rows: Sequence[Row], comparer: Means | None = None) -> ModelState:
@@ -146,6 +146,25 @@ def test_jobs_wait_in_the_store_until_they_are_judged_in_the_order_of_their_wind
     assert "driftd_heavy_pending" in {s.name for s in model_samples(again.worker.plan, waiting)}
 
 
+def test_what_was_found_for_a_model_that_has_been_replaced_is_not_applied() -> None:
+    store, heavy = MemoryStore(), lanes()
+    found, _ = apart(store, watched(), heavy)
+    found.run(Cut(log([0, 5]), ()), flush=True)
+    other, asked = process(store, watched(), heavy), []
+
+    def amend(name: str, work: Callable[[WatchedModel], None]) -> bool:
+        asked.append(name)
+        work(WatchedModel(other.worker, ()))
+        return False
+
+    with ThreadPoolExecutor(1) as ahead:
+        heavy.look(POOL, found.tools(ahead), lambda: [WatchedModel(found.worker, ())], amend)
+
+    assert asked == ["m"]
+    assert len(other.worker.state.jobs) == 2
+    assert KEY not in other.worker.state.trips
+
+
 def test_too_many_jobs_are_given_up_but_the_oldest_and_the_newest_and_that_is_said() -> None:
     store = MemoryStore()
     found, judge = apart(store, watched(), lanes())
@@ -170,8 +189,9 @@ def test_what_was_given_up_or_failed_is_an_error_with_a_note() -> None:
     refused = lived(watched(), log([0]), Means(fails=Failure("refused", "too few")))
 
     assert died.trips[KEY].shown is Shown.ERROR
-    assert died.trips[KEY].verdict is not None
-    assert died.trips[KEY].verdict.note == "it died"
+    verdict = died.trips[KEY].verdict
+    assert verdict is not None
+    assert verdict.note == "it died"
     assert refused.trips[KEY].shown is Shown.INSUFFICIENT_DATA
 
 

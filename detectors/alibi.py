@@ -1,0 +1,185 @@
+"""The detectors of alibi-detect that driftd offers: what each takes, its options, and what it makes of rows.
+
+Nothing of alibi-detect is here: it is run by a program of its own (docs/alibi.md). This is what goes in;
+`alibi_answers` is what comes out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from detectors.joint import Option
+
+PREFIX = "alibi."
+Takes = Literal["numeric", "categorical", "binary", "any"]
+TAKES = {
+    "numeric": "numeric columns",
+    "categorical": "categorical columns",
+    "binary": "categorical columns, and numeric ones of 0 and 1",
+    "any": "all columns",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An option that is one of some words."""
+
+    default: str
+    words: tuple[str, ...]
+
+    def problem(self, value: Option) -> str:
+        """Return what is wrong with a value, "" when nothing is."""
+        known = ", ".join(f'"{word}"' for word in self.words)
+        return "" if isinstance(value, str) and value in self.words else f"must be one of {known}"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """An option that is a number from `low` to `high`; a whole one where the default is."""
+
+    default: int | float
+    low: float
+    high: float
+
+    def problem(self, value: Option) -> str:
+        """Return what is wrong with a value, "" when nothing is."""
+        whole = isinstance(self.default, int)
+        fits = isinstance(value, int) if whole else isinstance(value, int | float)
+        if isinstance(value, bool) or not fits or not self.low <= float(value) <= self.high:
+            return f"must be a {'whole ' if whole else ''}number from {self.low:g} to {self.high:g}"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """An option that is true or false."""
+
+    default: bool
+
+    def problem(self, value: Option) -> str:
+        """Return what is wrong with a value, "" when nothing is."""
+        return "" if isinstance(value, bool) else "must be true or false"
+
+
+Kind = Choice | Number | Flag
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One detector. title: alibi-detect's class. rows: how many of each side it is given at most by default.
+
+    by_column: it tests each column and corrects for their number; the others see whole rows. torch: it needs
+    PyTorch. stream: it goes over the window's rows one by one.
+    """
+
+    title: str
+    takes: Takes
+    rows: int
+    options: Mapping[str, Kind] = field(default_factory=dict)
+    by_column: bool = False
+    torch: bool = False
+    stream: bool = False
+
+    @property
+    def accepts(self) -> Mapping[str, Kind]:
+        """Return its options, the one that all have too."""
+        return {"rows": Number(self.rows, 50, 10_000), **self.options}
+
+
+def _offers() -> dict[str, Offer]:
+    correction: dict[str, Kind] = {"correction": Choice("bonferroni", ("bonferroni", "fdr"))}
+    sided: dict[str, Kind] = {"alternative": Choice("two-sided", ("two-sided", "less", "greater"))}
+    permuted: dict[str, Kind] = {"n_permutations": Number(300, 30, 10_000)}
+    split: dict[str, Kind] = {
+        "train_size": Number(0.75, 0.1, 0.9),
+        "n_folds": Number(0, 0, 20),
+        "binarize_preds": Flag(default=False),
+    }
+    trained: dict[str, Kind] = {
+        "epochs": Number(10, 1, 200),
+        "learning_rate": Number(0.01, 1e-6, 1.0),
+        "batch_size": Number(32, 4, 1024),
+    }
+    sigma: dict[str, Kind] = {"sigma": Number(0.0, 0.0, 1e6)}
+    online: dict[str, Kind] = {
+        "ert": Number(100, 10, 1_000_000),
+        "window_size": Number(20, 5, 500),
+        "n_bootstraps": Number(1000, 100, 100_000),
+        "n_streams": Number(100, 30, 1000),
+    }
+    ridge: dict[str, Kind] = {"lambda_rd_max": Number(0.2, 0.01, 1.0)}
+    diffs: dict[str, Kind] = {"n_diffs": Number(1, 1, 10), "l1_reg": Number(0.01, 0.0, 10.0)}
+    models = Choice("gradient_boosting", ("gradient_boosting", "random_forest", "logistic_regression"))
+    return {
+        "ks": Offer("KSDrift", "numeric", 2000, correction | sided, by_column=True),
+        "cvm": Offer("CVMDrift", "numeric", 2000, correction, by_column=True),
+        "chi2": Offer("ChiSquareDrift", "categorical", 2000, correction, by_column=True),
+        "tabular": Offer("TabularDrift", "any", 2000, correction | sided, by_column=True),
+        "fet": Offer("FETDrift", "binary", 2000, correction | sided, by_column=True),
+        "mmd": Offer("MMDDrift", "any", 500, permuted | sigma, torch=True),
+        "lsdd": Offer("LSDDDrift", "any", 1000, permuted | sigma | ridge, torch=True),
+        "spot_the_diff": Offer(
+            "SpotTheDiffDrift",
+            "any",
+            2000,
+            split | trained | diffs,
+            torch=True,
+        ),
+        "classifier": Offer("ClassifierDrift", "any", 2000, split | {"model": models}),
+        "learned_kernel": Offer(
+            "LearnedKernelDrift",
+            "any",
+            1000,
+            permuted | trained | {"train_size": Number(0.75, 0.1, 0.9), "hidden": Number(16, 1, 256)},
+            torch=True,
+        ),
+        "online_cvm": Offer("CVMDriftOnline", "numeric", 500, online, by_column=True, stream=True),
+        "online_fet": Offer(
+            "FETDriftOnline",
+            "binary",
+            500,
+            online | {"alternative": Choice("greater", ("greater", "less")), "lam": Number(0.99, 0.01, 1.0)},
+            by_column=True,
+            stream=True,
+        ),
+        "online_mmd": Offer("MMDDriftOnline", "any", 500, online | sigma, torch=True, stream=True),
+    }
+
+
+ALIBI: Mapping[str, Offer] = _offers()
+"""By name without the prefix; `detector = "alibi.<name>"`."""
+
+
+def named(detector: str) -> Offer | None:
+    """Return what a configured name offers, None where it is none of alibi-detect's.
+
+    >>> named("alibi.ks").title
+    'KSDrift'
+    """
+    return ALIBI.get(detector.removeprefix(PREFIX)) if detector.startswith(PREFIX) else None
+
+
+def is_alibi(detector: str) -> bool:
+    """Tell whether a configured name is one of alibi-detect's."""
+    return named(detector) is not None
+
+
+def wrong_options(detector: str, options: Mapping[str, Option]) -> dict[str, str]:
+    """Return what is wrong with a detector's options, by option.
+
+    >>> wrong_options("alibi.mmd", {"n_permutations": 5, "sides": 2})["n_permutations"]
+    'must be a whole number from 30 to 10000'
+    """
+    accepts = ALIBI[detector.removeprefix(PREFIX)].accepts
+    wrong = {name: kind.problem(options[name]) for name, kind in accepts.items() if name in options}
+    known = ", ".join(sorted(accepts))
+    wrong |= {name: f"is no option of {detector}; it has {known}" for name in options if name not in accepts}
+    return {name: says for name, says in wrong.items() if says}
+
+
+def completed(detector: str, options: Mapping[str, Option]) -> dict[str, Option]:
+    """Return the options with the defaults of those that are absent. ValueError: one is wrong."""
+    for name, says in wrong_options(detector, options).items():
+        raise ValueError(f"{name} {says}")
+    accepts = ALIBI[detector.removeprefix(PREFIX)].accepts
+    return {name: options.get(name, kind.default) for name, kind in accepts.items()}
