@@ -81,11 +81,11 @@ def test_a_slow_scraper_that_reads_gets_all() -> None:
 def test_what_is_written_is_sent_at_once() -> None:
     """Else the second part of an answer waits for the client to acknowledge the first: 40 ms on Linux."""
     with served() as server, server.connect() as client:
-        eventually(lambda: server.server.connections() == 1)
-        mine = client.getsockname()
+        client.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert client.recv(1)
         accepted = [one for one in gc.get_objects() if isinstance(one, Counted) and one.fileno() >= 0]
-        (found,) = [one for one in accepted if one.getpeername() == mine]
-        eventually(lambda: found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1)
+        (found,) = [one for one in accepted if one.getpeername() == client.getsockname()]
+        assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
 def test_fifty_scrapes_at_once_are_all_answered() -> None:
