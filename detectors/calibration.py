@@ -3,9 +3,9 @@
 Three facts make it cheap enough to do while a window closes. A statistic divided by its power of
 (1/N + 1/M) hardly depends on N and M, so M is simulated at powers of two and interpolated between them,
 up to one from which on it does not at all, and N, which stays, is rounded to one of eight steps between
-these. Features without a heavy value share one set of draws. And Wasserstein needs of these draws only
-|F - G|, times the feature's own distances between cells. The draws are seeded from what is drawn, so a
-replay finds the same thresholds.
+these. Features without a heavy value share one set of draws. And Wasserstein and energy need of these
+draws only |F - G|, and the feature's own distances between cells. The draws are seeded from what is drawn,
+so a replay finds the same thresholds.
 """
 
 import math
@@ -13,8 +13,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
-
-import numpy as np
 
 from detectors.distances import Floats, noise
 from detectors.monitors import FAILURES, known
@@ -82,8 +80,8 @@ class Asked:
 
     def scores(self, drawn: Simulation) -> Floats:
         """Return the statistic of the simulated pairs."""
-        if self.row.takes == "places" and self.null.gaps is not None:
-            return np.asarray(drawn.distances @ self.null.gaps)
+        if self.row.of_gaps is not None and self.null.gaps is not None:
+            return self.row.of_gaps(drawn.distances, self.null.gaps)
         return self.row.of(drawn.pairs)
 
 
@@ -98,6 +96,7 @@ class Calibrator:
     Kolmogorov's limit for rows at this level is 1.63 sqrt(1/10000 + 1/1000) = 0.054; on a grid a little
     less.
 
+    >>> import numpy as np
     >>> from detectors.comparison import Comparison
     >>> from detectors.drift import STATISTICS
     >>> from detectors.null import null_of

@@ -10,27 +10,39 @@ from detectors.base import Level, Verdict
 from detectors.calibration import Asked, Calibrator, Recent
 from detectors.comparison import Comparison, compare
 from detectors.distances import (
+    anderson_darling,
     chi2,
     cramer_von_mises,
+    energy,
     hellinger,
     js,
     ks,
     l_infinity,
+    moved,
     noise,
     psi,
+    spread_apart,
     total_variation,
     wasserstein,
 )
 from detectors.monitors import FAILURES, Judgement, MonitorSpec, judged, known, unjudged
 from detectors.null import Null, null_of
 from detectors.profile import FeatureGrid, NumericGrid, Summary, WindowProfile, summaries
-from detectors.pvalues import chi2_pvalue, cramer_von_mises_pvalue, ks_pvalue, psi_pvalue
+from detectors.pvalues import (
+    anderson_darling_pvalue,
+    chi2_pvalue,
+    cramer_von_mises_pvalue,
+    ks_pvalue,
+    psi_pvalue,
+)
 from detectors.stacked import Scored, Scores, score_all
 from detectors.statistic import Statistic
 
 NULLS_KEPT = 4096
 CVM_BIAS = 1 / 6
 """The mean of Cramer-von Mises' T when nothing has changed."""
+AD_BIAS = 1.0
+"""The mean of Anderson-Darling's A^2 when nothing has changed."""
 
 
 def _itself(value: float, _n: int, _m: int) -> float:
@@ -53,6 +65,14 @@ def _cvm_floor(effect: float, n: int, m: int) -> float:
     return effect**2 / noise(n, m) + CVM_BIAS
 
 
+def _ad_effect(score: float, n: int, m: int) -> float:
+    return math.sqrt(max(score - AD_BIAS, 0.0) * noise(n, m))
+
+
+def _ad_floor(effect: float, n: int, m: int) -> float:
+    return effect**2 / noise(n, m) + AD_BIAS
+
+
 STATISTICS: Mapping[str, Statistic] = MappingProxyType(
     {
         "psi": Statistic(psi, "groups", 1.0, _itself, _itself, psi_pvalue),
@@ -62,9 +82,13 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
         "hellinger": Statistic(hellinger, "groups", 0.5, _itself, _itself),
         "total_variation": Statistic(total_variation, "groups", 0.5, _itself, _itself),
         "l_infinity": Statistic(l_infinity, "groups", 0.5, _itself, _itself),
-        "wasserstein": Statistic(wasserstein, "places", 0.5, _itself, _itself),
+        "wasserstein": Statistic(wasserstein, "places", 0.5, _itself, _itself, of_gaps=moved),
+        "energy": Statistic(energy, "places", 0.5, _itself, _itself, of_gaps=spread_apart),
         "cramer_von_mises": Statistic(
             cramer_von_mises, "cells", 0.0, _cvm_effect, _cvm_floor, cramer_von_mises_pvalue
+        ),
+        "anderson_darling": Statistic(
+            anderson_darling, "cells", 0.0, _ad_effect, _ad_floor, anderson_darling_pvalue
         ),
     }
 )
