@@ -4,16 +4,20 @@ from collections.abc import Iterator
 from typing import Any
 
 from detectors.multivariate import MULTIVARIATE
+from detectors.window_level import LEAST_WINDOWS
 from exporters.catalog import Sample
 from monitor.alibi_checks import alibi_detector_lines
 from monitor.config import Model
 from monitor.core.heavy import GIVEN_UP, HeavySpec, complete, heavy_monitors
+from monitor.core.heavy_null import MOST_WINDOWS
 from monitor.core.judging import BudgetJudge
 from monitor.core.plan import Plan, targets
-from monitor.core.reference import Baseline
+from monitor.core.schema import Schema
 from monitor.core.state import ModelState
 from monitor.heavy_opening import heavy_of
 from monitor.quantities import format_duration
+from monitor.references import timed_rows
+from monitor.replaying import Reference
 
 
 def heavy_samples(plan: Plan, state: ModelState) -> Iterator[Sample]:
@@ -36,21 +40,31 @@ def heavy_status(plan: Plan, state: ModelState) -> dict[str, Any] | None:
     }
 
 
-def heavy_lines(model: Model, baseline: Baseline | None, judge: BudgetJudge) -> Iterator[str]:
+def heavy_lines(
+    model: Model, schema: Schema, reference: Reference | None, judge: BudgetJudge
+) -> Iterator[str]:
     """Say of each heavy monitor on what it is, when it runs and how often it may breach falsely."""
     plan = Plan.of(model)
-    for spec in heavy_of(plan, judge.level).specs:
-        if baseline is None:
-            yield f"  heavy: {_who(spec)}, {_when(model, spec)}"
-            continue
-        groups = len(baseline.profiles)
-        level = heavy_of(plan, judge.level).level(spec, baseline.grid, groups)
+    heavy = heavy_of(plan, judge.level)
+    if reference is None or not heavy.specs:
+        yield from (f"  heavy: {_who(spec)}, {_when(model, spec)}" for spec in heavy.specs)
+        return
+    baseline, frame = reference
+    rows = timed_rows(schema, frame, baseline.origin, plan.window)
+    for spec in heavy.specs:
         names = targets(model, baseline.grid, spec.wish)
         what = f"on {len(names)} columns" if names else "is NOT JUDGED: the reference has no such column"
-        rate = f"may breach falsely once in {1 / level:,.0f} runs"
-        if spec.wish.threshold is not None:
-            rate = f"fires above {spec.wish.threshold:g}, and spends nothing of the budget"
+        rate = f"fires above {spec.wish.threshold}, and spends nothing of the budget"
+        if spec.wish.threshold is None:
+            level, runs = heavy.level(spec, baseline.grid, len(baseline.profiles)), heavy.runs(spec, rows)
+            rate = f"may breach falsely once in {1 / level:,.0f} runs, {_null(runs)}"
         yield f"  heavy: {_who(spec)} {what}, {_when(model, spec)}; {rate}"
+
+
+def _null(runs: int) -> str:
+    if runs < LEAST_WINDOWS:
+        return f"IF ROWS ARE INDEPENDENT: the reference has {runs} such runs, not {LEAST_WINDOWS}"
+    return f"by {min(runs, MOST_WINDOWS)} of the reference's own {runs} runs"
 
 
 def _who(spec: HeavySpec) -> str:

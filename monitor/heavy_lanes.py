@@ -13,12 +13,17 @@ from monitor.alibi_asking import AlibiDetect
 from monitor.alibi_table import Alibi
 from monitor.clock import Clock
 from monitor.comparing import Apart, Comparer, Failure, Here
+from monitor.core.closing import Closed
 from monitor.core.heavy import ALIBI, POOL, Heavy, Question
+from monitor.core.heavy_null import HeavyNull, Place
 from monitor.core.jobs import MOST, Job, JobKey
+from monitor.core.later import applied
+from monitor.core.plan import Plan
+from monitor.core.state import ModelState
 from monitor.errors import UNEXPECTED, StoreUnavailableError
 from monitor.logs import logger
 from monitor.models import WatchedModel
-from monitor.worker import Tools, Worker
+from monitor.worker import Amendment, Tools, Worker
 
 Amend = Callable[[str, Callable[[WatchedModel], None]], bool]
 """Changes one model between two batches; False where there is none of that name, or it is set aside."""
@@ -97,8 +102,11 @@ class HeavyLanes:
         self._busy = True
         try:
             for lane in self._comparers:
-                while (work := self._next(worker, lane)) is not None and self._take(tools, worker, work):
-                    pass
+                while (work := _next(worker, lane)) is not None:
+                    found = work.done(self._figures, self._comparers[lane])
+                    if found is None:
+                        return
+                    worker.amend(tools, found)
         finally:
             self._busy = False
 
@@ -110,54 +118,27 @@ class HeavyLanes:
         while going and not self._stopping:
             going = False
             for model in models():
-                work = self._next(model.worker, lane)
+                work = _next(model.worker, lane)
                 if work is not None and not self._stopping:
-                    going |= self._judge(model.worker, work, tools, amend)
+                    going |= self._judge(work, lane, tools, amend)
 
-    def _next(self, worker: Worker, lane: str) -> "_Work | None":
-        """Return what there is to do of a model's committed state."""
-        heavy, state = worker.heavy, worker.state
-        key = heavy.due(state, lane) if heavy is not None else None
-        return None if heavy is None or key is None else _Work(worker.plan.name, heavy, key, state.jobs[key])
-
-    def _judge(self, worker: Worker, work: "_Work", tools: Tools, amend: Amend) -> bool:
+    def _judge(self, work: "_Work | _Lesson", lane: str, tools: Tools, amend: Amend) -> bool:
         """Judge a job of a model that goes on meanwhile; tells whether it is done."""
-        found = self._verdicts(worker, work)
+        found = work.done(self._figures, self._comparers[lane])
         if found is None:
             return False
 
         def take(model: WatchedModel) -> None:
-            same = model.worker.heavy is work.heavy
-            if same and model.worker.state.jobs.get(work.key) is work.job:  # else it is looked at anew
-                model.worker.take_on(tools, work.key, found)
+            if work.still(model.worker):  # else it is looked at anew
+                model.worker.amend(tools, found)
 
         try:
-            return amend(work.model, take)
+            return amend(work.plan.name, take)
         except StoreUnavailableError as error:
-            self._log.error("not recorded, tried again", model=work.model, error=str(error))
+            self._log.error("not recorded, tried again", model=work.plan.name, error=str(error))
         except UNEXPECTED as error:  # a fault of ours; only the type is told: a message may quote a value
-            self._log.error("not recorded, tried again", model=work.model, error=type(error).__name__)
+            self._log.error("not recorded, tried again", model=work.plan.name, error=type(error).__name__)
         return False
-
-    def _take(self, tools: Tools, worker: Worker, work: "_Work") -> bool:
-        found = self._verdicts(worker, work)
-        if found is not None:
-            worker.take_on(tools, work.key, found)
-        return found is not None
-
-    def _verdicts(self, worker: Worker, work: "_Work") -> list[Verdict] | None:
-        """Return what the monitors of a job say, None where the daemon stops meanwhile."""
-        found: list[Verdict] = []
-        comparer = self._comparers[work.key.lane]
-        for asked in work.heavy.ask(worker.state, work.key):
-            if isinstance(asked, Question):
-                verdict = self._figures.asked(comparer, work.model, asked)
-                if verdict is None:
-                    return None
-                found.append(verdict)
-            else:
-                found.append(asked)
-        return found
 
     def samples(self) -> list[Sample]:
         """Return what is exported of the comparisons."""
@@ -182,12 +163,66 @@ class HeavyLanes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Work:
-    """A job to do. heavy, job: the very objects that it was taken by."""
+    """A job to do. heavy, job: the very objects that it was taken by, as the state was."""
 
-    model: str
+    plan: Plan
     heavy: Heavy
+    state: ModelState
     key: JobKey
     job: Job
+
+    def still(self, worker: Worker) -> bool:
+        """Tell whether it waits as it did."""
+        return worker.heavy is self.heavy and worker.state.jobs.get(self.key) is self.job
+
+    def done(self, figures: Figures, comparer: Comparer) -> Amendment | None:
+        """Return what applies what the monitors say, None where the daemon stops meanwhile."""
+        found: list[Verdict] = []
+        for asked in self.heavy.ask(self.state, self.key):
+            answer = figures.asked(comparer, self.plan.name, asked) if isinstance(asked, Question) else asked
+            if answer is None:
+                return None
+            found.append(answer)
+        return lambda state, *who: applied(self.plan, self.heavy, state, (self.key, found), *who)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lesson:
+    """A sample of the reference's own to compare."""
+
+    plan: Plan
+    heavy: Heavy
+    state: ModelState
+    null: HeavyNull
+    place: Place
+
+    def still(self, worker: Worker) -> bool:
+        """Tell whether it waits as it did."""
+        return worker.heavy is self.heavy and worker.state.heavy_nulls.get(self.null.number) is self.null
+
+    def done(self, figures: Figures, comparer: Comparer) -> Amendment | None:
+        """Return what keeps the p-values, None where the daemon stops meanwhile."""
+        found: dict[str, float] = {}
+        for asked in self.heavy.ask_of_reference(self.state, self.null, self.place):
+            answer = figures.asked(comparer, self.plan.name, asked)
+            if answer is None:
+                return None
+            if answer.pvalue is not None:
+                found[asked.spec.id] = answer.pvalue
+        after = self.null.learnt(self.place, found)
+        return lambda state, *_: Closed(*self.heavy.learnt(state, after))
+
+
+def _next(worker: Worker, lane: str) -> _Work | _Lesson | None:
+    """Return what there is to do of a model's committed state; first what its reference teaches."""
+    heavy, state = worker.heavy, worker.state
+    if heavy is None:
+        return None
+    lesson = heavy.untaught(state, lane)
+    if lesson is not None:
+        return _Lesson(worker.plan, heavy, state, *lesson)
+    key = heavy.due(state, lane)
+    return _Work(worker.plan, heavy, state, key, state.jobs[key]) if key is not None else None
 
 
 def lanes_apart(clock: Clock) -> HeavyLanes:

@@ -2,14 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from detectors.profile import Grid
 from monitor.core.heavy import Heavy, heavy_monitors
+from monitor.core.heavy_null import HeavyNull
 from monitor.core.jobs import job_changes
 from monitor.core.plan import Plan
+from monitor.core.profiles import Run
+from monitor.core.schema import Schema
 from monitor.core.state import ModelState
 from monitor.cron import cron
 from monitor.logs import logger
+from monitor.references import baseline_of, read_frame, timed_rows
+from monitor.teaching import alike
 from monitor.types import Changes
 
 
@@ -27,3 +33,23 @@ def with_jobs(heavy: Heavy, state: ModelState) -> tuple[ModelState, Changes]:
         says = "samples forgotten, no heavy monitor asks for them"
         logger("heavy", model=state.model).info(says, samples=gone)
     return replace(state, jobs=jobs), job_changes(state.model, state.jobs, jobs)
+
+
+def with_samples(
+    plan: Plan, heavy: Heavy, schema: Schema, state: ModelState, run: Run, *, fresh: bool
+) -> tuple[ModelState, Changes]:
+    """Leave samples of the newest reference's own windows, unless that was done for these monitors.
+
+    fresh: as for `monitor.teaching.with_nulls`. Of a reference that was made of the log they are left when it
+    is made. One whose file has changed since teaches nothing.
+    """
+    baseline, path = state.newest_baseline, plan.model.reference.path
+    if baseline is None or path is None or baseline.origin != f"file {path}" or not heavy.specs:
+        return state, {}
+    known = state.heavy_nulls.get(baseline.number)
+    if known is not None and known.recipe == heavy.recipe and not heavy.lacks(known):
+        return state, {}
+    frame = read_frame(Path(path))
+    if not fresh and not alike(baseline_of(schema, frame, baseline.origin, run), baseline):
+        return heavy.learnt(state, HeavyNull(baseline.number, heavy.recipe))
+    return heavy.taught(state, timed_rows(schema, frame, baseline.origin, plan.window), run)

@@ -27,7 +27,7 @@ from monitor.core.tracks import track_changes
 from monitor.core.wealth import wealth_changes
 from monitor.decoders.plain import decode, peek_time
 from monitor.errors import ConfigError, ReferenceUnusableError
-from monitor.heavy_opening import heavy_of, with_jobs
+from monitor.heavy_opening import heavy_of, with_jobs, with_samples
 from monitor.logs import logger
 from monitor.polling import Decode, Feed
 from monitor.quantities import format_duration
@@ -198,10 +198,11 @@ def open_model(
     judge = BudgetJudge(plan, desk[0])
     heavy = heavy_of(plan, judge.level)
     state, dropped = with_jobs(heavy, state)
+    state, usual = with_samples(plan, heavy, schema, state, tools.run, fresh=fresh is not None)
     worker = Worker(plan, schema, judge, state, joining, heavy)
     if before is not None:
         worker.follow(before.worker)
-    return WatchedModel(worker, _sources(config, schema, plan, before)), changes | begun | dropped
+    return WatchedModel(worker, _sources(config, schema, plan, before)), changes | begun | dropped | usual
 
 
 def _sources(

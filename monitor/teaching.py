@@ -35,7 +35,7 @@ def with_nulls(
     if known is not None and same and (known.arrays or known.file == file):
         return state, {}
     frame = read_frame(Path(path))
-    if fresh or _alike(baseline_of(schema, frame, baseline.origin, run), baseline):
+    if fresh or alike(baseline_of(schema, frame, baseline.origin, run), baseline):
         rows = timed_rows(schema, frame, baseline.origin, plan.window)
         nulls = replace(null_models(plan, baseline, rows, run), file=file)
     else:
@@ -50,7 +50,7 @@ def _state_of(path: Path) -> str:
     return f"{found.st_size}/{found.st_mtime_ns}"
 
 
-def _alike(one: Baseline, other: Baseline) -> bool:
+def alike(one: Baseline, other: Baseline) -> bool:
     """Tell whether two references are of the same rows, whatever columns nobody watches."""
     same = one.grid == other.grid and one.profiles.keys() == other.profiles.keys()
     return same and all(

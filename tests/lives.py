@@ -23,6 +23,8 @@ from monitor.core.state import PILES, ModelState, dump_book, load_model, nulls_c
 from monitor.decoders.plain import decode
 from monitor.errors import StoreUnavailableError
 from monitor.facts import all_samples
+from monitor.heavy_lanes import HeavyLanes
+from monitor.heavy_opening import heavy_of, with_jobs
 from monitor.models import joining_of
 from monitor.outgoing import enqueue, load_outbox
 from monitor.references import baseline_of, standard_of, timed_rows
@@ -104,7 +106,7 @@ class Sheet:
 class Process:
     """One life of a daemon's core on a store: it may die after a commit, or find the disk full.
 
-    answered: a reference with outcomes. timed: a reference with times.
+    answered: a reference with outcomes. timed: a reference with times. heavy: judges what windows leave.
     """
 
     made: Model
@@ -115,6 +117,7 @@ class Process:
     tries: int = 0
     answered: pl.DataFrame | None = None
     timed: pl.DataFrame | None = None
+    heavy: HeavyLanes | None = None
 
     def __post_init__(self) -> None:
         self.clock = ManualClock(NOW)
@@ -124,7 +127,10 @@ class Process:
             state = self._with_reference(schema, state)
         plan = plan_of(self.made)
         joining = joining_of(plan, state, SHELF.keep)
-        self.worker = Worker(plan, schema, self.judge, state, joining)
+        heavy = heavy_of(plan, lambda _grid, _groups: 0.01)
+        state, dropped = with_jobs(heavy, state)
+        self.store.commit(dropped)
+        self.worker = Worker(plan, schema, self.judge, state, joining, heavy)
 
     def _with_reference(self, schema: Schema, state: ModelState) -> ModelState:
         changes: Changes = {}
@@ -149,7 +155,8 @@ class Process:
 
     def tools(self, ahead: Executor) -> Tools:
         """Return what a daemon gives to its workers."""
-        return Tools(self.clock, lambda: int(NOW.timestamp() * 10**6), self.commit, map, ahead)
+        own = self.clock, lambda: int(NOW.timestamp() * 10**6), self.commit, map, ahead
+        return Tools(*own, heavy=self.heavy)
 
     def run(self, *sources: Source, flush: bool) -> None:
         """Take in all that the sources have; a full disk is tried again."""

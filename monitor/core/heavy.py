@@ -5,9 +5,11 @@ monitors say of it; what comes of that is applied, and the job removed, in one c
 is lost by a crash: the job is computed again, and with the same seed it says the same.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import blake2b
 
 from detectors.alibi import ALIBI as OF_ALIBI
@@ -16,20 +18,24 @@ from detectors.base import Level, Verdict
 from detectors.joint import Comparison, Joint, Option
 from detectors.monitors import MonitorSpec, judged, unjudged
 from detectors.multivariate import MULTIVARIATE
-from detectors.profile import Grid, Sample
+from detectors.profile import Grid
+from detectors.sample import Sample
+from detectors.window_level import LEAST_WINDOWS
 from monitor.config import Model, Monitor
 from monitor.core.closing import Closed
+from monitor.core.heavy_null import HeavyNull, Place, heavy_null_changes, runs_of, samples_of
 from monitor.core.jobs import MOST, Job, JobKey, bounded, job_changes
 from monitor.core.plan import Plan, targets
-from monitor.core.profiles import ALL
+from monitor.core.profiles import ALL, Rows, Run
 from monitor.core.state import ModelState, dump_book
 from monitor.core.windows import NEVER
 from monitor.fields import JOINT
-from monitor.types import Micros
+from monitor.types import Changes, Micros
 
 POOL, ALIBI = "pool", "alibi"
 """Lanes: who computes what a monitor says."""
 GIVEN_UP = "heavy_given_up"
+HALF = 0.5
 SHOWN = 3
 """Columns that a verdict names."""
 Fires = Callable[[Micros], Micros]
@@ -45,6 +51,13 @@ class HeavySpec:
     line: str
     wish: Monitor
     every: Micros
+
+    @property
+    def id(self) -> str:
+        """Name what its p-values depend on."""
+        wish, on = self.wish, self.wish.on
+        known = [self.detector, self.line, on, sorted(wish.parameters.items())]
+        return json.dumps(known, separators=(",", ":"), ensure_ascii=False)
 
     def verdict(self, level: Level, n: int, note: str) -> Verdict:
         """Return a verdict without a score."""
@@ -116,6 +129,51 @@ class Heavy:
             every = max(every, period(self._fires[monitor.schedule]))
         return HeavySpec(feature_of(monitor), monitor.detector, line, monitor, every)
 
+    @property
+    def recipe(self) -> str:
+        """Name what is learnt from a reference's own windows."""
+        return json.dumps([self._plan.window, sorted(spec.id for spec in self.specs)], separators=(",", ":"))
+
+    def taught(self, state: ModelState, rows: Rows, run: Run) -> tuple[ModelState, Changes]:
+        """Leave samples of the newest reference's own windows; rows: those that it was made of."""
+        baseline = state.newest_baseline
+        if baseline is None or not self.specs:
+            return state, {}
+        lines = {line: partial(self._due, line) for line in self.lines}
+        null = samples_of(baseline, rows, lines, self._plan.model.alarms.min_rows, run)
+        return self.learnt(state, replace(null, recipe=self.recipe))
+
+    def runs(self, spec: HeavySpec, rows: Rows) -> int:
+        """Return how many runs of a monitor a reference's rows have; rows: as for `taught`."""
+        return runs_of(rows, partial(self._due, spec.line), self._plan.model.alarms.min_rows)
+
+    def learnt(self, state: ModelState, null: HeavyNull) -> tuple[ModelState, Changes]:
+        """Take on what is known of a reference's windows."""
+        changes = heavy_null_changes(state.model, state.heavy_nulls.get(null.number), null)
+        return replace(state, heavy_nulls={**state.heavy_nulls, null.number: null}), changes
+
+    def lacks(self, null: HeavyNull) -> bool:
+        """Tell whether comparisons failed that would have taught something, as without their environment."""
+        enough = [spec for spec in self.specs if null.windows.get(spec.line, 0) >= LEAST_WINDOWS]
+        few = any(len(null.pvalues.get(spec.id, ())) < LEAST_WINDOWS for spec in enough)
+        return few and not null.waiting
+
+    def untaught(self, state: ModelState, lane: str) -> tuple[HeavyNull, Place] | None:
+        """Return the next of a reference's own samples that is to be compared with it."""
+        for number in sorted(state.heavy_nulls):
+            null = state.heavy_nulls[number]
+            place = min((at for at in null.waiting if at[0].partition(" ")[0] == lane), default=None)
+            if place is not None:
+                return null, place
+        return None
+
+    def ask_of_reference(self, state: ModelState, null: HeavyNull, place: Place) -> Iterator[Question]:
+        """Yield what each monitor has to find out about a reference's own sample."""
+        key = JobKey(place[1], "", place[0], null.number)
+        for asked in self._asked(state, key, null.waiting[place]):
+            if isinstance(asked, Question):
+                yield replace(asked, level=HALF)
+
     def level(self, spec: HeavySpec, grid: Grid, groups: int) -> float:
         """Return what a monitor may spend on one run: the more, the more seldom it runs."""
         return min(self._level(grid, groups) * spec.every / self._plan.window, 0.5)
@@ -143,11 +201,16 @@ class Heavy:
 
     def due(self, state: ModelState, lane: str) -> JobKey | None:
         """Return the oldest job of a lane that is complete: everything before its time has closed."""
-        return min((k for k in complete(self._plan, state) if k.lane == lane), default=None)
+        unknown = {(n.number, line) for n in state.heavy_nulls.values() for line, _ in n.waiting}
+        ready = (k for k in complete(self._plan, state) if (k.number, k.line) not in unknown)
+        return min((k for k in ready if k.lane == lane), default=None)
 
     def ask(self, state: ModelState, key: JobKey) -> Iterator[Question | Verdict]:
         """Yield what each monitor of a job has to find out, or its verdict where there is nothing to."""
-        job = state.jobs[key]
+        return self._asked(state, key, state.jobs[key])
+
+    def _asked(self, state: ModelState, key: JobKey, job: Job) -> Iterator[Question | Verdict]:
+        null = state.heavy_nulls.get(key.number)
         baseline = next((b for b in state.baselines if b.number == key.number), None)
         for spec in self.specs:
             if spec.line != key.line:
@@ -159,6 +222,8 @@ class Heavy:
                 yield spec.verdict(Level.NO_REFERENCE, 0, "the reference is gone")
             else:
                 level = self.level(spec, baseline.grid, job.groups)
+                if null is not None and null.recipe == self.recipe:
+                    level = null.level(spec.id, spec.line, level)
                 yield self._question(spec, baseline.grid, (usual, job.sample), level, _seed(state, key, spec))
 
     def _question(
@@ -183,7 +248,10 @@ def complete(plan: Plan, state: ModelState) -> list[JobKey]:
 
 
 def joint(grid: Grid, names: Sequence[str], sample: Sample) -> Joint:
-    """Take columns by name out of a sample on a grid; the numeric ones first."""
+    """Take columns by name out of a sample on a grid, the numeric ones first; or an embedding's vectors."""
+    for place, embedding in enumerate(grid.embeddings):
+        if embedding.name in names:
+            return Joint.of_vectors(embedding.name, sample.vectors[place])
     numeric = [(i, f.name) for i, f in enumerate(grid.numeric) if f.name in names]
     codes = [(i, f.name) for i, f in enumerate(grid.categorical) if f.name in names]
     columns = tuple(name for _, name in (*numeric, *codes))

@@ -5,19 +5,21 @@ reference's own part at most `most_rows` stay, those with the smallest keys: a u
 come after it wait in full; they are profiled once the grid exists. The reference never grows afterwards.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 
 from detectors.profile import empty, merge
+from monitor.core.heavy import Heavy
 from monitor.core.judging import null_models
 from monitor.core.plan import Plan
 from monitor.core.profiles import ALL, Rows, Run, profile_rows
 from monitor.core.reference import Watched, build
 from monitor.core.segments import dump_rows, joined, lowest
 from monitor.core.state import ModelState, dump_book, key_of, moved, nulls_changes, window_changes
+from monitor.core.vectors import values_of
 from monitor.types import Changes
 
 MOST_ROWS = 300_000
@@ -54,7 +56,7 @@ def hold(state: ModelState, parts: Sequence[Rows]) -> tuple[ModelState, Changes]
 
 def _thinned(rows: Rows, until: int | None) -> Rows:
     mine = rows.start < (until or 0)
-    most = most_rows(rows.frame.width)
+    most = most_rows(values_of(rows.frame))
     if np.count_nonzero(mine) <= 2 * most:
         return rows
     return joined([lowest(rows.take(np.flatnonzero(mine)), most), rows.take(np.flatnonzero(~mine))])
@@ -67,7 +69,7 @@ def learned(
     until = state.book.learn_until or 0
     rows = joined(list(state.learning.values()))
     later = rows.take(np.flatnonzero(rows.start >= until))
-    early = lowest(rows.take(np.flatnonzero(rows.start < until)), most_rows(rows.frame.width))
+    early = lowest(rows.take(np.flatnonzero(rows.start < until)), most_rows(values_of(rows.frame)))
     made = build(
         early,
         watched,
@@ -87,6 +89,14 @@ def learned(
     changes |= nulls_changes(state.model, nulls)
     after = replace(state, book=book, windows=windows, learning={}, baselines=(baseline,))
     return replace(after, nulls={1: nulls}), changes
+
+
+def with_held(
+    heavy: Heavy, state: ModelState, held: Mapping[int, Rows], until: int, run: Run
+) -> tuple[ModelState, Changes]:
+    """Leave samples of the reference's own windows for heavy monitors; held: before it was learnt."""
+    rows = joined(list(held.values()))
+    return heavy.taught(state, rows.take(np.flatnonzero(rows.start < until)), run)
 
 
 def forget_held(state: ModelState) -> Changes:

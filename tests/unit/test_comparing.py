@@ -1,180 +1,119 @@
-"""What a window says of groups, of its worst segment, and of champion against challenger."""
+"""The process that heavy monitors compare in: what it answers, and what becomes of one that dies or hangs."""
 
-from datetime import timedelta
-from pathlib import Path
-from typing import Any
+import os
+import signal
+import threading
+import time
+from multiprocessing.connection import Connection
 
 import numpy as np
-import polars as pl
 import pytest
 
-from detectors.challenger import Contest, LossSums
-from monitor.config import Columns, Compare, Model, Performance, Reference, Source
-from monitor.core.assessing import Assessor
-from monitor.core.comparing import FAIRNESS, WORST, compared, contested, load_contest, plan_of
-from monitor.core.labels import Labels, Measured, Record
-from monitor.core.outcomes import Vocabulary
-from monitor.core.plan import Plan
-from monitor.core.profiles import ALL, GroupKey
-from monitor.core.standard import Standard
+from detectors.joint import Comparison, Joint
+from monitor.comparing import Apart, Failure, Here
+from monitor.cron import Cron
+from tests.programs import eventually
 
-STANDARD = Standard(1, {"place": ("north", "south", "west"), "group:sex": ("F", "M")})
-WISH = Compare(champion="v1", challenger="v2")
+MINUTE = 60 * 10**6
+DAY = 24 * 60 * MINUTE
+LEAST = 2**31
 
 
-def model(**settings: Any) -> Model:  # noqa: ANN401 - the fields of Model
-    known: dict[str, Any] = {
-        "name": "m",
-        "task": "binary",
-        "window": timedelta(hours=1),
-        "columns": Columns(
-            prediction_id="id", prediction="y", label="t", segments=("place",), groups=("sex",), version="v"
-        ),
-        "reference": Reference(path=Path("reference.parquet")),
-        "sources": (Source(role="predictions", type="files", path="/logs/*.jsonl"),),
-    }
-    return Model(**{**known, **settings})
+def rows(shift: float, count: int = 60) -> Joint:
+    values = np.random.default_rng(int(shift)).normal(shift, 1.0, (count, 2))
+    return Joint(("a", "b"), values, np.empty((count, 0), np.int32))
 
 
-def assessor(**settings: Any) -> Assessor:  # noqa: ANN401 - the fields of Model
-    made = model(**settings)
-    return Assessor(Plan.of(made), Vocabulary.of(made))
+def asked(comparer: Apart | Here, shift: float = 0.0, count: int = 60) -> Comparison | Failure:
+    return comparer.compare("mmd", rows(0.0), rows(shift, count), 0.01, {}, 1)
 
 
-def rows(seed: int, n: int, wrong: dict[str, float] | None = None) -> pl.DataFrame:
-    """Return n predictions with outcomes; `wrong` sets how often the rows of a place or sex are wrong."""
-    rng = np.random.default_rng(seed)
-    frame = pl.DataFrame(
-        {
-            "segment:place": rng.choice(["north", "south", "west"], n),
-            "group:sex": rng.choice(["F", "M"], n),
-            "version": ["v1"] * n,
-            "prediction": rng.integers(0, 2, n).astype(float),
-        }
-    )
-    rate = np.full(n, 0.1)
-    for value, share in (wrong or {}).items():
-        rate[((frame["segment:place"] == value) | (frame["group:sex"] == value)).to_numpy()] = share
-    flipped = rng.random(n) < rate
-    return frame.with_columns(label=np.abs(frame["prediction"].to_numpy() - flipped))
+def dying(line: Connection, _memory: int) -> None:
+    """Answer once, and die of the second question."""
+    line.recv()
+    line.send(Failure("raised", "the first"))
+    line.recv()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
-def records(judge: Assessor, frame: pl.DataFrame) -> dict[str, Record]:
-    measure, found = judge.bench(STANDARD).measure, {}
-    scored = judge.vocabulary.scored(frame, frame["label"].to_numpy())
-    for keys, codes in judge.grouped(STANDARD, frame, np.zeros(frame.height, np.int64)):
-        sums = measure.sums(scored, codes, len(keys))
-        opened = measure.open_sums(scored, codes, len(keys))
-        for place, key in enumerate(keys):
-            n = int(np.count_nonzero(codes == place))
-            found[key.segment] = Record.of(n, n, sums[place], opened[place], judged=True)
-    return found
+def hanging(line: Connection, _memory: int) -> None:
+    """Never answer."""
+    line.recv()
+    time.sleep(600)
 
 
-def numbers(judge: Assessor, frame: pl.DataFrame) -> dict[tuple[str, str], Measured]:
-    return {(label, basis): m for label, basis, m in compared(judge, STANDARD, records(judge, frame))}
+def test_the_process_says_what_the_detector_says_and_lives_on_after_it_refused() -> None:
+    apart = Apart()
+    try:
+        refused = asked(apart, count=3)
+        found = asked(apart, 3.0)
+    finally:
+        apart.close()
+
+    assert isinstance(refused, Failure)
+    assert refused.reason == "refused"
+    assert isinstance(found, Comparison)
+    assert found == asked(Here(), 3.0)
+    assert found.score > found.threshold
 
 
-def test_groups_have_the_rates_of_their_rows() -> None:
-    frame = rows(1, 2000, {"F": 0.3})
-    found = numbers(assessor(), frame)
+def test_a_process_that_dies_fails_and_another_goes_on() -> None:
+    apart = Apart(entry=dying)
+    try:
+        reasons = [found.reason for _ in range(3) if isinstance(found := asked(apart), Failure)]
+    finally:
+        apart.close()
 
-    shares = {}
-    for sex in ("F", "M"):
-        part = frame.filter(pl.col("group:sex") == sex)
-        true, told = part["label"].to_numpy() == 1, part["prediction"].to_numpy() == 1
-        rates = found[f"group:sex={sex}", FAIRNESS].metrics
-        assert rates["selection_rate"].value == pytest.approx(told.mean())
-        assert rates["accuracy"].value == pytest.approx((true == told).mean())
-        assert rates["true_positive_rate"].value == pytest.approx(told[true].mean())
-        assert rates["false_positive_rate"].value == pytest.approx(told[~true].mean())
-        shares[sex] = told[true].mean()
-    gap = found["group:sex", FAIRNESS].metrics["equal_opportunity_difference"]
-    assert gap.value == pytest.approx(shares["M"] - shares["F"])
-    assert gap.low is not None
-    assert gap.low > 0
+    assert reasons == ["raised", "died", "raised"]
 
 
-def test_a_group_below_the_minimum_is_said_and_not_compared() -> None:
-    frame = rows(2, 400).with_columns(
-        pl.when(pl.int_range(pl.len()) < 380).then(pl.lit("M")).otherwise(pl.lit("F")).alias("group:sex")
-    )
-    found = numbers(assessor(), frame)
+def test_one_that_hangs_is_ended() -> None:
+    found = asked(Apart(seconds=0.4, entry=hanging))
 
-    small = found["group:sex=F", FAIRNESS]
-    assert small.note == "insufficient_data"
-    assert {e.value for e in small.metrics.values()} == {None}
-    assert found["group:sex", FAIRNESS].note == "insufficient_data"
-    assert found["group:sex=M", FAIRNESS].metrics["accuracy"].value is not None
+    assert isinstance(found, Failure)
+    assert (found.reason, "0.4 s" in found.note) == ("hung", True)
 
 
-def test_the_minimum_of_a_group_is_the_users() -> None:
-    found = numbers(assessor(performance=Performance(min_group=2000)), rows(3, 2000))
+def test_one_without_memory_fails() -> None:
+    apart = Apart(memory=LEAST)
+    try:
+        found = apart.compare("mmd", rows(0.0, 50_000), rows(0.0, 50_000), 0.01, {"features": 40_000}, 1)
+    finally:
+        apart.close()
 
-    assert found["group:sex=M", FAIRNESS].note == "insufficient_data"
-
-
-def test_groups_are_compared_for_two_classes_only() -> None:
-    found = numbers(
-        assessor(task="multiclass", performance=Performance(classes=("0", "1", "2"))), rows(4, 900)
-    )
-
-    assert not [key for key in found if key[1] == FAIRNESS]
-    assert ("segment:place", WORST) in found
+    assert isinstance(found, Failure)
+    assert found.reason == "memory"
 
 
-def test_the_worst_segment_is_named_with_its_gap_to_the_rest() -> None:
-    frame = rows(5, 6000, {"south": 0.3})
-    found = numbers(assessor(), frame)["segment:place", WORST]
+def test_closing_ends_what_is_under_way() -> None:
+    apart = Apart(entry=hanging)
+    found: list[Comparison | Failure] = []
+    thread = threading.Thread(target=lambda: found.append(asked(apart)))
+    thread.start()
+    eventually(lambda: apart._process is not None and apart._process.is_alive())  # noqa: SLF001
 
-    right = frame.with_columns(right=pl.col("label") == pl.col("prediction"))
-    south = right.filter(pl.col("segment:place") == "south")["right"].mean()
-    rest = right.filter(pl.col("segment:place") != "south")["right"].mean()
-    assert isinstance(south, float)
-    assert isinstance(rest, float)
-    assert found.note == "place=south"
-    assert found.metrics["accuracy"].value == pytest.approx(south - rest)
-    assert found.metrics["accuracy"].high is not None
-    assert found.metrics["accuracy"].high < 0
+    apart.close()
+    thread.join(30)
+
+    assert found == [Failure("stopped", "the daemon stops")]
 
 
-def test_no_segment_is_named_where_all_are_alike() -> None:
-    named = [numbers(assessor(), rows(seed, 1500))["segment:place", WORST] for seed in range(100, 140)]
-
-    assert {(m.note, len(m.metrics)) for m in named} == {("", 0)}
-
-
-def test_a_window_without_records_says_nothing() -> None:
-    assert list(compared(assessor(), STANDARD, {})) == []
+@pytest.mark.parametrize(
+    ("line", "day"),
+    [("0 0 * * 0", 3), ("0 0 * * 7", 3), ("0 0 * * 1-5", 0), ("0 0 * * mon", 4), ("0 0 * * */6", 2)],
+)
+def test_days_of_the_week_are_those_of_crontab(line: str, day: int) -> None:
+    assert Cron(line)(0) == day * DAY  # 1970 began on a Thursday
 
 
-def held(judge: Assessor, seeds: dict[str, int], *, judged: bool = True) -> Labels:
-    found = {}
-    for version, seed in seeds.items():
-        record = records(judge, rows(seed, 500))[ALL]
-        found[GroupKey(0, version, ALL)] = Record.of(500, 500, record.sums, record.open, judged=judged)
-    return Labels(records=found)
+def test_a_schedule_that_comes_now_comes_now() -> None:
+    assert Cron("*/5 * * * *")(5 * MINUTE) == 5 * MINUTE
+    assert Cron("*/5 * * * *")(5 * MINUTE + 1) == 10 * MINUTE
 
 
-def test_a_window_counts_in_the_contest_once_it_is_judged_of_both() -> None:
-    judge = assessor(compare=WISH)
-    both = held(judge, {"v1": 1, "v2": 2})
-
-    assert contested(judge, held(judge, {"v1": 1}), STANDARD, 0, WISH).contest == ""
-    assert contested(judge, held(judge, {"v1": 1, "v2": 2}, judged=False), STANDARD, 0, WISH).contest == ""
-    after = contested(judge, both, STANDARD, 0, WISH)
-    measure = judge.bench(STANDARD).measure
-    arms = [LossSums(*measure.losses(both.records[GroupKey(0, v, ALL)].sums)) for v in ("v1", "v2")]
-    assert load_contest(after.contest) == Contest().add(arms[0], arms[1], plan_of(WISH))
-
-
-def test_the_loss_of_a_class_is_an_error_or_its_cost() -> None:
-    frame = rows(6, 1000)
-    wrong = int((frame["label"] != frame["prediction"]).sum())
-    costs = Performance(costs=((0.0, 1.0), (5.0, 0.0)))
-    plain, dear = assessor(), assessor(performance=costs)
-    missed = int(((frame["label"] == 1) & (frame["prediction"] == 0)).sum())
-
-    assert plain.bench(STANDARD).measure.losses(records(plain, frame)[ALL].sums) == (1000, wrong, wrong)
-    told = dear.bench(STANDARD).measure.losses(records(dear, frame)[ALL].sums)
-    assert told == (1000, wrong - missed + 5 * missed, wrong - missed + 25 * missed)
+@pytest.mark.parametrize(
+    "line", ["", "0 3 * *", "61 * * * *", "0 3 1 * 1", "0 3 30 2 *", "@daily", "a b c d e"]
+)
+def test_what_is_no_schedule_is_refused(line: str) -> None:
+    with pytest.raises(ValueError, match=r"has five fields|is not a schedule|names days|never comes"):
+        Cron(line)
