@@ -63,7 +63,7 @@ def defaults(field: Any, key: str) -> set[str]:  # noqa: ANN401  # pydantic's de
         return {"none", "from the budget"}
     if isinstance(default, timedelta):
         return {f'"{format_duration(default)}"'}
-    if key in {"daemon.max_line", "daemon.rejects_max"}:
+    if key in {"daemon.max_line", "daemon.rejects_max", "alibi.memory"}:
         assert parse_size(format_size(default)) == default
         return {f'"{format_size(default)}"'}
     if isinstance(default, bool | tuple | dict):

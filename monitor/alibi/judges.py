@@ -123,27 +123,38 @@ class Streams:
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[Any, list[float]]] = {}
+        self._detectors: dict[str, Any] = {}
+        self._nulls: dict[str, list[float]] = {}
 
     def __call__(self, asked: Asked, reference: Rows, window: Rows) -> Answer:
         """Return at which share of the window's rows it alarms, and of the rows of streams without drift."""
-        rest = json.dumps([asked["title"], asked["options"], len(window), str(reference.dtype)]).encode()
-        key = sha256(rest + np.ascontiguousarray(reference).tobytes()).hexdigest()
-        if key not in self._known:
-            while len(self._known) >= KEPT:
-                self._known.pop(next(iter(self._known)))
-            self._known[key] = _configured(asked, reference, len(window), int(key[:8], 16))
-        detector, null = self._known[key]
+        what = json.dumps([asked["title"], asked["options"], str(reference.dtype)]).encode()
+        key = sha256(what + np.ascontiguousarray(reference).tobytes()).hexdigest()
+        seed, half = int(key[:8], 16), len(reference) // 2
+        if key not in self._detectors:
+            _room(self._detectors)
+            self._detectors[key] = _online(asked, reference[:half], seed)
+        detector, length = self._detectors[key], _rounded(len(window))
+        long = f"{key} {length}"
+        if long not in self._nulls:
+            _room(self._nulls)
+            rng = np.random.default_rng(seed)
+            streams = (rng.choice(reference[half:], length) for _ in range(asked["options"]["n_streams"]))
+            self._nulls[long] = [_alarming(detector, stream) for stream in streams]
         np.random.seed(asked["seed"] % 2**32)  # noqa: NPY002 - FETDriftOnline draws from it where it ties
-        return {"score": _alarming(detector, window), "null": null}
+        return {"score": _alarming(detector, window), "null": self._nulls[long]}
 
 
-def _configured(asked: Asked, reference: Rows, length: int, seed: int) -> tuple[Any, list[float]]:
-    half = len(reference) // 2
-    detector = _online(asked, reference[:half], seed)
-    rng = np.random.default_rng(seed)
-    streams = (rng.choice(reference[half:], length) for _ in range(asked["options"]["n_streams"]))
-    return detector, [_alarming(detector, stream) for stream in streams]
+def _room(known: dict[str, Any]) -> None:
+    """Let go of the oldest ones."""
+    while len(known) >= KEPT:
+        known.pop(next(iter(known)))
+
+
+def _rounded(length: int) -> int:
+    """Return a length at most a quarter shorter, of which there are few: shares of fewer rows vary more."""
+    step = max(1, 1 << (length.bit_length() - 3))
+    return length // step * step
 
 
 def _online(asked: Asked, reference: Rows, seed: int) -> Any:  # noqa: ANN401 - alibi-detect has no types
