@@ -6,6 +6,7 @@ Nothing of alibi-detect is here: it is run by a program of its own (docs/alibi.m
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 from detectors.joint import Option
@@ -88,67 +89,67 @@ class Offer:
         return {"rows": Number(self.rows, 50, 10_000), **self.options}
 
 
-def _offers() -> dict[str, Offer]:
-    correction: dict[str, Kind] = {"correction": Choice("bonferroni", ("bonferroni", "fdr"))}
-    sided: dict[str, Kind] = {"alternative": Choice("two-sided", ("two-sided", "less", "greater"))}
-    permuted: dict[str, Kind] = {"n_permutations": Number(300, 30, 10_000)}
-    split: dict[str, Kind] = {
-        "train_size": Number(0.75, 0.1, 0.9),
-        "n_folds": Number(0, 0, 20),
-        "binarize_preds": Flag(default=False),
-    }
-    trained: dict[str, Kind] = {
-        "epochs": Number(10, 1, 200),
-        "learning_rate": Number(0.01, 1e-6, 1.0),
-        "batch_size": Number(32, 4, 1024),
-    }
-    sigma: dict[str, Kind] = {"sigma": Number(0.0, 0.0, 1e6)}
-    online: dict[str, Kind] = {
-        "ert": Number(100, 10, 1_000_000),
-        "window_size": Number(20, 5, 500),
-        "n_bootstraps": Number(1000, 100, 100_000),
-        "n_streams": Number(100, 30, 1000),
-    }
-    ridge: dict[str, Kind] = {"lambda_rd_max": Number(0.2, 0.01, 1.0)}
-    diffs: dict[str, Kind] = {"n_diffs": Number(1, 1, 10), "l1_reg": Number(0.01, 0.0, 10.0)}
-    models = Choice("gradient_boosting", ("gradient_boosting", "random_forest", "logistic_regression"))
-    return {
-        "ks": Offer("KSDrift", "numeric", 2000, correction | sided, by_column=True),
-        "cvm": Offer("CVMDrift", "numeric", 2000, correction, by_column=True),
-        "chi2": Offer("ChiSquareDrift", "categorical", 2000, correction, by_column=True),
-        "tabular": Offer("TabularDrift", "any", 2000, correction | sided, by_column=True),
-        "fet": Offer("FETDrift", "binary", 2000, correction | sided, by_column=True),
-        "mmd": Offer("MMDDrift", "any", 500, permuted | sigma, torch=True),
-        "lsdd": Offer("LSDDDrift", "any", 1000, permuted | sigma | ridge, torch=True),
+Options = dict[str, Kind]
+CORRECTION: Options = {"correction": Choice("bonferroni", ("bonferroni", "fdr"))}
+SIDED: Options = {"alternative": Choice("two-sided", ("two-sided", "less", "greater"))}
+PERMUTED: Options = {"n_permutations": Number(300, 30, 10_000)}
+SPLIT: Options = {
+    "train_size": Number(0.75, 0.1, 0.9),
+    "n_folds": Number(0, 0, 20),
+    "binarize_preds": Flag(default=False),
+}
+TRAINED: Options = {
+    "epochs": Number(10, 1, 200),
+    "learning_rate": Number(0.01, 1e-6, 1.0),
+    "batch_size": Number(32, 4, 1024),
+}
+SIGMA: Options = {"sigma": Number(0.0, 0.0, 1e6)}
+ONLINE: Options = {
+    "ert": Number(100, 10, 1_000_000),
+    "window_size": Number(20, 5, 500),
+    "n_bootstraps": Number(1000, 100, 100_000),
+    "n_streams": Number(100, 30, 1000),
+}
+RIDGE: Options = {"lambda_rd_max": Number(0.2, 0.01, 1.0)}
+DIFFS: Options = {"n_diffs": Number(1, 1, 10), "l1_reg": Number(0.01, 0.0, 10.0)}
+MODELS = Choice("gradient_boosting", ("gradient_boosting", "random_forest", "logistic_regression"))
+
+ALIBI: Mapping[str, Offer] = MappingProxyType(
+    {
+        "ks": Offer("KSDrift", "numeric", 2000, CORRECTION | SIDED, by_column=True),
+        "cvm": Offer("CVMDrift", "numeric", 2000, CORRECTION, by_column=True),
+        "chi2": Offer("ChiSquareDrift", "categorical", 2000, CORRECTION, by_column=True),
+        "tabular": Offer("TabularDrift", "any", 2000, CORRECTION | SIDED, by_column=True),
+        "fet": Offer("FETDrift", "binary", 2000, CORRECTION | SIDED, by_column=True),
+        "mmd": Offer("MMDDrift", "any", 500, PERMUTED | SIGMA, torch=True),
+        "lsdd": Offer("LSDDDrift", "any", 1000, PERMUTED | SIGMA | RIDGE, torch=True),
         "spot_the_diff": Offer(
             "SpotTheDiffDrift",
             "any",
             2000,
-            split | trained | diffs,
+            SPLIT | TRAINED | DIFFS,
             torch=True,
         ),
-        "classifier": Offer("ClassifierDrift", "any", 2000, split | {"model": models}),
+        "classifier": Offer("ClassifierDrift", "any", 2000, SPLIT | {"model": MODELS}),
         "learned_kernel": Offer(
             "LearnedKernelDrift",
             "any",
             1000,
-            permuted | trained | {"train_size": Number(0.75, 0.1, 0.9), "hidden": Number(16, 1, 256)},
+            PERMUTED | TRAINED | {"train_size": Number(0.75, 0.1, 0.9), "hidden": Number(16, 1, 256)},
             torch=True,
         ),
-        "online_cvm": Offer("CVMDriftOnline", "numeric", 500, online, by_column=True, stream=True),
+        "online_cvm": Offer("CVMDriftOnline", "numeric", 500, ONLINE, by_column=True, stream=True),
         "online_fet": Offer(
             "FETDriftOnline",
             "binary",
             500,
-            online | {"alternative": Choice("greater", ("greater", "less")), "lam": Number(0.99, 0.01, 1.0)},
+            ONLINE | {"alternative": Choice("greater", ("greater", "less")), "lam": Number(0.99, 0.01, 1.0)},
             by_column=True,
             stream=True,
         ),
-        "online_mmd": Offer("MMDDriftOnline", "any", 500, online | sigma, torch=True, stream=True),
+        "online_mmd": Offer("MMDDriftOnline", "any", 500, ONLINE | SIGMA, torch=True, stream=True),
     }
-
-
-ALIBI: Mapping[str, Offer] = _offers()
+)
 """By name without the prefix; `detector = "alibi.<name>"`."""
 
 

@@ -46,3 +46,13 @@ def test_the_command_takes_them_out(unpacked: Path, tmp_path: Path) -> None:
     assert [path.read_bytes() for path in written] == [
         (ROOT / "dashboards" / path.name).read_bytes() for path in written
     ]
+
+
+def test_alibi_detects_program_and_pins_are_in_it_and_alibi_detect_is_not(unpacked: Path) -> None:
+    shipped = unpacked / "monitor" / "alibi"
+    (metadata,) = unpacked.glob("driftd-*.dist-info/METADATA")
+
+    assert {"worker.py", "judges.py"} <= {path.name for path in shipped.iterdir()}
+    for name in ("alibi.txt", "alibi-torch.txt"):
+        assert (shipped / "requirements" / name).read_bytes() == (ROOT / "requirements" / name).read_bytes()
+    assert "alibi" not in metadata.read_text(encoding="utf-8").partition("\n\n")[0]

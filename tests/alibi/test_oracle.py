@@ -61,7 +61,7 @@ CASES: Mapping[str, tuple[Case, ...]] = {
 
 
 def python(name: str) -> Path:
-    """Return the interpreter of an environment; without it the test is skipped, or fails where it must not."""
+    """Return the interpreter of an environment; without one the test is skipped, or fails in CI."""
     found = ROOT / ".envs" / name / "bin" / "python"
     if not found.exists():
         says = f"no environment {name}: make {name}"
