@@ -81,7 +81,8 @@ def test_a_slow_scraper_that_reads_gets_all() -> None:
 def test_what_is_written_is_sent_at_once() -> None:
     """Else the second part of an answer waits for the client to acknowledge the first: 40 ms on Linux."""
     with served() as server, server.connect() as client:
-        eventually(lambda: server.server.connections() == 1)
+        client.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert client.recv(100)
         mine = client.getsockname()
         accepted = [one for one in gc.get_objects() if isinstance(one, Counted) and one.fileno() >= 0]
         (found,) = [one for one in accepted if one.getpeername() == mine]
