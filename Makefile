@@ -52,8 +52,10 @@ e2e-airflow: setup .envs/airflow/.ready
 	$(BIN)/python -m tests.e2e.airflow .envs/airflow/bin/airflow
 
 alibi: .envs/alibi/.ready
+	@echo "alibi-detect has a licence of its own, the Business Source License 1.1: docs/alibi.md"
 
 alibi-torch: .envs/alibi-torch/.ready
+	@echo "alibi-detect has a licence of its own, the Business Source License 1.1: docs/alibi.md"
 
 alibi-test: setup .envs/alibi/.ready .envs/alibi-torch/.ready
 	DRIFTD_REQUIRE_ALIBI=1 $(BIN)/pytest -q -n 2 tests/alibi

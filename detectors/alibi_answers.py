@@ -11,6 +11,8 @@ from detectors.permuted import null_law
 from detectors.profile import Floats
 
 SMALLEST = 1e-300
+LEAST = 1e-9
+"""The lowest threshold: at levels near 1/2 a law's limit is not above 0, and scores are divided by thresholds."""
 Parts = tuple[tuple[str, float], ...]
 
 
@@ -61,10 +63,10 @@ def _of_law(asked: Request, answer: Mapping[str, object], level: float) -> Compa
     score, null = _number(answer, "score"), _numbers(answer, "null")
     law = null_law(null)
     if asked.offer.stream:
-        return Comparison(score, law.limit(level), law.tail(score), score, (), asked.note)
+        return Comparison(score, max(LEAST, law.limit(level)), law.tail(score), score, (), asked.note)
     own = f"its own p-value is {_number(answer, 'pvalue'):.3g} of {len(null)} permutations"
     note = "; ".join(said for said in (own, asked.note) if said)
-    return Comparison(score, law.limit(level), law.tail(score), sqrt(max(0.0, score)), (), note)
+    return Comparison(score, max(LEAST, law.limit(level)), law.tail(score), sqrt(max(0.0, score)), (), note)
 
 
 def _surprise(pvalue: float, level: float) -> tuple[float, float]:
