@@ -58,7 +58,7 @@ alibi-torch: .envs/alibi-torch/.ready
 	@echo "alibi-detect has a licence of its own, the Business Source License 1.1: docs/alibi.md"
 
 alibi-test: setup .envs/alibi/.ready .envs/alibi-torch/.ready
-	DRIFTD_REQUIRE_ALIBI=1 $(BIN)/pytest -q -n 2 tests/alibi
+	DRIFTD_REQUIRE_ALIBI=1 $(BIN)/pytest -q tests/alibi # one after the other: each worker would start processes of its own
 
 setup: .venv/.ready
 
@@ -94,7 +94,7 @@ ifneq ($(TORCH),)
 	$$uv venv --quiet --clear --python $(BIN)/python .envs/$*-torch; \
 	install="$$uv pip install --quiet --python .envs/$*-torch/bin/python"; \
 	$$install --require-hashes -r requirements/$*.txt; \
-	$$install --no-verify-hashes -c requirements/$*-torch.txt "$(TORCH)"
+	$$install -c requirements/$*-torch.txt "$(TORCH)"
 	touch $@
 endif
 

@@ -12,7 +12,7 @@ from detectors.profile import Floats
 
 SMALLEST = 1e-300
 LEAST = 1e-9
-"""The lowest threshold: at levels near 1/2 a law's limit is not above 0, and scores are divided by thresholds."""
+"""The lowest threshold: scores are divided by it, and at levels near 1/2 a law's limit is not above 0."""
 Parts = tuple[tuple[str, float], ...]
 
 

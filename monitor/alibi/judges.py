@@ -4,6 +4,7 @@ Every judge takes what is asked and the two matrices, and returns an answer of `
 """
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
@@ -118,8 +119,9 @@ def _model(name: str, seed: int) -> Any:  # noqa: ANN401 - scikit-learn has no t
 class Streams:
     """Online detectors, run over a window's rows from a fresh start.
 
-    The reference's first half configures the detector, rows drawn from the other half are how often it alarms
-    without drift. Both take long, so the last few stay as they are: by reference, options and length.
+    One half of the reference is the detector's. How often it alarms without drift is told by other splits of
+    the reference: one half in the detector, rows of the other as the stream. Configuring takes long, and so do
+    the splits: the last few stay as they are.
     """
 
     def __init__(self) -> None:
@@ -127,22 +129,28 @@ class Streams:
         self._nulls: dict[str, list[float]] = {}
 
     def __call__(self, asked: Asked, reference: Rows, window: Rows) -> Answer:
-        """Return at which share of the window's rows it alarms, and of the rows of streams without drift."""
+        """Return at which share of the window's rows it alarms, and of streams without drift."""
         what = json.dumps([asked["title"], asked["options"], str(reference.dtype)]).encode()
         key = sha256(what + np.ascontiguousarray(reference).tobytes()).hexdigest()
         seed, half = int(key[:8], 16), len(reference) // 2
         if key not in self._detectors:
             _room(self._detectors)
             self._detectors[key] = _online(asked, reference[:half], seed)
-        detector, length = self._detectors[key], _rounded(len(window))
+        detector, length = self._detectors[key], _rounded(min(half, len(window)))
         long = f"{key} {length}"
         if long not in self._nulls:
             _room(self._nulls)
             rng = np.random.default_rng(seed)
-            streams = (rng.choice(reference[half:], length) for _ in range(asked["options"]["n_streams"]))
-            self._nulls[long] = [_alarming(detector, stream) for stream in streams]
-        np.random.seed(asked["seed"] % 2**32)  # noqa: NPY002 - FETDriftOnline draws from it where it ties
-        return {"score": _alarming(detector, window), "null": self._nulls[long]}
+            splits = (rng.permutation(reference) for _ in range(asked["options"]["n_streams"]))
+            self._nulls[long] = [_alarming(detector, s[:half], s[half : half + length]) for s in splits]
+        _seeded(asked["seed"])  # FETDriftOnline draws where it ties, MMDDriftOnline for its first window
+        return {"score": _alarming(detector, reference[:half], window[:half]), "null": self._nulls[long]}
+
+
+def _seeded(seed: int) -> None:
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - alibi-detect draws from the global one
+    if "torch" in sys.modules:
+        import_module("torch").manual_seed(seed)
 
 
 def _room(known: dict[str, Any]) -> None:
@@ -179,8 +187,19 @@ def _online(asked: Asked, reference: Rows, seed: int) -> Any:  # noqa: ANN401 - 
     raise last
 
 
-def _alarming(detector: Any, rows: Rows) -> float:  # noqa: ANN401 - as above
-    """Return the share of the rows at which the detector's own rule alarms, from a fresh start."""
+def _alarming(detector: Any, reference: Rows, rows: Rows) -> float:  # noqa: ANN401 - as above
+    """Return the share of the rows at which the detector's own rule alarms, from a fresh start.
+
+    reference: takes the place of the one that the detector was configured with, and has as many rows.
+    """
+    own = getattr(detector, "_detector", detector)
+    if hasattr(own, "k_xx"):
+        own.x_ref = import_module("torch").from_numpy(np.ascontiguousarray(reference))
+        own.k_xx = own.kernel(own.x_ref, own.x_ref)
+        own._configure_ref_subset()  # noqa: SLF001 - what its constructor does after the thresholds
+    else:
+        own.x_ref = reference
+        own._configure_ref()  # noqa: SLF001 - as above
     detector.reset_state()
     alarms = sum(int(detector.predict(row)["data"]["is_drift"]) for row in rows)
     return alarms / len(rows)

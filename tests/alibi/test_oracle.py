@@ -109,7 +109,7 @@ def direct(name: str, folder: Path) -> dict[str, dict[str, list[float]]]:
     }
     archive = folder / f"{name}.npz"
     np.savez(archive, cases=np.frombuffer(json.dumps(cases).encode(), np.uint8), **sides)
-    command = [python(name), "-I", Path(__file__).parent / "oracle.py", archive]
+    command = [str(python(name)), "-I", str(Path(__file__).parent / "oracle.py"), str(archive)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-2000:]
