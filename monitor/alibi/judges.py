@@ -120,8 +120,8 @@ class Streams:
     """Online detectors, run over a window's rows from a fresh start.
 
     One half of the reference is the detector's. How often it alarms without drift is told by other splits of
-    the reference: one half in the detector, rows of the other as the stream. Configuring takes long, and so do
-    the splits: the last few stay as they are.
+    the reference: one half in the detector, rows of the other as the stream. Configuring takes long, and so
+    do the splits: the last few stay as they are.
     """
 
     def __init__(self) -> None:
