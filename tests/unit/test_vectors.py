@@ -15,7 +15,7 @@ from monitor.core.plan import targets
 from monitor.core.profiles import Rows, profile_all
 from monitor.core.reference import Baseline
 from monitor.core.schema import Schema, type_rows
-from monitor.core.segments import dump_rows, load_rows, lowest
+from monitor.core.segments import dump_rows, joined, load_rows, lowest
 from monitor.core.vectors import Embedding, embeddings_of, length_of, read_lists
 from monitor.decoders.plain import decode
 from monitor.references import baseline_of, covers, schema_of
@@ -212,3 +212,18 @@ def test_no_rows_have_no_vectors() -> None:
     found, failed = read_lists(pl.Series("e", [], dtype=pl.String), 3)
 
     assert (found.shape, failed.shape) == ((0, 3), (0,))
+
+
+def test_rows_that_were_held_under_another_configuration_have_no_such_vectors() -> None:
+    before, after = typed(lines([[3, 4]])), typed(lines([[1, 2, 3]]), _sized(3))
+    parts = [Rows(rows.time, rows.keys, rows.frame, rows.invalid) for rows in (before, after)]
+    whole = joined(parts).frame
+
+    assert whole.schema == after.frame.schema
+    assert np.isnan(whole["vector:e"].to_numpy()).all(axis=1).tolist() == [True, False]
+    assert whole["e.norm"].is_null().to_list() == [True, False]
+    assert joined(parts[::-1]).frame.schema == before.frame.schema
+
+
+def _sized(size: int) -> Schema:
+    return Schema(Columns(timestamp="t"), embeddings=(Embedding.of("e", size),))
