@@ -23,11 +23,13 @@ HEAVY_METRICS: tuple[Metric, ...] = (
         ("model", "detector"),
         "How long one comparison took.",
         "seconds",
+        of_process=True,
     ),
     Metric(
         "driftd_heavy_failures_total",
         "counter",
         ("model", "detector", "reason"),
         "Comparisons that failed: raised, memory, died, hung, absent or torch. Their verdict is an error.",
+        of_process=True,
     ),
 )

@@ -63,6 +63,7 @@ NAMED_IN = {
     },
     "starlette": {"monitor/server/http.py", "monitor/server/api.py"},
     "uvicorn": {"monitor/server/http.py", "monitor/server/limits.py"},  # the server, its bounds
+    "apscheduler": {"monitor/cron.py", "monitor/schedule.py"},  # when: crontab lines, and again and again
     "jinja2": {
         "monitor/server/page.py",
         "exporters/bodies/template.py",

@@ -37,11 +37,13 @@ detector = "js"
 
 [[models.monitors]]
 detector = "mmd"
+parameters = {{ features = 200 }}
 
 [[models.monitors]]
 detector = "mmd"
 on = "numeric"
 schedule = "0 3 1 * *"
+parameters = {{ features = 200 }}
 """
 
 
