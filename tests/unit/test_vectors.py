@@ -6,11 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from detectors.joint import Comparison
 from detectors.profile import Grid, NumericSummary, Profile, empty, merge, summaries
 from detectors.sample import SAMPLE_ROWS, vector_rows
 from monitor.config import Columns, Monitor
 from monitor.core.codec import dump_profile, grid_head, grid_of, load_profile
-from monitor.core.heavy import joint
+from monitor.core.heavy import HeavySpec, joint
 from monitor.core.plan import targets
 from monitor.core.profiles import Rows, profile_all
 from monitor.core.reference import Baseline
@@ -187,6 +188,14 @@ def test_a_detector_of_whole_rows_sees_the_vectors_of_the_rows_that_have_one() -
     assert seen.columns == tuple(f"answer[{place}]" for place in range(16))
     assert seen.numeric.shape == (200, 16)
     assert np.isfinite(seen.numeric).all()
+
+
+@pytest.mark.parametrize(("on", "note"), [("answer", ""), ("features", "most of it in answer[0] 100%")])
+def test_no_number_of_a_vector_is_said_to_have_changed(on: str, note: str) -> None:
+    spec = HeavySpec("_joint:answer", "mmd", "pool", Monitor(detector="mmd", on=on), 1)
+    found = Comparison(2.0, 1.0, 0.0, 1.0, (("answer[0]", 1.0),))
+
+    assert spec.judge(300, found).note == note
 
 
 def test_grids_and_held_rows_keep_their_vectors() -> None:
