@@ -53,7 +53,8 @@ def heavy_lines(
     rows = timed_rows(schema, frame, baseline.origin, plan.window)
     for spec in heavy.specs:
         names = targets(model, baseline.grid, spec.wish)
-        what = f"on {len(names)} columns" if names else "is NOT JUDGED: the reference has no such column"
+        what = f"on {len(names)} columns" if len(names) != 1 else f"on {names[0]}"
+        what = what if names else "is NOT JUDGED: the reference has no such column"
         rate = f"fires above {spec.wish.threshold}, and spends nothing of the budget"
         if spec.wish.threshold is None:
             level, runs = heavy.level(spec, baseline.grid, len(baseline.profiles)), heavy.runs(spec, rows)

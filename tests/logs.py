@@ -18,6 +18,7 @@ from monitor.core.closing import Judge
 from monitor.core.plan import Plan
 from monitor.core.reference import Baseline
 from monitor.core.schema import Schema
+from monitor.core.vectors import embeddings_of
 from monitor.decoders.plain import decode
 from monitor.references import baseline_of
 from monitor.types import Batch, Chunk, Decoded, Position
@@ -70,7 +71,8 @@ def model(**settings: Any) -> Model:  # noqa: ANN401 - the fields of Model
 def schema_for(made: Model) -> Schema:
     """Return the schema of the model's log."""
     features = made.features or Features()
-    return Schema(made.columns, features.numeric, features.categorical, made.task)
+    schema = Schema(made.columns, features.numeric, features.categorical, made.task)
+    return replace(schema, embeddings=embeddings_of(features.embeddings))
 
 
 def frame_of(rows: Sequence[Row], extra: Mapping[str, str] | None = None) -> pl.DataFrame:

@@ -36,6 +36,8 @@ POOL, ALIBI = "pool", "alibi"
 """Lanes: who computes what a monitor says."""
 GIVEN_UP = "heavy_given_up"
 HALF = 0.5
+COLUMNS = ("features", "numeric", "categorical")
+"""What a heavy monitor may be on by one word, beside the name of an embedding."""
 SHOWN = 3
 """Columns that a verdict names."""
 Fires = Callable[[Micros], Micros]
@@ -67,7 +69,11 @@ class HeavySpec:
         """Return what a comparison of n rows comes to."""
         limit = found.threshold if self.wish.threshold is None else self.wish.threshold
         verdict = judged(self._spec, n, (found.score, limit), found.effect, found.pvalue)
-        parts = ", ".join(f"{name} {share:.0%}" for name, share in found.parts[:SHOWN])
+        vectors = (
+            isinstance(self.wish.on, str) and self.wish.on not in COLUMNS
+        )  # whose numbers mean nothing alone
+        shares = () if vectors else found.parts[:SHOWN]
+        parts = ", ".join(f"{name} {share:.0%}" for name, share in shares)
         note = "; ".join(text for text in (found.note, f"most of it in {parts}" if parts else "") if text)
         return replace(verdict, note=(verdict.note or note)[:200])
 

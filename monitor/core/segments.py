@@ -12,7 +12,10 @@ from monitor.core.profiles import Rows
 
 
 def joined(parts: Sequence[Rows]) -> Rows:
-    """Return all parts as one; a part that says nothing of a column's failures has none there."""
+    """Return all parts as one; a part that says nothing of a column's failures has none there.
+
+    The columns are the last part's: those that the configuration named only meanwhile are missing before.
+    """
     if len(parts) == 1:
         return parts[0]
     names = {name: None for part in parts for name in part.invalid}
@@ -20,12 +23,29 @@ def joined(parts: Sequence[Rows]) -> Rows:
     return Rows(
         np.concatenate([p.start for p in parts]),
         np.concatenate([p.keys for p in parts]),
-        pl.concat([p.frame for p in parts]),
+        pl.concat([_alike(p.frame, parts[-1].frame.schema) for p in parts]),
         {
             name: np.concatenate([p.invalid.get(name, no) for p, no in zip(parts, nowhere, strict=True)])
             for name in names
         },
     )
+
+
+def _alike(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    if frame.schema == schema:
+        return frame
+    lacking = {name: kind for name, kind in schema.items() if frame.schema.get(name) != kind}
+    norms = {f"{name.removeprefix('vector:')}.norm" for name, kind in lacking.items() if kind.is_nested()}
+    lacking |= {name: kind for name, kind in schema.items() if name in norms}
+    found = [_missing(name, kind, frame.height) for name, kind in lacking.items()]
+    return frame.with_columns(found).select(schema.names())
+
+
+def _missing(name: str, kind: pl.DataType, height: int) -> pl.Series:
+    """Return a column without values: of vectors, NaN."""
+    if isinstance(kind, pl.Array):
+        return pl.Series(name, np.full((height, kind.size), np.nan, np.float32))
+    return pl.Series(name, [None], dtype=kind).new_from_index(0, height)
 
 
 def lowest(rows: Rows, most: int) -> Rows:

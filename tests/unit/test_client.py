@@ -255,3 +255,26 @@ def test_another_file_is_no_vocabulary(tmp_path: Path) -> None:
 )
 def test_a_refusal_is_told_by_how_the_answer_begins(answer: str, *, refused: bool) -> None:
     assert refusal(answer, (r"^I(?:'m sorry| cannot)",)) is refused
+
+
+FULL = """
+import resource, sys
+from monitor.client import Log
+
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, most))
+log = Log(sys.argv[1])
+for row in range(300):
+    log.prediction(id=str(row), timestamp=0)
+print(log.flush(0.3))
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+print(log.flush(), log.written, log.dropped)
+"""
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_line_tears_none(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert ended.stdout.split("\n")[:2] == ["False", "True 300 0"]
+    assert [row["id"] for row in rows(tmp_path)] == [str(row) for row in range(300)]

@@ -6,16 +6,17 @@ import numpy as np
 import polars as pl
 import pytest
 
+from detectors.joint import Comparison
 from detectors.profile import Grid, NumericSummary, Profile, empty, merge, summaries
 from detectors.sample import SAMPLE_ROWS, vector_rows
 from monitor.config import Columns, Monitor
 from monitor.core.codec import dump_profile, grid_head, grid_of, load_profile
-from monitor.core.heavy import joint
+from monitor.core.heavy import HeavySpec, joint
 from monitor.core.plan import targets
 from monitor.core.profiles import Rows, profile_all
 from monitor.core.reference import Baseline
 from monitor.core.schema import Schema, type_rows
-from monitor.core.segments import dump_rows, load_rows, lowest
+from monitor.core.segments import dump_rows, joined, load_rows, lowest
 from monitor.core.vectors import Embedding, embeddings_of, length_of, read_lists
 from monitor.decoders.plain import decode
 from monitor.references import baseline_of, covers, schema_of
@@ -189,6 +190,14 @@ def test_a_detector_of_whole_rows_sees_the_vectors_of_the_rows_that_have_one() -
     assert np.isfinite(seen.numeric).all()
 
 
+@pytest.mark.parametrize(("on", "note"), [("answer", ""), ("features", "most of it in answer[0] 100%")])
+def test_no_number_of_a_vector_is_said_to_have_changed(on: str, note: str) -> None:
+    spec = HeavySpec("_joint:answer", "mmd", "pool", Monitor(detector="mmd", on=on), 1)
+    found = Comparison(2.0, 1.0, 0.0, 1.0, (("answer[0]", 1.0),))
+
+    assert spec.judge(300, found).note == note
+
+
 def test_grids_and_held_rows_keep_their_vectors() -> None:
     _, baseline = built(frame(300, 0.0))
     rows = typed(lines([[3, 4], None, [1, 2]]))
@@ -212,3 +221,18 @@ def test_no_rows_have_no_vectors() -> None:
     found, failed = read_lists(pl.Series("e", [], dtype=pl.String), 3)
 
     assert (found.shape, failed.shape) == ((0, 3), (0,))
+
+
+def test_rows_that_were_held_under_another_configuration_have_no_such_vectors() -> None:
+    before, after = typed(lines([[3, 4]])), typed(lines([[1, 2, 3]]), _sized(3))
+    parts = [Rows(rows.time, rows.keys, rows.frame, rows.invalid) for rows in (before, after)]
+    whole = joined(parts).frame
+
+    assert whole.schema == after.frame.schema
+    assert np.isnan(whole["vector:e"].to_numpy()).all(axis=1).tolist() == [True, False]
+    assert whole["e.norm"].is_null().to_list() == [True, False]
+    assert joined(parts[::-1]).frame.schema == before.frame.schema
+
+
+def _sized(size: int) -> Schema:
+    return Schema(Columns(timestamp="t"), embeddings=(Embedding.of("e", size),))
