@@ -16,7 +16,7 @@ NAMED_FEATURES = 5
 LEAST = 0.2
 """A part in telling the samples apart that is worth a line."""
 AGREE = "both rankings name the same feature first"
-DISAGREE = "the rankings disagree: a feature that moved only with another one is first alone, not together"
+DISAGREE = "alone another feature is first than together with the others"
 
 
 def explain_lines(document: Item) -> list[str]:
@@ -81,10 +81,10 @@ def _why(found: Item) -> Iterator[str]:
 
 def _part(part: Item) -> str:
     limit = f"{part['ratio']:.2g} times as far as it may be" if part["ratio"] else "not judged alone"
-    return (
-        f"{part['feature']}, {100 * part['share']:.0f} % of the change: {part['what']} by {part['effect']:+.2g}, "
-        f"{limit} (alone {100 * part['alone']:.0f} %, together {100 * part['together']:.0f} %)"
-    )
+    share, alone, together = (round(100 * part[name]) for name in ("share", "alone", "together"))
+    moved = f"{part['what']} by {part['effect']:+.2g}"
+    parts = f"alone {alone} %, together {together} %"
+    return f"{part['feature']}, {share} % of the change: {moved}, {limit} ({parts})"
 
 
 def _performance(found: Item) -> Iterator[str]:

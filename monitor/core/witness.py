@@ -6,17 +6,20 @@ from typing import Any
 
 from detectors.attribution import Attribution
 from detectors.performance import ESTIMATED
+from detectors.stream_choice import STREAMS
 from monitor.core.attributing import document, of_episode, of_inputs, of_track
 from monitor.core.decomposing import of_performance, onset_of
 from monitor.core.episode_log import EpisodeRecord
 from monitor.core.grouping import grouped
 from monitor.core.measured_records import measured_evidence
 from monitor.core.plan import Plan
-from monitor.core.policy import Transition
+from monitor.core.policy import Transition, TripKey
 from monitor.core.profiles import GroupKey
 from monitor.core.recording import Evidence, Recorder
 from monitor.core.records import SPACE, AuditRecord
+from monitor.core.retrain import rfc3339
 from monitor.core.scenes import Begun, Tick
+from monitor.fields import JOINT
 from monitor.types import Changes
 
 REALISED = "performance"
@@ -70,9 +73,16 @@ class Auditor:
     ) -> Mapping[str, Any] | None:
         """Return what an episode is attributed to, None where nothing is known of its window."""
         found = of_episode(self._plan, tick, record.keys, record.started, ranked)
-        if record.kind not in MEASURED or tick.maturing is None:
-            return found
         group = GroupKey(record.started, record.version, record.segment)
+        if record.kind not in MEASURED or tick.maturing is None:
+            past = self._past(tick, group, 1) if found is None else Attribution((), None)
+            nowhere = {
+                "segment": None,
+                "version": None,
+                "onset": rfc3339(record.started),
+                "performance": None,
+            }
+            return {**document(past), **nowhere} if past.parts else found
         assessor, standard, _, groups = tick.maturing.scene(group)
         labels, metric = tick.maturing.ledger.labels, record.detector.removeprefix(ESTIMATED)
         if found is None:
@@ -102,8 +112,14 @@ class Auditor:
                 return self._recorder.sealed(change, found, more)
         elif scene is not None:
             return self._recorder.of_window(change, scene, more)
-        how = "stream" if change.key.feature.startswith("_") else "other"
-        return self._recorder.sealed(change, Evidence(how, {}, {}), {"threshold": None, **more})
+        return self._recorder.sealed(change, Evidence(_how(change.key), {}, {}), {"threshold": None, **more})
+
+
+def _how(key: TripKey) -> str:
+    """Name what judges a monitor whose verdict cannot be computed again."""
+    if key.feature.partition(":")[0] == JOINT:
+        return "joint"
+    return "stream" if key.detector in STREAMS else "other"
 
 
 def _worst(members: Sequence[Transition], record: EpisodeRecord | None) -> Transition:
