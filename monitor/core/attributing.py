@@ -1,7 +1,7 @@
 """What changed most when an episode began, where it sits and since when: said of inputs."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from detectors.joint import Joint
 from detectors.moves import Distance, distances, moved
 from detectors.profile import Grid, Summary, WindowProfile, summaries
 from detectors.readings import Reading
-from detectors.series import Series
+from detectors.series import MISSING, SHIFT, Series
 from monitor.core.plan import Plan, score_columns
 from monitor.core.policy import Trip, TripKey
 from monitor.core.profiles import ALL, GroupKey
@@ -29,29 +29,56 @@ DIGITS = 4
 SURE = 3.0
 """Standard errors by which a segment must be further off than all others."""
 TWICE = 2.0
-MISSING = "null_share"
 
 
-def of_inputs(plan: Plan, scene: Scene, level: float) -> Attribution:
-    """Rank a window's features, but for what the model made of them."""
-    spoken = {"prediction", *score_columns(plan.model)}
-    alone = {name: one for name, one in _alone(plan, scene, level).items() if name not in spoken}
-    first = sorted(alone, key=lambda name: (-alone[name].ratio, name))[:MOST_TOGETHER]
-    grid, chosen = scene.seen.grid, frozenset(first)
-    reference, window = _joint(grid, scene.seen, chosen)
-    return attribute({name: alone[name] for name in first}, reference, window)
+class Ranks:
+    """Ranks the features of the windows of one tick, but for what the model made of them; each once.
+
+    level: what a monitor may spend on a group's window. A feature is measured over as many windows as the
+    episode's own monitor needed: what changed earlier does not hide what changes now.
+    """
+
+    def __init__(self, plan: Plan, level: Callable[[Grid, int], float]) -> None:
+        self._plan = plan
+        self._level = level
+        self._known: dict[tuple[GroupKey, int], Attribution] = {}
+
+    def of(self, group: GroupKey, scene: Scene, key: TripKey) -> Attribution:
+        """Return what changed in a group's window, as an episode of this monitor sees it."""
+        level = self._level(scene.seen.grid, scene.groups)
+        scale = _scale(self._plan, scene, key, level)
+        if (group, scale) not in self._known:
+            self._known[group, scale] = self._ranked(scene, scale, level)
+        return self._known[group, scale]
+
+    def _ranked(self, scene: Scene, scale: int, level: float) -> Attribution:
+        spoken = {"prediction", *score_columns(self._plan.model)}
+        found = _alone(self._plan, scene, scale, level)
+        alone = {name: one for name, one in found.items() if name not in spoken}
+        first = sorted(alone, key=lambda name: (-alone[name].ratio, name))[:MOST_TOGETHER]
+        reference, window = _joint(scene.seen.grid, scene.seen, frozenset(first))
+        return attribute({name: alone[name] for name in first}, reference, window)
 
 
-def _alone(plan: Plan, scene: Scene, level: float) -> dict[str, Moved]:
+def _scale(plan: Plan, scene: Scene, key: TripKey, level: float) -> int:
+    """Return over how many windows a monitor of shift or missing values saw the most."""
+    if not isinstance(scene.series, Series) or key.detector not in {SHIFT, MISSING}:
+        return 1
     series = scene.series
-    if not isinstance(series, Series):
-        pairs = _pairs(scene.seen)
-        return {name: moved(*pair) for name, pair in pairs.items()}
-    return _beside(plan, series, level)
-
-
-def _beside(plan: Plan, series: Series, level: float) -> dict[str, Moved]:
     found = series.null.judge(series.reading, series.clock, level, plan.model.alarms.min_effect)
+    findings = found.shift if key.detector == SHIFT else found.missing
+    return next((one.scale for one in findings if one.feature == key.feature), 1)
+
+
+def _alone(plan: Plan, scene: Scene, scale: int, level: float) -> dict[str, Moved]:
+    if not isinstance(scene.series, Series):
+        return {name: moved(*pair) for name, pair in _pairs(scene.seen).items()}
+    return _beside(plan, scene.series, scale, level)
+
+
+def _beside(plan: Plan, series: Series, scale: int, level: float) -> dict[str, Moved]:
+    null = replace(series.null, tails=tuple(tail for tail in series.null.tails if tail.scale == scale))
+    found = null.judge(series.reading, series.clock, level, plan.model.alarms.min_effect)
     alone = {}
     for shift, missing in zip(found.shift, found.missing, strict=True):
         worst = missing if missing.score > shift.score else shift
@@ -68,7 +95,7 @@ def of_track(plan: Plan, state: ModelState, baseline: Baseline, group: GroupKey,
     upto = slice(0, int(np.searchsorted(track.starts, group.start)) + 1)
     reading = Reading(track.reading.values[upto], track.reading.sizes[upto])
     spoken = {"prediction", *score_columns(plan.model)}
-    alone = _beside(plan, null.series(reading, track.starts[upto]), level)
+    alone = _beside(plan, null.series(reading, track.starts[upto]), 1, level)
     return attribute({name: one for name, one in alone.items() if name not in spoken}, None, None)
 
 
@@ -153,16 +180,14 @@ def since(z: Floats) -> int:
     return len(z) - 1 - last
 
 
-def of_episode(
-    plan: Plan, tick: Tick, keys: Sequence[TripKey], start: int, ranked: Mapping[GroupKey, Attribution]
-) -> Document | None:
+def of_episode(plan: Plan, tick: Tick, keys: Sequence[TripKey], start: int, ranks: Ranks) -> Document | None:
     """Say of an episode that begins in the window at `start` what changed, where and since when."""
     first = keys[0]
     group = GroupKey(start, first.version, first.segment)
     scene = tick.scenes.get(group)
-    if scene is None or group not in ranked:
+    if scene is None:
         return None
-    found = ranked[group]
+    found = ranks.of(group, scene, first)
     own = {f.name for f in scene.seen.grid.features}
     feature = first.feature if first.feature in own else found.parts[0].feature if found.parts else ""
     missing = first.detector == MISSING

@@ -7,7 +7,7 @@ from typing import Any
 from detectors.attribution import Attribution
 from detectors.performance import ESTIMATED
 from detectors.stream_choice import STREAMS
-from monitor.core.attributing import document, of_episode, of_inputs, of_track
+from monitor.core.attributing import Ranks, document, of_episode, of_track
 from monitor.core.decomposing import of_performance, onset_of
 from monitor.core.episode_log import EpisodeRecord
 from monitor.core.grouping import grouped
@@ -48,31 +48,21 @@ class Auditor:
             record = self._record(tick, worst, members)
             changes[SPACE, self._plan.name, id_] = record.dump()
             episodes[id_] = replace(episodes.get(id_) or EpisodeRecord.of(worst), seal=record.seal)
-        return Begun(self._attributed(tick, entered, episodes), found.joined, changes)
+        return Begun(self._attributed(tick, episodes), found.joined, changes)
 
-    def _attributed(
-        self, tick: Tick, entered: Sequence[Transition], episodes: Mapping[str, EpisodeRecord]
-    ) -> tuple[EpisodeRecord, ...]:
-        """Add what changed, where and since when; of each group the features are ranked once."""
-        places = {GroupKey(c.start, c.key.version, c.key.segment) for c in entered}
-        level = self._recorder.level
-        ranked = {
-            place: of_inputs(self._plan, scene, level(scene.seen.grid, scene.groups))
-            for place, scene in tick.scenes.items()
-            if place in places
-        }
+    def _attributed(self, tick: Tick, episodes: Mapping[str, EpisodeRecord]) -> tuple[EpisodeRecord, ...]:
+        """Add what changed, where and since when, to those that are new."""
+        ranks = Ranks(self._plan, self._recorder.level)
         return tuple(
             record
             if id_ in tick.state.episodes
-            else replace(record, attribution=self._why(tick, record, ranked))
+            else replace(record, attribution=self._why(tick, record, ranks))
             for id_, record in episodes.items()
         )
 
-    def _why(
-        self, tick: Tick, record: EpisodeRecord, ranked: Mapping[GroupKey, Attribution]
-    ) -> Mapping[str, Any] | None:
+    def _why(self, tick: Tick, record: EpisodeRecord, ranks: Ranks) -> Mapping[str, Any] | None:
         """Return what an episode is attributed to, None where nothing is known of its window."""
-        found = of_episode(self._plan, tick, record.keys, record.started, ranked)
+        found = of_episode(self._plan, tick, record.keys, record.started, ranks)
         group = GroupKey(record.started, record.version, record.segment)
         if record.kind not in MEASURED or tick.maturing is None:
             past = self._past(tick, group, 1) if found is None else Attribution((), None)
