@@ -62,7 +62,7 @@ class Auditor:
 
     def _why(self, tick: Tick, record: EpisodeRecord, ranks: Ranks) -> Mapping[str, Any] | None:
         """Return what an episode is attributed to, None where nothing is known of its window."""
-        found = of_episode(self._plan, tick, record.keys, record.started, ranks)
+        found = of_episode(tick, record.keys, record.started, ranks)
         group = GroupKey(record.started, record.version, record.segment)
         if record.kind not in MEASURED or tick.maturing is None:
             past = self._past(tick, group, 1) if found is None else Attribution((), None)
