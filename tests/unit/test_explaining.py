@@ -22,10 +22,13 @@ from monitor.store.sqlite import SqliteStore
 from monitor.types import EntryKey
 from tests.audits import records, unequal
 
+Names = tuple[str, ...]
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 ROWS = 80
 """Rows of an hour."""
 CRM = tuple(f"crm{i}" for i in range(4))
+LAKE = tuple(f"lake{i}" for i in range(4))
+"""Features that have one source too, of which the configuration does not know."""
 CONFIG = """
 [daemon]
 state = "state"
@@ -58,14 +61,15 @@ path = "logs/*.jsonl"
 """
 
 
-def rows(begin: int, hours: int, seed: int, *, gone: float = 0.0, turned: bool = False) -> pl.DataFrame:
-    """Return hours of a log. gone: of rows without what the crm gives. turned: labels mean the opposite."""
+def rows(begin: int, hours: int, seed: int, gone: Names = (), *, turned: bool = False) -> pl.DataFrame:
+    """Return hours of a log. gone: columns that half of the rows lack. turned: labels mean the opposite."""
     rng, n = np.random.default_rng(seed), hours * ROWS
     at = [BEGIN + timedelta(hours=begin, seconds=3600 / ROWS * i) for i in range(n)]
-    x, lost = rng.normal(size=n), rng.random(n) < gone
+    x, lost = rng.normal(size=n), rng.random(n) < 0.5
     p = 1.0 / (1.0 + np.exp(-2.0 * x))
     label = (rng.random(n) < p) != turned
-    crm = {name: pl.Series(np.where(lost, np.nan, rng.normal(size=n))).fill_nan(None) for name in CRM}
+    more = {name: rng.normal(size=n) for name in (*CRM, *LAKE)}
+    filled = {name: pl.Series(np.where(lost & (name in gone), np.nan, v)) for name, v in more.items()}
     return pl.DataFrame(
         {
             "id": [f"{seed}-{i}" for i in range(n)],
@@ -77,7 +81,7 @@ def rows(begin: int, hours: int, seed: int, *, gone: float = 0.0, turned: bool =
             "p": p,
             "pred": (p > 0.5).astype(np.int64),
             "label": label.astype(np.int64),
-            **crm,
+            **{name: column.fill_nan(None) for name, column in filled.items()},
         }
     )
 
@@ -89,8 +93,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "logs").mkdir()
     (made / "config.toml").write_text(CONFIG)
     rows(-24 * 9, 24 * 9, 1).write_parquet(made / "reference.parquet")
-    parts = [rows(0, 4, 2), rows(4, 3, 3, gone=0.5), rows(7, 5, 4), rows(12, 6, 5, turned=True)]
-    parts.append(rows(18, 3, 6).with_columns(pl.col("x") + 2.0))
+    parts = [rows(0, 4, 2), rows(4, 3, 3, CRM), rows(7, 1, 7, LAKE[:3]), rows(8, 4, 4, LAKE)]
+    parts += [rows(12, 6, 5, turned=True), rows(18, 3, 6).with_columns(pl.col("x") + 2.0)]
     pl.concat(parts).write_ndjson(made / "logs" / "a.jsonl")
     ran = CliRunner().invoke(main, ["run", "--once", "--flush", "--config", str(made / "config.toml")])
     assert ran.exit_code == 0, ran.output
@@ -126,11 +130,8 @@ def test_every_verdict_comes_out_of_its_record_again(entries: dict[EntryKey, byt
 
 
 def test_a_failure_upstream_is_one_episode_that_names_its_source(state: ModelState) -> None:
-    grouped = [record for record in state.episodes.values() if record.cause]
-    assert [record.cause for record in grouped] == [
-        "4 features of upstream group crm missing at once: crm0, crm1, crm2, crm3"
-    ]
-    (record,) = grouped
+    record, _ = sorted((r for r in state.episodes.values() if r.cause), key=lambda r: r.started)
+    assert record.cause == "4 features of upstream group crm missing at once: crm0, crm1, crm2, crm3"
     assert {member[1] for member in record.members} >= set(CRM)
     assert {member[0] for member in record.members} == {"all", "region=a", "region=b"}
     of_crm = [r for r in state.episodes.values() if r.feature in CRM and r.detector == "null_share"]
@@ -138,7 +139,17 @@ def test_a_failure_upstream_is_one_episode_that_names_its_source(state: ModelSta
     fired = {
         key.feature for key, trip in state.trips.items() if trip.episodes and key.detector == "null_share"
     }
-    assert fired == set(CRM)
+    assert fired == {*CRM, *LAKE}
+
+
+def test_what_fails_on_the_same_rows_is_one_episode_and_what_follows_joins_it(state: ModelState) -> None:
+    _, record = sorted((r for r in state.episodes.values() if r.cause), key=lambda r: r.started)
+    assert record.cause == "4 features missing at once on the same rows: lake0, lake1, lake2, lake3"
+    started = min(r.started for r in state.episodes.values() if r.cause)
+    assert record.started == started + 3 * 3600 * 10**6
+    assert {key.feature for key in record.keys} >= set(LAKE)
+    of_lake = [r for r in state.episodes.values() if r.feature in LAKE and r.detector == "null_share"]
+    assert of_lake == []
 
 
 def test_a_concept_that_turns_is_a_changed_relation(state: ModelState) -> None:
