@@ -93,8 +93,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "logs").mkdir()
     (made / "config.toml").write_text(CONFIG)
     rows(-24 * 9, 24 * 9, 1).write_parquet(made / "reference.parquet")
+    moved = pl.when(pl.col("region") == "a").then(pl.col("x") + 2.0).otherwise("x").alias("x")
     parts = [rows(0, 4, 2), rows(4, 3, 3, CRM), rows(7, 1, 7, LAKE[:3]), rows(8, 4, 4, LAKE)]
-    parts += [rows(12, 6, 5, turned=True), rows(18, 3, 6).with_columns(pl.col("x") + 2.0)]
+    parts += [rows(12, 6, 5, turned=True), rows(18, 3, 6).with_columns(moved)]
     pl.concat(parts).write_ndjson(made / "logs" / "a.jsonl")
     ran = CliRunner().invoke(main, ["run", "--once", "--flush", "--config", str(made / "config.toml")])
     assert ran.exit_code == 0, ran.output
@@ -161,11 +162,12 @@ def test_a_concept_that_turns_is_a_changed_relation(state: ModelState) -> None:
     assert found["onset"] == "2026-01-05T12:00:00Z"
 
 
-def test_a_feature_that_moved_is_first_since_it_moved(state: ModelState) -> None:
+def test_a_feature_that_moved_is_first_with_where_and_since_when(state: ModelState) -> None:
     found = named(state, "shift", "x")
     first = found["features"][0]
     assert (first["feature"], found["agree"]) == ("x", True)
-    assert first["effect"] == pytest.approx(2.0, abs=0.4)
+    assert first["effect"] == pytest.approx(1.0, abs=0.4)
+    assert found["segment"]["label"] == "region=a"
     assert found["onset"] == "2026-01-05T18:00:00Z"
 
 
