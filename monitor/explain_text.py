@@ -66,6 +66,9 @@ def _why(found: Item) -> Iterator[str]:
             )
     if found["performance"]:
         yield from _performance(found["performance"])
+    if found.get("problem"):
+        yield _line("inputs", f"could not be ranked: {found['problem']}")
+        return
     moved = [part for part in found["features"] if part["ratio"] > 1.0 or part["together"] >= LEAST]
     if not moved:
         yield _line("inputs", "no feature is further from what is usual than it may be")
@@ -88,7 +91,7 @@ def _part(part: Item) -> str:
 
 
 def _performance(found: Item) -> Iterator[str]:
-    said = found["says"] or "cannot be told"
+    said = found["says"] or "not told from chance"
     yield _line(
         "reason",
         f"{said}: {found['metric']} was {_number(found['reference'])} in the reference, would be "
@@ -97,7 +100,7 @@ def _performance(found: Item) -> Iterator[str]:
     for one in found["segments"]:
         lost = f"inputs cost {_number(one['inputs'])}, the relation {_number(one['relation'])}"
         yield _line(
-            "", f"{one['label']}: {one['says'] or 'no loss, or not known'}, {one['rows']:,} rows, {lost}"
+            "", f"{one['label']}: {one['says'] or 'no more than chance'}, {one['rows']:,} rows, {lost}"
         )
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from detectors.attribution import Attribution
+from detectors.monitors import FAILURES, NOTE
 from detectors.performance import ESTIMATED
 from detectors.stream_choice import STREAMS
 from monitor.core.attributing import Ranks, document, of_episode, of_track
@@ -22,6 +23,7 @@ from monitor.core.scenes import Begun, Tick
 from monitor.fields import JOINT
 from monitor.types import Changes
 
+NOWHERE = {"segment": None, "version": None, "performance": None}
 REALISED = "performance"
 MEASURED = frozenset({REALISED, "estimated_performance"})
 
@@ -56,9 +58,17 @@ class Auditor:
         return tuple(
             record
             if id_ in tick.state.episodes
-            else replace(record, attribution=self._why(tick, record, ranks))
+            else replace(record, attribution=self._known(tick, record, ranks))
             for id_, record in episodes.items()
         )
+
+    def _known(self, tick: Tick, record: EpisodeRecord, ranks: Ranks) -> Mapping[str, Any] | None:
+        """Return what an episode is attributed to; an episode that cannot be is told all the same."""
+        try:
+            return self._why(tick, record, ranks)
+        except FAILURES as error:
+            nothing = {**document(Attribution((), None)), **NOWHERE, "onset": rfc3339(record.started)}
+            return {**nothing, "problem": f"{type(error).__name__}: {error}"[:NOTE]}
 
     def _why(self, tick: Tick, record: EpisodeRecord, ranks: Ranks) -> Mapping[str, Any] | None:
         """Return what an episode is attributed to, None where nothing is known of its window."""
@@ -76,7 +86,7 @@ class Auditor:
         assessor, standard, _, groups = tick.maturing.scene(group)
         labels, metric = tick.maturing.ledger.labels, record.detector.removeprefix(ESTIMATED)
         if found is None:
-            found = {**document(self._past(tick, group, groups)), "segment": None, "version": None}
+            found = {**document(self._past(tick, group, groups)), **NOWHERE}
         if record.kind == REALISED:
             found = {**found, "onset": onset_of(labels, assessor.bench(standard), group, metric)}
         parts = of_performance(assessor, standard, labels, group, record.detector)
@@ -91,7 +101,14 @@ class Auditor:
         return of_track(self._plan, tick.state, baseline, group, level)
 
     def _record(self, tick: Tick, change: Transition, members: Sequence[Transition]) -> AuditRecord:
-        """Return the audit record of a verdict; where nothing else is known, of its numbers alone."""
+        """Return the audit record of a verdict; where no more is to be had, of its numbers alone."""
+        try:
+            return self._whole(tick, change, members)
+        except FAILURES as error:
+            more = {"threshold": None, "problem": f"{type(error).__name__}: {error}"[:NOTE]}
+            return self._recorder.sealed(change, Evidence("other", {}, {}), more)
+
+    def _whole(self, tick: Tick, change: Transition, members: Sequence[Transition]) -> AuditRecord:
         group = GroupKey(change.start, change.key.version, change.key.segment)
         scene, more = tick.scenes.get(group), {"members": _members(members)}
         if change.kind in MEASURED and tick.maturing is not None:
