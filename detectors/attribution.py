@@ -3,7 +3,8 @@
 Alone: how far what is read off the feature (readings.py) is from what is usual, as a share of how far it may
 be. Together: a linear classifier tells the window's sampled rows from the reference's by each column's normal
 score, its square, whether it is missing, and which category; a feature's part is what the classifier loses
-without it. A feature that moved only because another one did is not missed by it.
+without it, and what its correlations with others have changed by. A feature that moved only because another
+one did is not missed.
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ ENOUGH = 1000
 """So many rows of each sample tell enough, in milliseconds."""
 CHANCE = 3.0
 """What a column adds by chance, times this, counts for nothing."""
+NEARLY = 0.9
 SURE = 25.0
 """A pair's correlation has changed when the square of its z-score is above this, beyond what pairs make."""
 
@@ -108,8 +110,14 @@ def attribute(moved: dict[str, Moved], reference: Joint | None, window: Joint | 
         for i in order
         for n in (names[i],)
     )
-    agree = bool(alone.argmax() == together.argmax()) if len(rankings) > 1 else None
+    agree = _agree(alone, together) if len(rankings) > 1 else None
     return Attribution(parts, agree, pair)
+
+
+def _agree(alone: Floats, together: Floats) -> bool:
+    """Tell whether the first of one ranking is the first of the other, or as good."""
+    first = int(together.argmax())
+    return bool(alone[first] >= NEARLY * alone.max())
 
 
 def _shared(evidence: Floats) -> Floats:
@@ -133,7 +141,10 @@ def _together(reference: Joint, window: Joint) -> tuple[dict[str, float], tuple[
     found, gone = lost[: len(blocks)], lost[len(blocks) :]
     for column, pattern in enumerate(members.tolist()):  # what is missing on the same rows shares its part
         found[column] += gone[pattern] / members.tolist().count(pattern)
-    return dict(zip(both.columns, found, strict=True)), _pair(both.columns, scores, reference.rows)
+    apart = _correlations(scores, reference.rows)
+    for column, evidence in enumerate(0.5 * apart.sum(axis=1)):
+        found[column] += float(evidence)
+    return dict(zip(both.columns, found, strict=True)), _pair(both.columns, apart)
 
 
 def _first(rows: Joint) -> Joint:
@@ -194,16 +205,20 @@ def _lost(blocks: Sequence[Floats], label: Floats) -> list[float]:
     return found
 
 
-def _pair(columns: Sequence[str], scores: Floats, reference: int) -> tuple[str, ...]:
-    """Return the two numeric columns whose correlation changed most, () if chance would do it."""
-    if scores.shape[1] < 2:  # noqa: PLR2004 - of one column there is no pair
+def _pair(columns: Sequence[str], apart: Floats) -> tuple[str, ...]:
+    """Return the two columns whose correlation changed most, () if chance would do it."""
+    if not apart.any():
         return ()
+    first, second = divmod(int(apart.argmax()), len(apart))
+    return columns[first], columns[second]
+
+
+def _correlations(scores: Floats, reference: int) -> Floats:
+    """Return the evidence that the correlation of two columns changed, beyond what chance makes: [C, C]."""
     before, after = scores[:reference], scores[reference:]
     apart = (_fisher(after) - _fisher(before)) ** 2 / (1.0 / len(before) + 1.0 / len(after))
     np.fill_diagonal(apart, 0.0)
-    first, second = divmod(int(apart.argmax()), len(apart))
-    sure = SURE + 2.0 * np.log(apart.size)
-    return (columns[first], columns[second]) if apart[first, second] > sure else ()
+    return np.asarray(np.maximum(apart - SURE - 2.0 * np.log(max(apart.size, 1)), 0.0))
 
 
 def _fisher(scores: Floats) -> Floats:

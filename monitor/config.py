@@ -169,7 +169,7 @@ class Model(Strict):
     series_limit: int = Field(default=5000, ge=100)
     columns: Columns = Columns()
     features: Features | None = None
-    upstream: dict[Name, Names] = Field(default_factory=dict)
+    upstream: dict[Name, Names] = Field(default={})
     reference: Reference
     sources: Annotated[tuple[Source, ...], Field(strict=False, min_length=1)]
     alarms: Alarms = Alarms()

@@ -24,5 +24,6 @@ def _line(one: Item) -> str:
     version = f" {one['version']}" if one["version"] else ""
     where = plain(f"{one['model']} {one['feature']} {one['detector']} [{one['segment']}{version}]")
     state = "FIRING" if one["state"] == "firing" else one["state"]
+    cause = plain(f": {one['cause']}") if one["cause"] else ""
     until = f" until {one['ended']}" if one["ended"] else ""
-    return f"{one['id']} {state} {where} {one['kind']} since {one['started']}{until}{answered(one)}"
+    return f"{one['id']} {state} {where} {one['kind']} since {one['started']}{until}{cause}{answered(one)}"

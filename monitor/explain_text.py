@@ -16,7 +16,7 @@ NAMED_FEATURES = 5
 LEAST = 0.2
 """A part in telling the samples apart that is worth a line."""
 AGREE = "both rankings name the same feature first"
-DISAGREE = "the rankings disagree: a feature that moved only with another one is first alone, not together"
+DISAGREE = "alone another feature is first than together with the others"
 
 
 def explain_lines(document: Item) -> list[str]:
@@ -66,6 +66,9 @@ def _why(found: Item) -> Iterator[str]:
             )
     if found["performance"]:
         yield from _performance(found["performance"])
+    if found.get("problem"):
+        yield _line("inputs", f"could not be ranked: {found['problem']}")
+        return
     moved = [part for part in found["features"] if part["ratio"] > 1.0 or part["together"] >= LEAST]
     if not moved:
         yield _line("inputs", "no feature is further from what is usual than it may be")
@@ -81,14 +84,14 @@ def _why(found: Item) -> Iterator[str]:
 
 def _part(part: Item) -> str:
     limit = f"{part['ratio']:.2g} times as far as it may be" if part["ratio"] else "not judged alone"
-    return (
-        f"{part['feature']}, {100 * part['share']:.0f} % of the change: {part['what']} by {part['effect']:+.2g}, "
-        f"{limit} (alone {100 * part['alone']:.0f} %, together {100 * part['together']:.0f} %)"
-    )
+    share, alone, together = (round(100 * part[name]) for name in ("share", "alone", "together"))
+    moved = f"{part['what']} by {part['effect']:+.2g}"
+    parts = f"alone {alone} %, together {together} %"
+    return f"{part['feature']}, {share} % of the change: {moved}, {limit} ({parts})"
 
 
 def _performance(found: Item) -> Iterator[str]:
-    said = found["says"] or "cannot be told"
+    said = found["says"] or "not told from chance"
     yield _line(
         "reason",
         f"{said}: {found['metric']} was {_number(found['reference'])} in the reference, would be "
@@ -97,7 +100,7 @@ def _performance(found: Item) -> Iterator[str]:
     for one in found["segments"]:
         lost = f"inputs cost {_number(one['inputs'])}, the relation {_number(one['relation'])}"
         yield _line(
-            "", f"{one['label']}: {one['says'] or 'no loss, or not known'}, {one['rows']:,} rows, {lost}"
+            "", f"{one['label']}: {one['says'] or 'no more than chance'}, {one['rows']:,} rows, {lost}"
         )
 
 

@@ -1,7 +1,7 @@
 """What changed most when an episode began, where it sits and since when: said of inputs."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,9 @@ from detectors.attribution import Attribution, Moved, attribute
 from detectors.distances import Floats
 from detectors.joint import Joint
 from detectors.moves import Distance, distances, moved
-from detectors.profile import Grid, Summary, WindowProfile, summaries
+from detectors.profile import Grid, Profile, Summary, WindowProfile, summaries
 from detectors.readings import Reading
-from detectors.series import Series
+from detectors.series import MISSING, SHIFT, Series
 from monitor.core.plan import Plan, score_columns
 from monitor.core.policy import Trip, TripKey
 from monitor.core.profiles import ALL, GroupKey
@@ -29,29 +29,72 @@ DIGITS = 4
 SURE = 3.0
 """Standard errors by which a segment must be further off than all others."""
 TWICE = 2.0
-MISSING = "null_share"
 
 
-def of_inputs(plan: Plan, scene: Scene, level: float) -> Attribution:
-    """Rank a window's features, but for what the model made of them."""
-    spoken = {"prediction", *score_columns(plan.model)}
-    alone = {name: one for name, one in _alone(plan, scene, level).items() if name not in spoken}
-    first = sorted(alone, key=lambda name: (-alone[name].ratio, name))[:MOST_TOGETHER]
-    grid, chosen = scene.seen.grid, frozenset(first)
-    reference, window = _joint(grid, scene.seen, chosen)
-    return attribute({name: alone[name] for name in first}, reference, window)
+class Ranks:
+    """Ranks the features of the windows of one tick, but for what the model made of them; each once.
+
+    level: what a monitor may spend on a group's window. A feature is measured over as many windows as the
+    episode's own monitor needed: what changed earlier does not hide what changes now.
+    """
+
+    def __init__(self, plan: Plan, level: Callable[[Grid, int], float]) -> None:
+        self._plan = plan
+        self._level = level
+        self._known: dict[tuple[GroupKey, int], Attribution] = {}
+        self._scales: dict[GroupKey, dict[tuple[str, str], int]] = {}
+        self._apart: dict[GroupKey, Floats] = {}
+
+    def of(self, group: GroupKey, scene: Scene, key: TripKey) -> Attribution:
+        """Return what changed in a group's window, as an episode of this monitor sees it."""
+        level = self._level(scene.seen.grid, scene.groups)
+        scale = self._scale(group, scene, key, level)
+        if (group, scale) not in self._known:
+            self._known[group, scale] = self._ranked(scene, scale, level)
+        return self._known[group, scale]
+
+    def _ranked(self, scene: Scene, scale: int, level: float) -> Attribution:
+        spoken = {"prediction", *score_columns(self._plan.model)}
+        found = _alone(self._plan, scene, scale, level)
+        alone = {name: one for name, one in found.items() if name not in spoken}
+        first = sorted(alone, key=lambda name: (-alone[name].ratio, name))[:MOST_TOGETHER]
+        reference, window = _joint(scene.seen.grid, scene.seen, frozenset(first))
+        return attribute({name: alone[name] for name in first}, reference, window)
+
+    def _scale(self, group: GroupKey, scene: Scene, key: TripKey, level: float) -> int:
+        """Return over how many windows a monitor of shift or missing values saw the most."""
+        series = scene.series
+        if not isinstance(series, Series) or key.detector not in {SHIFT, MISSING}:
+            return 1
+        if group not in self._scales:
+            least = self._plan.model.alarms.min_effect
+            found = series.null.judge(series.reading, series.clock, level, least)
+            scales = {(one.feature, SHIFT): one.scale for one in found.shift}
+            self._scales[group] = scales | {(one.feature, MISSING): one.scale for one in found.missing}
+        return self._scales[group].get((key.feature, key.detector), 1)
+
+    def onset(self, group: GroupKey, scene: Scene, feature: str, trip: Trip | None) -> str:
+        """Return when the change began: the window from which the last ones differ, else the trip's."""
+        series = scene.series
+        names = [f.name for f in series.readers.features] if isinstance(series, Series) else []
+        if isinstance(series, Series) and feature in names:
+            if group not in self._apart:
+                self._apart[group] = series.null.usual.standardise(series.reading, series.clock)[0]
+            columns = np.flatnonzero(series.readers.feature == names.index(feature))
+            return rfc3339(int(series.clock.starts[since(self._apart[group][:, columns])]))
+        breaches = max(trip.breaches, 1) if trip is not None else 1
+        return rfc3339(group.start - (breaches - 1) * self._plan.window)
 
 
-def _alone(plan: Plan, scene: Scene, level: float) -> dict[str, Moved]:
-    series = scene.series
-    if not isinstance(series, Series):
-        pairs = _pairs(scene.seen)
-        return {name: moved(*pair) for name, pair in pairs.items()}
-    return _beside(plan, series, level)
+def _alone(plan: Plan, scene: Scene, scale: int, level: float) -> dict[str, Moved]:
+    if not isinstance(scene.series, Series):
+        return {name: moved(*pair) for name, pair in _pairs(scene.seen).items()}
+    return _beside(plan, scene.series, scale, level)
 
 
-def _beside(plan: Plan, series: Series, level: float) -> dict[str, Moved]:
-    found = series.null.judge(series.reading, series.clock, level, plan.model.alarms.min_effect)
+def _beside(plan: Plan, series: Series, scale: int, level: float) -> dict[str, Moved]:
+    null = replace(series.null, tails=tuple(tail for tail in series.null.tails if tail.scale == scale))
+    found = null.judge(series.reading, series.clock, level, plan.model.alarms.min_effect)
     alone = {}
     for shift, missing in zip(found.shift, found.missing, strict=True):
         worst = missing if missing.score > shift.score else shift
@@ -68,13 +111,25 @@ def of_track(plan: Plan, state: ModelState, baseline: Baseline, group: GroupKey,
     upto = slice(0, int(np.searchsorted(track.starts, group.start)) + 1)
     reading = Reading(track.reading.values[upto], track.reading.sizes[upto])
     spoken = {"prediction", *score_columns(plan.model)}
-    alone = _beside(plan, null.series(reading, track.starts[upto]), level)
+    alone = _beside(plan, null.series(reading, track.starts[upto]), 1, level)
     return attribute({name: one for name, one in alone.items() if name not in spoken}, None, None)
 
 
 def _pairs(seen: WindowProfile) -> dict[str, tuple[Summary, Summary]]:
     both = zip(summaries(seen.grid, seen.reference), summaries(seen.grid, seen.window), strict=True)
     return {reference.grid.name: (reference, window) for reference, window in both}
+
+
+def _pair(seen: WindowProfile, feature: str) -> tuple[Summary, Summary] | None:
+    """Return one feature of the reference and of the window."""
+    place = next((f for f in seen.grid.features if f.name == feature), None)
+    if place is None:
+        return None
+    own, cells = Grid((place,)), seen.grid.slices[feature]
+    nothing = np.zeros(1)  # the extremes tell nothing here
+    parts = (Profile(p.rows, p.cells[cells], nothing, nothing) for p in (seen.reference, seen.window))
+    before, after = (next(iter(summaries(own, part))) for part in parts)
+    return before, after
 
 
 def _joint(grid: Grid, seen: WindowProfile, chosen: frozenset[str]) -> tuple[Joint | None, Joint | None]:
@@ -109,7 +164,7 @@ def where(tick: Tick, group: GroupKey, feature: str, *, missing: bool) -> Docume
 
 
 def _distance(scene: Scene, feature: str, *, missing: bool) -> Distance | None:
-    pair = _pairs(scene.seen).get(feature)
+    pair = _pair(scene.seen, feature)
     if pair is None or not (pair[0].rows and pair[1].rows):
         return None
     return distances(*pair)[1 if missing else 0]
@@ -128,19 +183,6 @@ def _furthest(found: Mapping[str, Distance | None]) -> Document | None:
     return {"label": first, "distance": round(one.value, DIGITS), "next": round(rest.value, DIGITS)}
 
 
-def onset(plan: Plan, scene: Scene, feature: str, trip: Trip | None, start: int) -> str:
-    """Return when the change began: the window from which the group's last ones differ, else the trip's."""
-    series = scene.series
-    if isinstance(series, Series):
-        names = [f.name for f in series.readers.features]
-        if feature in names:
-            columns = np.flatnonzero(series.readers.feature == names.index(feature))
-            z = series.null.usual.standardise(series.reading, series.clock)[0][:, columns]
-            return rfc3339(int(series.clock.starts[since(z)]))
-    breaches = max(trip.breaches, 1) if trip is not None else 1
-    return rfc3339(start - (breaches - 1) * plan.window)
-
-
 def since(z: Floats) -> int:
     """Return the row of [R, J] from which on, to the last, one column's mean is the least likely to be 0.
 
@@ -153,19 +195,17 @@ def since(z: Floats) -> int:
     return len(z) - 1 - last
 
 
-def of_episode(
-    plan: Plan, tick: Tick, keys: Sequence[TripKey], start: int, ranked: Mapping[GroupKey, Attribution]
-) -> Document | None:
+def of_episode(tick: Tick, keys: Sequence[TripKey], start: int, ranks: Ranks) -> Document | None:
     """Say of an episode that begins in the window at `start` what changed, where and since when."""
     first = keys[0]
     group = GroupKey(start, first.version, first.segment)
     scene = tick.scenes.get(group)
-    if scene is None or group not in ranked:
+    if scene is None:
         return None
-    found = ranked[group]
+    found = ranks.of(group, scene, first)
     own = {f.name for f in scene.seen.grid.features}
     feature = first.feature if first.feature in own else found.parts[0].feature if found.parts else ""
     missing = first.detector == MISSING
     place = where(tick, group, feature, missing=missing) if feature else {"segment": None, "version": None}
-    began = onset(plan, scene, feature, tick.state.trips.get(first), start)
+    began = ranks.onset(group, scene, feature, tick.state.trips.get(first))
     return {**document(found), **place, "onset": began, "performance": None}

@@ -100,9 +100,8 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
     """Close every open window that ends at or before the watermark, the oldest first.
 
     cut: the log was cut short by hand, so a window that ends after the newest row is not complete, and
-    outcomes count whenever they became known. assessor: of a model whose outcomes are joined. watch: looks
-    on, as a backtest does; it changes nothing. streaming: of monitors that go over rows. around: the join.
-    witness: says what is to be kept of the episodes that begin.
+    outcomes count whenever they became known. assessor: where outcomes are joined. watch: looks on, changes
+    nothing. streaming: of monitors that go over rows. around: the join. witness: is told of what begins.
     """
     over = sorted({k.start for k in state.windows if k.start + plan.window <= watermark})
     stale_ids = [s for s in state.ids.runs if s + plan.window <= watermark]

@@ -35,6 +35,8 @@ SAID = MappingProxyType(
         "recorded, and threshold, effect and verdict follow from it",
         "stream": "the detector went over rows that are not kept: score and threshold are taken as recorded, "
         "and the verdict follows from them",
+        "joint": "the detector saw sampled rows, which are not kept: score and threshold are taken as "
+        "recorded, and the verdict follows from them",
         "other": "score and threshold are taken as recorded, and the verdict follows from them",
         "estimate": "from the losses that the stored model of losses expected of the window's sampled rows",
     }
@@ -60,7 +62,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What came of a verdict computed again. sealed: the record is as it was. note: what was taken as it is."""
+    """What came of computing a verdict again. sealed: the record is as it was. note: what was not again."""
 
     sealed: bool
     compared: tuple[Compared, ...]

@@ -5,20 +5,25 @@ from dataclasses import replace
 from typing import Any
 
 from detectors.attribution import Attribution
+from detectors.monitors import FAILURES, NOTE
 from detectors.performance import ESTIMATED
-from monitor.core.attributing import document, of_episode, of_inputs, of_track
+from detectors.stream_choice import STREAMS
+from monitor.core.attributing import Ranks, document, of_episode, of_track
 from monitor.core.decomposing import of_performance, onset_of
 from monitor.core.episode_log import EpisodeRecord
 from monitor.core.grouping import grouped
 from monitor.core.measured_records import measured_evidence
 from monitor.core.plan import Plan
-from monitor.core.policy import Transition
+from monitor.core.policy import Transition, TripKey
 from monitor.core.profiles import GroupKey
 from monitor.core.recording import Evidence, Recorder
 from monitor.core.records import SPACE, AuditRecord
+from monitor.core.retrain import rfc3339
 from monitor.core.scenes import Begun, Tick
+from monitor.fields import JOINT
 from monitor.types import Changes
 
+NOWHERE = {"segment": None, "version": None, "performance": None}
 REALISED = "performance"
 MEASURED = frozenset({REALISED, "estimated_performance"})
 
@@ -45,38 +50,43 @@ class Auditor:
             record = self._record(tick, worst, members)
             changes[SPACE, self._plan.name, id_] = record.dump()
             episodes[id_] = replace(episodes.get(id_) or EpisodeRecord.of(worst), seal=record.seal)
-        return Begun(self._attributed(tick, entered, episodes), found.joined, changes)
+        return Begun(self._attributed(tick, episodes), found.joined, changes)
 
-    def _attributed(
-        self, tick: Tick, entered: Sequence[Transition], episodes: Mapping[str, EpisodeRecord]
-    ) -> tuple[EpisodeRecord, ...]:
-        """Add what changed, where and since when; of each group the features are ranked once."""
-        places = {GroupKey(c.start, c.key.version, c.key.segment) for c in entered}
-        level = self._recorder.level
-        ranked = {
-            place: of_inputs(self._plan, scene, level(scene.seen.grid, scene.groups))
-            for place, scene in tick.scenes.items()
-            if place in places
-        }
+    def _attributed(self, tick: Tick, episodes: Mapping[str, EpisodeRecord]) -> tuple[EpisodeRecord, ...]:
+        """Add what changed, where and since when, to those that are new."""
+        ranks = Ranks(self._plan, self._recorder.level)
         return tuple(
             record
             if id_ in tick.state.episodes
-            else replace(record, attribution=self._why(tick, record, ranked))
+            else replace(record, attribution=self._known(tick, record, ranks))
             for id_, record in episodes.items()
         )
 
-    def _why(
-        self, tick: Tick, record: EpisodeRecord, ranked: Mapping[GroupKey, Attribution]
-    ) -> Mapping[str, Any] | None:
+    def _known(self, tick: Tick, record: EpisodeRecord, ranks: Ranks) -> Mapping[str, Any] | None:
+        """Return what an episode is attributed to; an episode that cannot be is told all the same."""
+        try:
+            return self._why(tick, record, ranks)
+        except FAILURES as error:
+            nothing = {**document(Attribution((), None)), **NOWHERE, "onset": rfc3339(record.started)}
+            return {**nothing, "problem": f"{type(error).__name__}: {error}"[:NOTE]}
+
+    def _why(self, tick: Tick, record: EpisodeRecord, ranks: Ranks) -> Mapping[str, Any] | None:
         """Return what an episode is attributed to, None where nothing is known of its window."""
-        found = of_episode(self._plan, tick, record.keys, record.started, ranked)
-        if record.kind not in MEASURED or tick.maturing is None:
-            return found
+        found = of_episode(tick, record.keys, record.started, ranks)
         group = GroupKey(record.started, record.version, record.segment)
+        if record.kind not in MEASURED or tick.maturing is None:
+            past = self._past(tick, group, 1) if found is None else Attribution((), None)
+            nowhere = {
+                "segment": None,
+                "version": None,
+                "onset": rfc3339(record.started),
+                "performance": None,
+            }
+            return {**document(past), **nowhere} if past.parts else found
         assessor, standard, _, groups = tick.maturing.scene(group)
         labels, metric = tick.maturing.ledger.labels, record.detector.removeprefix(ESTIMATED)
         if found is None:
-            found = {**document(self._past(tick, group, groups)), "segment": None, "version": None}
+            found = {**document(self._past(tick, group, groups)), **NOWHERE}
         if record.kind == REALISED:
             found = {**found, "onset": onset_of(labels, assessor.bench(standard), group, metric)}
         parts = of_performance(assessor, standard, labels, group, record.detector)
@@ -91,7 +101,14 @@ class Auditor:
         return of_track(self._plan, tick.state, baseline, group, level)
 
     def _record(self, tick: Tick, change: Transition, members: Sequence[Transition]) -> AuditRecord:
-        """Return the audit record of a verdict; where nothing else is known, of its numbers alone."""
+        """Return the audit record of a verdict; where no more is to be had, of its numbers alone."""
+        try:
+            return self._whole(tick, change, members)
+        except FAILURES as error:
+            more = {"threshold": None, "problem": f"{type(error).__name__}: {error}"[:NOTE]}
+            return self._recorder.sealed(change, Evidence("other", {}, {}), more)
+
+    def _whole(self, tick: Tick, change: Transition, members: Sequence[Transition]) -> AuditRecord:
         group = GroupKey(change.start, change.key.version, change.key.segment)
         scene, more = tick.scenes.get(group), {"members": _members(members)}
         if change.kind in MEASURED and tick.maturing is not None:
@@ -102,8 +119,14 @@ class Auditor:
                 return self._recorder.sealed(change, found, more)
         elif scene is not None:
             return self._recorder.of_window(change, scene, more)
-        how = "stream" if change.key.feature.startswith("_") else "other"
-        return self._recorder.sealed(change, Evidence(how, {}, {}), {"threshold": None, **more})
+        return self._recorder.sealed(change, Evidence(_how(change.key), {}, {}), {"threshold": None, **more})
+
+
+def _how(key: TripKey) -> str:
+    """Name what judges a monitor whose verdict cannot be computed again."""
+    if key.feature.partition(":")[0] == JOINT:
+        return "joint"
+    return "stream" if key.detector in STREAMS else "other"
 
 
 def _worst(members: Sequence[Transition], record: EpisodeRecord | None) -> Transition:

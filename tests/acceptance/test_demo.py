@@ -8,11 +8,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+
+from monitor.store.sqlite import SqliteStore
+from monitor.types import EntryKey
+from tests.audits import records, unequal
 
 pytestmark = pytest.mark.acceptance
 
@@ -68,6 +72,12 @@ class Terminal:
     def text(self) -> str:
         return self.output.read_text()
 
+    def entries(self) -> dict[EntryKey, bytes]:
+        """Return what the daemon has committed."""
+        (state,) = self.temporary.rglob("driftd.sqlite")
+        with closing(SqliteStore(state.parent, read_only=True)) as store:
+            return store.load()
+
     def close(self) -> None:
         """Note what outlived it; then end that too, for the tests that follow."""
         self.process.terminate()
@@ -110,6 +120,7 @@ def test_two_incidents_that_fire_and_ask_for_retraining_each_in_its_way(place: P
         concept = scrape(address)
         demo.wait_for(r"receiver: .*verified webhook .*: accuracy on")
         demo.wait_for(r"windows closed, [1-9]\d* firing.*accuracy v1 0\.5\d+ v2 0\.5")
+        entries = demo.entries()
         demo.process.send_signal(signal.SIGINT)
         code = demo.process.wait(30)
     finally:
@@ -134,6 +145,8 @@ def test_two_incidents_that_fire_and_ask_for_retraining_each_in_its_way(place: P
     }
     assert len(demo.family) == 2
     assert demo.left == []
+    assert {"realised"} < {record.head["how"] for record in records(entries).values()}
+    assert unequal(entries) == {}
 
 
 def test_sigterm_ends_all(place: Path) -> None:

@@ -21,6 +21,7 @@ from detectors.bounds import (
 from detectors.comparison import numeric_starts
 from detectors.profile import NumericSummary, summaries
 from monitor.core.state import ModelState, load_model
+from tests.audits import records, unequal
 from tests.oracles import anderson_darling, categories, cells, cramer_von_mises, distances
 from tests.programs import CAR_LOAN, Project, Samples
 
@@ -144,6 +145,13 @@ def monthly(tmp_path_factory: pytest.TempPathFactory, log: pl.DataFrame, referen
     log.write_ndjson(folder / "logs" / "predictions.jsonl")
     made.once("--flush")
     return made
+
+
+def test_every_verdict_that_fired_comes_out_of_its_audit_record(monthly: Project) -> None:
+    entries = monthly.entries()
+    ways = {record.head["how"] for record in records(entries).values()}
+    assert ways >= {"distance", "quality"}
+    assert unequal(entries) == {}
 
 
 def parts(log: pl.DataFrame, reference: pl.DataFrame) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
