@@ -1,11 +1,12 @@
 # make demo | test | lint | bench | clean. Each sets up .venv first; once it stands, nothing is fetched again.
-# make alibi sets up alibi-detect, apart (docs/alibi.md), alibi-torch the same with PyTorch; alibi-test tries driftd with them.
-# make lock renews the pinned requirements. make e2e-airflow asks a real Apache Airflow for a retraining.
+# make examples runs docs/examples, in environments of their own; make alibi sets up alibi-detect, apart (docs/alibi.md),
+# alibi-torch the same with PyTorch; alibi-test tries driftd with them. make lock renews the pinned requirements.
+# make e2e-airflow asks a real Apache Airflow for a retraining.
 
 .SHELLFLAGS := -euc
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo test lint bench clean setup lock e2e-airflow alibi alibi-torch alibi-test
+.PHONY: demo test lint bench clean setup lock e2e-airflow examples alibi alibi-torch alibi-test
 
 BIN := .venv/bin
 CODE := monitor detectors exporters dashboards alert_rules
@@ -40,6 +41,12 @@ bench: setup
 	$(BIN)/python -m benchmarks.defaults
 	$(BIN)/python -m benchmarks.closing
 	$(BIN)/python -m benchmarks.scrape
+
+examples: setup .envs/examples/.ready .envs/examples-torch/.ready
+	for example in scikit_fastapi xgboost_flask retrieval; do \
+	  .envs/examples/bin/python docs/examples/run.py $$example --driftd $(BIN)/driftd; \
+	done
+	.envs/examples-torch/bin/python docs/examples/run.py pytorch_fastapi --driftd $(BIN)/driftd
 
 e2e-airflow: setup .envs/airflow/.ready
 	$(BIN)/python -m tests.e2e.airflow .envs/airflow/bin/airflow
@@ -80,12 +87,12 @@ $(BIN)/python:
 # a folder with the one for CPUs, that one is taken.
 TORCH ?= $(firstword $(wildcard $(PIP_FIND_LINKS)/torch-2.13.0+cpu-cp311-*.whl))
 ifneq ($(TORCH),)
-.envs/alibi-torch/.ready: requirements/alibi.txt requirements/alibi-torch.txt | setup
+.envs/%-torch/.ready: requirements/%.txt requirements/%-torch.txt | setup
 	uv=$$(command -v uv || echo $(BIN)/uv); \
-	$$uv venv --quiet --clear --python $(BIN)/python .envs/alibi-torch; \
-	install="$$uv pip install --quiet --python .envs/alibi-torch/bin/python"; \
-	$$install --require-hashes -r requirements/alibi.txt; \
-	$$install -c requirements/alibi-torch.txt "$(TORCH)"
+	$$uv venv --quiet --clear --python $(BIN)/python .envs/$*-torch; \
+	install="$$uv pip install --quiet --python .envs/$*-torch/bin/python"; \
+	$$install --require-hashes -r requirements/$*.txt; \
+	$$install --no-verify-hashes -c requirements/$*-torch.txt "$(TORCH)"
 	touch $@
 endif
 
@@ -94,6 +101,8 @@ LOCK = pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 # What MLflow's server needs as a registry: a third of the whole mlflow.
 MLFLOW = 'mlflow-skinny>=3.17,<4' aiohttp alembic 'flask<4' 'flask-cors<7' 'graphene<4' 'huey<4' 'numpy<3' 'pandas<4' \
   'sqlalchemy<3'
+EXAMPLES = 'fastapi>=0.115,<1' 'flask>=3,<4' 'numpy>=2.2,<3' 'scikit-learn>=1.7,<2' 'uvicorn>=0.54,<0.55' 'xgboost-cpu>=3,<4'
+EXAMPLES_TORCH = 'fastapi>=0.115,<1' 'numpy>=2.2,<3' 'torch==2.13.0' 'uvicorn>=0.54,<0.55'
 lock: setup
 	uv=$$(command -v uv || echo $(BIN)/uv); \
 	$$uv $(LOCK) pyproject.toml -o requirements/runtime.txt; \
@@ -101,6 +110,8 @@ lock: setup
 	printf 'hatchling>=1.27\neditables>=0.5\n' | $$uv $(LOCK) - -c requirements/dev.txt -o requirements/build.txt; \
 	printf 'apache-airflow>=3.3,<4\n' | $$uv $(LOCK) - -o requirements/airflow.txt; \
 	printf '%s\n' $(MLFLOW) | $$uv $(LOCK) - -o requirements/mlflow.txt; \
+	printf '%s\n' $(EXAMPLES) | $$uv $(LOCK) - -o requirements/examples.txt; \
+	printf '%s\n' $(EXAMPLES_TORCH) | $$uv $(LOCK) - -c requirements/examples.txt -o requirements/examples-torch.txt; \
 	printf 'alibi-detect>=0.13,<0.14\n' | $$uv $(LOCK) - -o requirements/alibi.txt; \
 	printf 'alibi-detect>=0.13,<0.14\ntorch==2.13.0\n' | $$uv $(LOCK) - -c requirements/alibi.txt -o requirements/alibi-torch.txt; \
 	printf 'uv>=0.8\n' | $$uv $(LOCK) - -o requirements/uv.txt

@@ -129,7 +129,8 @@ class Ward:
 
     def __init__(self, folder: Path, ahead: ThreadPoolExecutor, pool: ThreadPoolExecutor) -> None:
         self._store = SqliteStore(folder)
-        self._shelves = Shelves(folder, [NAME], {})
+        self._shelves = Shelves(folder)
+        self._shelves.add(NAME, {})
         made_model = model()
         self.plan = Plan.of(made_model)
         self.schema = schema_of(made_model, None)

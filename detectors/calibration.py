@@ -2,28 +2,31 @@
 
 Three facts make it cheap enough to do while a window closes. A statistic divided by its power of
 (1/N + 1/M) hardly depends on N and M, so M is simulated at powers of two and interpolated between them,
-and N, which stays, is rounded to one of eight steps between these. Features without a heavy value share
-one set of draws. And Wasserstein needs of these draws only |F - G|, times the feature's own distances
-between cells. The draws are seeded from what is drawn, so a replay finds the same thresholds.
+up to one from which on it does not at all, and N, which stays, is rounded to one of eight steps between
+these. Features without a heavy value share one set of draws. And Wasserstein and energy need of these
+draws only |F - G|, and the feature's own distances between cells. The draws are seeded from what is drawn,
+so a replay finds the same thresholds.
 """
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
-
-import numpy as np
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from detectors.distances import Floats, noise
+from detectors.monitors import FAILURES, known
 from detectors.null import Null, Simulation
 from detectors.statistic import Statistic
 from detectors.tail import upper_quantile
 
-SIMULATIONS_KEPT = 3
 REFERENCE_STEPS = 8
+LARGEST_WINDOW = 2**15
+"""Rows from which a standardised statistic depends on more of them less than on the draws by chance."""
 QUANTILES_KEPT = 65_536
 
 T = TypeVar("T")
+Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 
 class Recent(Generic[T]):
@@ -33,28 +36,67 @@ class Recent(Generic[T]):
         self._size = size
         self._kept: OrderedDict[Hashable, T] = OrderedDict()
 
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the value of the key, made if it is not kept."""
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        made = self._kept[key] = make()
+    def find(self, key: Hashable) -> T | None:
+        """Return the value of the key if it is kept."""
+        if key not in self._kept:
+            return None
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def keep(self, key: Hashable, value: T) -> T:
+        """Remember the value; forget the one that was not asked for longest."""
+        self._kept[key] = value
         if len(self._kept) > self._size:
             self._kept.popitem(last=False)
-        return made
+        return value
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the value of the key, made if it is not kept."""
+        found = self.find(key)
+        return self.keep(key, make()) if found is None else found
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a threshold is wanted for. sizes: rows of the reference and of the window, each at least 1."""
+
+    row: Statistic
+    null: Null
+    sizes: tuple[int, int]
+
+    def standards(self) -> list[tuple[float, tuple[int, int]]]:
+        """Return which sizes are simulated for it, with the weight of each."""
+        n, m = self.sizes
+        nearest = round(2.0 ** (round(math.log2(n) * REFERENCE_STEPS) / REFERENCE_STEPS))
+        place = math.log2(min(m, LARGEST_WINDOW))
+        lower, part = 2 ** int(place), place % 1.0
+        beside = [(part, (nearest, 2 * lower))] if part else []
+        return [(1.0 - part, (nearest, lower)), *beside]
+
+    def key(self, sizes: tuple[int, int], level: float) -> Hashable:
+        """Name the quantile that is simulated at these sizes."""
+        gaps = self.null.gaps_key if self.row.takes == "places" else b""
+        return (self.row, self.null.key, gaps, sizes, level)
+
+    def scores(self, drawn: Simulation) -> Floats:
+        """Return the statistic of the simulated pairs."""
+        if self.row.of_gaps is not None and self.null.gaps is not None:
+            return self.row.of_gaps(drawn.distances, self.null.gaps)
+        return self.row.of(drawn.pairs)
 
 
 class Calibrator:
     """Gives the score that a statistic exceeds with a given probability when nothing has changed.
 
     One object may serve every model of a daemon: what it remembers depends on nothing but its arguments.
-    It is not safe for threads.
+    It is not safe for threads. run: maps independent simulations.
 
     Examples
     --------
     Kolmogorov's limit for rows at this level is 1.63 sqrt(1/10000 + 1/1000) = 0.054; on a grid a little
     less.
 
+    >>> import numpy as np
     >>> from detectors.comparison import Comparison
     >>> from detectors.drift import STATISTICS
     >>> from detectors.null import null_of
@@ -68,33 +110,57 @@ class Calibrator:
 
     """
 
-    def __init__(self) -> None:
-        self._simulations: Recent[Simulation] = Recent(SIMULATIONS_KEPT)
+    def __init__(self, run: Run = map) -> None:
+        self._run = run
         self._quantiles: Recent[float] = Recent(QUANTILES_KEPT)
 
     def threshold(self, row: Statistic, null: Null, sizes: tuple[int, int], level: float) -> float:
-        """Return the threshold for (rows of the reference, rows of the window), each at least 1."""
-        n, m = sizes
-        nearest = round(2.0 ** (round(math.log2(n) * REFERENCE_STEPS) / REFERENCE_STEPS))
-        place = math.log2(m)
-        lower, part = 2 ** int(place), place % 1.0
-        standard = (1.0 - part) * self._standard(row, null, (nearest, lower), level)
-        if part:
-            standard += part * self._standard(row, null, (nearest, 2 * lower), level)
-        return float(standard * noise(n, m) ** row.exponent)
+        """Return one threshold. Raises what the statistic raises on the simulated pairs."""
+        return known(self.thresholds([Asked(row, null, sizes)], level)[0])
 
-    def _standard(self, row: Statistic, null: Null, sizes: tuple[int, int], level: float) -> float:
-        gaps = null.gaps if row.takes == "places" else None
-        key = (row, null.key, null.gaps_key if gaps is not None else b"", sizes, level)
-        return self._quantiles.get(key, lambda: self._simulate(row, null, sizes, level))
+    def thresholds(self, asked: Sequence[Asked], level: float) -> list[float | Exception]:
+        """Return each threshold, or why there is none; what draws the same is simulated once."""
+        parts = [[(w, sizes, one.key(sizes, level)) for w, sizes in one.standards()] for one in asked]
+        quantiles: dict[Hashable, float | Exception] = {}
+        missing: dict[tuple[bytes, tuple[int, int]], dict[Hashable, Asked]] = {}
+        for one, found in zip(asked, parts, strict=True):
+            for _, sizes, key in found:
+                kept = self._quantiles.find(key)
+                if kept is None:
+                    missing.setdefault((one.null.key, sizes), {})[key] = one
+                else:
+                    quantiles[key] = kept
+        for simulated in self._run(lambda item: _simulated(item[0][1], item[1], level), missing.items()):
+            quantiles |= simulated
+            for key, quantile in simulated.items():
+                if not isinstance(quantile, Exception):  # which would hold the draws
+                    self._quantiles.keep(key, quantile)
+        return [
+            _between(one, [(weight, quantiles[key]) for weight, _, key in found])
+            for one, found in zip(asked, parts, strict=True)
+        ]
 
-    def _simulate(self, row: Statistic, null: Null, sizes: tuple[int, int], level: float) -> float:
-        drawn = self._simulations.get((null.key, *sizes), lambda: Simulation(null, *sizes))
-        scores = _scores(row, null, drawn) / noise(*sizes) ** row.exponent
-        return upper_quantile(scores, level, row.tail_power)
+
+def _simulated(
+    sizes: tuple[int, int], asked: Mapping[Hashable, Asked], level: float
+) -> dict[Hashable, float | Exception]:
+    """Return the standardised quantiles of statistics that are asked of one null model."""
+    found: dict[Hashable, float | Exception] = {}
+    drawn = Simulation(next(iter(asked.values())).null, *sizes)
+    for key, one in asked.items():
+        try:
+            scores = one.scores(drawn) / noise(*sizes) ** one.row.exponent
+            found[key] = upper_quantile(scores, level, one.row.tail_power)
+        except FAILURES as error:
+            found[key] = error
+    return found
 
 
-def _scores(row: Statistic, null: Null, drawn: Simulation) -> Floats:
-    if row.takes == "places" and null.gaps is not None:
-        return np.asarray(drawn.distances @ null.gaps)
-    return row.of(drawn.pairs)
+def _between(one: Asked, standards: Sequence[tuple[float, float | Exception]]) -> float | Exception:
+    """Return the threshold at the sizes asked for, from those at sizes below and above."""
+    total = 0.0
+    for weight, standard in standards:
+        if isinstance(standard, Exception):
+            return standard
+        total += weight * standard
+    return float(total * noise(*one.sizes) ** one.row.exponent)

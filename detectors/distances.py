@@ -185,6 +185,32 @@ def cramer_von_mises(p: Counts, q: Counts) -> Floats:
     return np.asarray(mean / noise_of(p, q))
 
 
+def anderson_darling(p: Counts, q: Counts) -> Floats:
+    """Return the two-sample Anderson-Darling A^2 on the grid: Cramer-von Mises' T with weight on the tails.
+
+    It is NM/(N+M) times the mean of (F - G)^2 / (H (1 - H)) over the pooled rows, with H their distribution
+    function, each row taken at the end of its cell; the last cell, where H is 1, has none. Without a change
+    it is 1 on average.
+
+    Examples
+    --------
+    >>> round(float(anderson_darling(np.array([25, 25, 25, 25]), np.array([10, 20, 30, 40]))), 3)
+    4.649
+
+    References
+    ----------
+    Scholz, F. W., Stephens, M. A. (1987). K-sample Anderson-Darling tests.
+    Journal of the American Statistical Association 82(399).
+
+    """
+    both = np.asarray(p + q, dtype=np.float64)
+    below = np.cumsum(both, axis=-1)
+    above = below[..., -1:] - below
+    spread = below * above / np.square(below[..., -1:])
+    weights = np.where((both > 0) & (above > 0), shares(both) / np.where(spread > 0, spread, 1.0), 0.0)
+    return np.asarray((weights * np.square(cdf_difference(p, q))).sum(axis=-1) / noise_of(p, q))
+
+
 def wasserstein(p: Counts, q: Counts, places: Floats, unit: float) -> Floats:
     """Return the Wasserstein-1 distance divided by `unit`: how far the rows moved, on average.
 
@@ -203,7 +229,40 @@ def wasserstein(p: Counts, q: Counts, places: Floats, unit: float) -> Floats:
     the line. Theory of Probability and its Applications 18(4).
 
     """
-    return np.asarray(np.abs(cdf_difference(p, q)[..., :-1]) @ gaps(places, unit))
+    return moved(np.abs(cdf_difference(p, q)[..., :-1]), gaps(places, unit))
+
+
+def moved(differences: Floats, between: Floats) -> Floats:
+    """Return the Wasserstein distance of |F - G| [..., K - 1] and the way from each cell to the next."""
+    return np.asarray(differences @ between)
+
+
+def energy(p: Counts, q: Counts, places: Floats, unit: float) -> Floats:
+    """Return the energy distance of the rows divided by `unit`: the root of twice the integral of (F - G)^2.
+
+    Its square is twice the mean distance of a row of each sample, less the mean distances within them. A
+    shift by d standard deviations of a normal feature is about 0.75 d. places, unit: as for `wasserstein`.
+
+    Examples
+    --------
+    >>> places = np.array([0.0, 1.0, 2.0])
+    >>> round(float(energy(np.array([1, 1, 0]), np.array([0, 1, 1]), places, 0.5)), 3)
+    1.414
+
+    References
+    ----------
+    Székely, G. J., Rizzo, M. L. (2013). Energy statistics: a class of statistics based on distances.
+    Journal of Statistical Planning and Inference 143(8).
+
+    """
+    return spread_apart(np.abs(cdf_difference(p, q)[..., :-1]), gaps(places, unit))
+
+
+def spread_apart(differences: Floats, between: Floats) -> Floats:
+    """Return the energy distance of |F - G| [..., K - 1] and the way from each cell to the next."""
+    return np.asarray(
+        np.sqrt(2.0 * (np.square(differences) @ np.maximum(between, 0.0)))
+    )  # of rounding: -1e-17
 
 
 def gaps(places: Floats, unit: float) -> Floats:

@@ -7,30 +7,42 @@ from functools import cached_property
 from types import MappingProxyType
 
 from detectors.base import Level, Verdict
-from detectors.calibration import Calibrator, Recent
+from detectors.calibration import Asked, Calibrator, Recent
 from detectors.comparison import Comparison, compare
 from detectors.distances import (
+    anderson_darling,
     chi2,
     cramer_von_mises,
+    energy,
     hellinger,
     js,
     ks,
     l_infinity,
+    moved,
     noise,
     psi,
+    spread_apart,
     total_variation,
     wasserstein,
 )
-from detectors.monitors import FAILURES, Judgement, MonitorSpec, judged, unjudged
+from detectors.monitors import FAILURES, Judgement, MonitorSpec, judged, known, unjudged
 from detectors.null import Null, null_of
 from detectors.profile import FeatureGrid, NumericGrid, Summary, WindowProfile, summaries
-from detectors.pvalues import chi2_pvalue, cramer_von_mises_pvalue, ks_pvalue, psi_pvalue
+from detectors.pvalues import (
+    anderson_darling_pvalue,
+    chi2_pvalue,
+    cramer_von_mises_pvalue,
+    ks_pvalue,
+    psi_pvalue,
+)
 from detectors.stacked import Scored, Scores, score_all
 from detectors.statistic import Statistic
 
 NULLS_KEPT = 4096
 CVM_BIAS = 1 / 6
 """The mean of Cramer-von Mises' T when nothing has changed."""
+AD_BIAS = 1.0
+"""The mean of Anderson-Darling's A^2 when nothing has changed."""
 
 
 def _itself(value: float, _n: int, _m: int) -> float:
@@ -53,6 +65,14 @@ def _cvm_floor(effect: float, n: int, m: int) -> float:
     return effect**2 / noise(n, m) + CVM_BIAS
 
 
+def _ad_effect(score: float, n: int, m: int) -> float:
+    return math.sqrt(max(score - AD_BIAS, 0.0) * noise(n, m))
+
+
+def _ad_floor(effect: float, n: int, m: int) -> float:
+    return effect**2 / noise(n, m) + AD_BIAS
+
+
 STATISTICS: Mapping[str, Statistic] = MappingProxyType(
     {
         "psi": Statistic(psi, "groups", 1.0, _itself, _itself, psi_pvalue),
@@ -62,9 +82,13 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
         "hellinger": Statistic(hellinger, "groups", 0.5, _itself, _itself),
         "total_variation": Statistic(total_variation, "groups", 0.5, _itself, _itself),
         "l_infinity": Statistic(l_infinity, "groups", 0.5, _itself, _itself),
-        "wasserstein": Statistic(wasserstein, "places", 0.5, _itself, _itself),
+        "wasserstein": Statistic(wasserstein, "places", 0.5, _itself, _itself, of_gaps=moved),
+        "energy": Statistic(energy, "places", 0.5, _itself, _itself, of_gaps=spread_apart),
         "cramer_von_mises": Statistic(
             cramer_von_mises, "cells", 0.0, _cvm_effect, _cvm_floor, cramer_von_mises_pvalue
+        ),
+        "anderson_darling": Statistic(
+            anderson_darling, "cells", 0.0, _ad_effect, _ad_floor, anderson_darling_pvalue
         ),
     }
 )
@@ -122,14 +146,6 @@ class Pair:
         return min(self.sizes) >= min_rows and self.sizes[0] > 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Usual:
-    """What the reference's own windows say of a monitor: see `Drift.close`."""
-
-    limit: float
-    cluster: tuple[float, float]
-
-
 class Drift:
     """Judges whether single features of a window are distributed as in the reference.
 
@@ -182,14 +198,16 @@ class Drift:
         references = {s.grid.name: s for s in summaries(window.grid, window.reference)}
         seen = summaries(window.grid, window.window)
         pairs = {s.grid.name: Pair(references[s.grid.name], s, self._nulls) for s in seen}
-        scores = self._scores(pairs)
-        verdicts: dict[int, Verdict] = {}
-        for place in self._by_null(pairs):
-            spec = self._monitors[place]
-            limit = limits.get((spec.feature, spec.detector), 0.0)
-            usual = _Usual(limit, clusters.get(spec.feature, (1.0, 1.0)))
-            verdicts[place] = self._verdict(spec, pairs.get(spec.feature), scores[spec.detector], usual)
-        return [verdicts[place] for place in range(len(self._monitors))]
+        scores, chance = self._scores(pairs), self._chance(pairs, clusters)
+        return [
+            self._verdict(
+                spec,
+                pairs.get(spec.feature),
+                scores[spec.detector],
+                (chance.get(place, 0.0), limits.get((spec.feature, spec.detector), 0.0)),
+            )
+            for place, spec in enumerate(self._monitors)
+        ]
 
     def _scores(self, pairs: Mapping[str, Pair]) -> dict[str, Scores]:
         """Return by statistic the scores of the features that have enough values."""
@@ -201,18 +219,28 @@ class Drift:
                 features[spec.feature] = pair.compared
         return {name: score_all(self._statistics[name], features) for name, features in wanted.items()}
 
-    def _by_null(self, pairs: Mapping[str, Pair]) -> list[int]:
-        """Return the monitors' places, those with one null model together: the calibrator keeps few draws."""
-        keys = {name: self._null_key(pair) for name, pair in pairs.items()}
-        return sorted(range(len(self._monitors)), key=lambda i: keys.get(self._monitors[i].feature, b""))
+    def _chance(
+        self, pairs: Mapping[str, Pair], clusters: Mapping[str, tuple[float, float]]
+    ) -> dict[int, float | Exception]:
+        """Return by the monitor's place what it exceeds by chance, where the budget sets the threshold."""
+        found: dict[int, float | Exception] = {}
+        asked: dict[int, Asked] = {}
+        for place, spec in enumerate(self._monitors):
+            pair = pairs.get(spec.feature)
+            if spec.threshold is not None or pair is None or not pair.judgeable(self._alarms.min_rows):
+                continue
+            (n, m), (of_window, of_reference) = pair.sizes, clusters.get(spec.feature, (1.0, 1.0))
+            drawn = max(int(n / of_reference), 1), max(int(m / of_window), 1)
+            try:
+                asked[place] = Asked(self._statistics[spec.detector], pair.null, drawn)
+            except FAILURES as error:
+                found[place] = error
+        thresholds = self._calibrator.thresholds(list(asked.values()), self._alarms.level)
+        return found | dict(zip(asked, thresholds, strict=True))
 
-    def _null_key(self, pair: Pair) -> bytes:
-        try:
-            return pair.null.key if pair.judgeable(self._alarms.min_rows) else b""
-        except FAILURES:  # the verdict asks for it again, and says so
-            return b""
-
-    def _verdict(self, spec: MonitorSpec, pair: Pair | None, scores: Scores, usual: _Usual) -> Verdict:
+    def _verdict(
+        self, spec: MonitorSpec, pair: Pair | None, scores: Scores, usual: tuple[float | Exception, float]
+    ) -> Verdict:
         if pair is None:
             return unjudged(spec, Level.ERROR, 0, "the reference has no such feature")
         n, m = pair.sizes
@@ -221,24 +249,14 @@ class Drift:
         if not pair.judgeable(self._alarms.min_rows):
             note = f"{m} values in the window, {n} in the reference"
             return unjudged(spec, Level.INSUFFICIENT_DATA, m, note)
-        found = scores[spec.feature]
-        if isinstance(found, Exception):
-            return _failed(spec, m, found)
         try:
-            return self._judge(spec, pair, found, usual)
+            found, chance = known(scores[spec.feature]), known(usual[0])
+            return self._judge(spec, pair, found, max(chance, usual[1]))
         except FAILURES as error:
-            return _failed(spec, m, error)
+            return unjudged(spec, Level.ERROR, m, f"{type(error).__name__}: {error}")
 
-    def _judge(self, spec: MonitorSpec, pair: Pair, found: Scored, usual: _Usual) -> Verdict:
-        row = self._statistics[spec.detector]
-        (n, m), (of_window, of_reference) = pair.sizes, usual.cluster
-        threshold = spec.threshold
+    def _judge(self, spec: MonitorSpec, pair: Pair, found: Scored, usual: float) -> Verdict:
+        row, (n, m), threshold = self._statistics[spec.detector], pair.sizes, spec.threshold
         if threshold is None:
-            drawn = max(int(n / of_reference), 1), max(int(m / of_window), 1)
-            calibrated = self._calibrator.threshold(row, pair.null, drawn, self._alarms.level)
-            threshold = max(calibrated, usual.limit, row.floor(self._alarms.min_effect, n, m))
+            threshold = max(usual, row.floor(self._alarms.min_effect, n, m))
         return judged(spec, m, (found.score, threshold), row.effect(found.score, n, m), found.pvalue)
-
-
-def _failed(spec: MonitorSpec, n: int, error: Exception) -> Verdict:
-    return unjudged(spec, Level.ERROR, n, f"{type(error).__name__}: {error}")

@@ -62,7 +62,7 @@ class Encoder:
             common = np.sort(found[np.argsort(-counts, kind="stable")[:COMMON]])
             values.append(common)
             weights.append(_weight(counts, len(column)))
-        missing = np.isnan(rows.numeric).any(axis=0) if lacking is None else lacking
+        missing = lacks(rows) if lacking is None else lacking
         return cls(scale, ordered, missing, tuple(values), tuple(weights))
 
     def points(self, rows: Joint) -> Points:
@@ -83,10 +83,15 @@ class Encoder:
         return Points(found, np.array(owner, np.int64))
 
 
+def lacks(rows: Joint) -> NDArray[np.bool_]:
+    """Tell which numeric columns miss some value."""
+    return np.asarray(np.isnan(rows.numeric).any(axis=0), np.bool_)
+
+
 def _weight(counts: NDArray[np.int64], rows: int) -> float:
     """Return what makes one-hot coordinates spread by 1 together, bounded."""
     spread = 1.0 - float(np.square(counts / max(rows, 1)).sum())
-    return min(LARGEST_WEIGHT, 1.0 / np.sqrt(max(spread, 1e-9)))
+    return min(LARGEST_WEIGHT, float(1.0 / np.sqrt(max(spread, 1e-9))))
 
 
 def _coordinate(scale: Scale, known: Floats, column: Floats) -> Floats:

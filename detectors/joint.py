@@ -7,7 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.profile import Floats, Sample
+from detectors.profile import Floats
+from detectors.sample import Sample, Vectors
 
 Option = bool | int | float | str
 
@@ -34,6 +35,13 @@ class Joint:
     def of(cls, columns: tuple[str, ...], sample: Sample, numeric: list[int], codes: list[int]) -> "Joint":
         """Take columns out of a bottom-k sample, by their places in it."""
         return cls(columns, sample.numeric[:, numeric], sample.codes[:, codes])
+
+    @classmethod
+    def of_vectors(cls, name: str, vectors: Vectors) -> "Joint":
+        """Take an embedding's vectors of a bottom-k sample, of rows that have one: a column a dimension."""
+        found = vectors[~np.isnan(vectors[:, 0])].astype(np.float64)
+        columns = tuple(f"{name}[{place}]" for place in range(found.shape[1]))
+        return cls(columns, found, np.empty((len(found), 0), np.int32))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
 from detectors.base import Level, Verdict
 from detectors.profile import FeatureGrid, NumericGrid
 
+T = TypeVar("T")
 FAILURES = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 """What a statistic may raise on data it was not made for; it ends as a verdict, not as a crash."""
 NOTE = 200
@@ -67,6 +69,13 @@ def default_statistic(feature: FeatureGrid) -> str:
     quarter = len(feature.edges) // 4
     middle = feature.edges[-1 - quarter] - feature.edges[quarter] if feature.edges else 0.0
     return "ks" if feature.sd >= HEAVY_TAIL * middle else "wasserstein"
+
+
+def known(found: T | Exception) -> T:
+    """Return what was found, or raise why nothing was."""
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def unjudged(spec: MonitorSpec, level: Level, n: int, note: str) -> Verdict:

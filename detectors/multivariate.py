@@ -38,10 +38,11 @@ def defaults(name: str) -> dict[str, Option]:
     Examples
     --------
     >>> defaults("mmd")
-    {'bandwidth': 0.0, 'features': 1000, 'scale': 'ranks'}
+    {'bandwidth': 0.0, 'features': 500, 'products': True, 'scale': 'ranks'}
 
     """
-    return {field.name: field.default for field in fields(OPTIONS[name])}
+    unchanged = OPTIONS[name]()
+    return {field.name: getattr(unchanged, field.name) for field in fields(unchanged)}
 
 
 def mistakes(name: str, given: Mapping[str, object]) -> Iterator[tuple[str, str]]:

@@ -20,6 +20,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.sample import Sample, merge_samples
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -27,7 +29,6 @@ LIMB_BITS = 32
 SQUARE_SHIFT = 18
 NUMERIC_EXTRA = ("null", "nan", "neg_inf", "pos_inf", "invalid", "s1_lo", "s1_hi", "s2_lo", "s2_hi")
 CATEGORY_EXTRA = ("_other", "_new", "null", "invalid")
-SAMPLE_ROWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +82,38 @@ class CategoryGrid:
 FeatureGrid = NumericGrid | CategoryGrid
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddingGrid:
+    """One embedding: it has no cells, but its norm and its cosine to the reference's mean are features.
+
+    mean: of the reference's vectors, of length `size`; all 0 where it has none.
+    """
+
+    name: str
+    mean: tuple[float, ...]
+
+    @property
+    def size(self) -> int:
+        """How many numbers a vector has."""
+        return len(self.mean)
+
+    @property
+    def norm(self) -> str:
+        """The feature that is the vector's length in space."""
+        return f"{self.name}.norm"
+
+    @property
+    def cosine(self) -> str:
+        """The feature that is the cosine between the vector and the mean."""
+        return f"{self.name}.cosine"
+
+
 @dataclass(frozen=True)
 class Grid:
     """All features' grids, in a fixed order, and where each sits in the vector of cells."""
 
     features: tuple[FeatureGrid, ...]
+    embeddings: tuple[EmbeddingGrid, ...] = ()
 
     @cached_property
     def slices(self) -> dict[str, slice]:
@@ -116,20 +144,6 @@ class Grid:
         """The places of every low limb in the vector of cells."""
         starts = [self.slices[f.name].stop for f in self.numeric]
         return np.array([s - 4 for s in starts] + [s - 2 for s in starts], dtype=np.int64)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """The rows with the smallest keys: a uniform sample that merges and replays to the same rows.
-
-    keys: uint64 [k], ascending, ties ordered by the row itself. numeric: float64 [k, numeric features],
-    missing or non-finite as NaN. codes: int32 [k, categorical features], the category's place in its
-    grid, C for `_other`, C + 1 for `_new`, -1 for missing.
-    """
-
-    keys: NDArray[np.uint64]
-    numeric: Floats
-    codes: NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -215,7 +229,9 @@ class WindowProfile:
 def empty(grid: Grid, *, sample: bool = True) -> Profile:
     """Return the identity of `merge`."""
     k = len(grid.numeric)
-    nothing = Sample(np.empty(0, np.uint64), np.empty((0, k)), np.empty((0, len(grid.categorical)), np.int32))
+    codes = np.empty((0, len(grid.categorical)), np.int32)
+    vectors = tuple(np.empty((0, e.size), np.float16) for e in grid.embeddings)
+    nothing = Sample(np.empty(0, np.uint64), np.empty((0, k)), codes, vectors)
     return Profile(
         0,
         np.zeros(grid.width, np.int64),
@@ -238,29 +254,6 @@ def carry_limbs(grid: Grid, cells: Ints) -> None:
     low = cells[grid.limbs]
     cells[grid.limbs + 1] += low >> LIMB_BITS
     cells[grid.limbs] = low & ((1 << LIMB_BITS) - 1)
-
-
-def merge_samples(a: Sample, b: Sample) -> Sample:
-    """Return the bottom-k of both samples."""
-    if not len(b.keys):
-        return a
-    if not len(a.keys):
-        return b
-    return smallest(
-        np.concatenate([a.keys, b.keys]),
-        np.concatenate([a.numeric, b.numeric]),
-        np.concatenate([a.codes, b.codes]),
-    )
-
-
-def smallest(keys: NDArray[np.uint64], numeric: Floats, codes: NDArray[np.int32]) -> Sample:
-    """Keep the SAMPLE_ROWS rows with the smallest keys, ties ordered by the rows themselves."""
-    order = np.argsort(keys, kind="stable")
-    ranked = keys[order]
-    if (ranked[1:] == ranked[:-1]).any():
-        order = np.lexsort((*codes.T[::-1], *numeric.T[::-1], keys))
-    order = order[:SAMPLE_ROWS]
-    return Sample(keys[order], np.ascontiguousarray(numeric[order]), np.ascontiguousarray(codes[order]))
 
 
 def summaries(grid: Grid, profile: Profile) -> Iterator[Summary]:

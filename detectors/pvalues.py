@@ -7,11 +7,25 @@ budget the calibration by resampling is right and these are not. SciPy is import
 import costs more than the daemon's start may.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
-from detectors.distances import Counts, Floats, chi2, cramer_von_mises, ks, noise_of, raw_psi
+from detectors.distances import (
+    Counts,
+    Floats,
+    anderson_darling,
+    chi2,
+    cramer_von_mises,
+    ks,
+    noise_of,
+    raw_psi,
+)
+from detectors.quadratic_form import QuadraticForm
 
 SERIES_TERMS = 20
+BRIDGE_TERMS = 200
+"""Of Anderson-Darling's law; what the others weigh together is added as a constant, 1 / 201."""
 
 
 def warm_up() -> None:
@@ -112,3 +126,27 @@ def _cramer_von_mises_law(statistic: Floats) -> Floats:
     weights = np.exp(special.gammaln(terms + 0.5) - special.gammaln(terms + 1.0)) / np.pi**1.5
     series = weights * np.sqrt(odd) * np.exp(-2.0 * argument) * special.kve(0.25, argument)
     return np.asarray(np.where(possible, series.sum(axis=-1) / np.sqrt(w), 0.0), dtype=np.float64)
+
+
+def anderson_darling_pvalue(p: Counts, q: Counts) -> Floats:
+    """Return the p-value of `anderson_darling`: the tail of the sum of z_j^2 / (j (j + 1)), j = 1, 2, ...
+
+    Examples
+    --------
+    The law's quantiles at 5 and 1 % are 2.492 and 3.857 (Anderson and Darling, 1954):
+
+    >>> p, q = np.array([300, 300, 300, 300]), np.array([60, 65, 80, 95])
+    >>> round(float(anderson_darling_pvalue(p, q)), 3)
+    0.010
+
+    """
+    values, logs = _anderson_darling_law()
+    return np.asarray(np.exp(np.interp(anderson_darling(p, q), values, logs)))
+
+
+@lru_cache(1)
+def _anderson_darling_law() -> tuple[Floats, Floats]:
+    """Return values of A^2, ascending, and the logarithms of their tails."""
+    order = np.arange(1.0, BRIDGE_TERMS + 1.0)
+    values, tails = QuadraticForm(1.0 / (order * (order + 1.0))).table()
+    return values + 1.0 / (BRIDGE_TERMS + 1.0), np.log(tails)

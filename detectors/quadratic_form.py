@@ -15,6 +15,7 @@ REACH = 60.0
 NEAR_THE_MEAN = 0.01
 """Nearer to t = 0 than this the formula divides 0 by 0, and the tail is interpolated."""
 NEGLIGIBLE = 1e-9
+TABLE_FROM, TABLE_TO, TABLE_POINTS = 6.0, 6.0, 240
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +70,12 @@ class QuadraticForm:
         if not self._largest:
             return 0.0
         return self._slope(_solve(lambda t: level - self._tail_at(t))) * self._largest
+
+    def table(self) -> tuple[Floats, Floats]:
+        """Return ascending values and their tails, from near 1 to 1e-100 or so."""
+        points = [*np.linspace(-TABLE_FROM, TABLE_TO, TABLE_POINTS).tolist()]
+        values = np.array([self._slope(t) for t in points]) * self._largest
+        return values, np.array([self._tail_at(t) for t in points])
 
     def _slope(self, t: float) -> float:
         """Return the derivative of the cumulant generating function at the point t."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from detectors.choices import LEAST_ROWS, enough, made
 from detectors.distances import Floats
-from detectors.encoding import SCALES, Encoder, Scale, part
+from detectors.encoding import SCALES, Encoder, Scale, lacks, part
 from detectors.joint import Comparison, Joint, Option
 from detectors.limits import one_of, share
 from detectors.permutation_mean import DealtMean
@@ -101,8 +101,7 @@ def pca_reconstruction(
     enough(reference, window, (2 * LEAST_ROWS, LEAST_ROWS))
     order = np.random.default_rng(seed).permutation(reference.rows)
     learnt, held = np.array_split(order, 2)
-    lacking = np.isnan(reference.numeric).any(axis=0) | np.isnan(window.numeric).any(axis=0)
-    encoder = Encoder.of(part(reference, learnt), chosen.scale, lacking)
+    encoder = Encoder.of(part(reference, learnt), chosen.scale, lacks(reference) | lacks(window))
     components = Components.of(encoder.points(part(reference, learnt)).rows, chosen.explained)
     points = encoder.points(window)
     usual = np.square(components.residuals(encoder.points(part(reference, held)).rows))

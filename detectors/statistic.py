@@ -20,6 +20,8 @@ class Statistic:
     exponent: without drift the score shrinks like (1/N + 1/M)**exponent: 0, 0.5 or 1.
     effect(score, n, m): the size of the change, on one scale for all statistics, 0 for none.
     floor(effect, n, m): the score that has this effect.
+    of_gaps: of what takes places, the score of |F - G| at the end of each cell but the last and the distances
+    between cells.
     """
 
     score: Callable[..., Floats]
@@ -28,6 +30,7 @@ class Statistic:
     effect: Callable[[float, int, int], float]
     floor: Callable[[float, int, int], float]
     pvalue: Callable[..., Floats] | None = None
+    of_gaps: Callable[[Floats, Floats], Floats] | None = None
 
     @property
     def numeric_only(self) -> bool:

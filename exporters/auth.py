@@ -50,21 +50,6 @@ def signed(keys: Keys) -> Auth:
     return headers
 
 
-def signed_with(secret: bytes) -> Auth:
-    """Return the signature by one fixed key: raw, or b"whsec_<base64>" with white space around it or not.
-
-    Raises ValueError when it cannot be used, without showing it.
-    """
-    text = secret.strip()
-    raw = secret if text else b""  # not stripped: a random key may begin or end with a byte of white space
-    try:
-        key = base64.b64decode(text[6:] + b"==") if text.startswith(b"whsec_") else raw
-        standardwebhooks.Webhook(key)
-    except (ValueError, standardwebhooks.webhooks.EmptyWebhookSecretError):
-        raise ValueError("a webhook's secret is empty, or no base64 follows its whsec_") from None
-    return signed(lambda: (key,))
-
-
 def bearer(keys: Keys) -> Auth:
     """Return a token in the Authorization header."""
     return lambda _attempt: [(b"authorization", b"Bearer " + keys()[0])]

@@ -8,6 +8,7 @@ from exporters.heavy_metrics import HEAVY_METRICS
 from exporters.metric import GROUP, Metric
 from exporters.otlp_metrics import OTLP_METRICS
 from exporters.performance_metrics import PERFORMANCE_METRICS
+from exporters.process_metrics import PROCESS_METRICS
 
 MONITOR = ("model", "version", "segment", "feature", "detector")
 SOURCE = ("model", "source")
@@ -168,7 +169,12 @@ CATALOG: tuple[Metric, ...] = (
     ),
     Metric("driftd_outbox_pending", "gauge", (), "Webhooks waiting to be delivered."),
     Metric("driftd_outbox_oldest_age_seconds", "gauge", (), "Age of the oldest waiting webhook.", "seconds"),
-    Metric("driftd_outbox_dead_letters", "gauge", (), "Webhooks given up after the last attempt."),
+    Metric(
+        "driftd_outbox_dead_letters",
+        "gauge",
+        (),
+        "Webhooks given up: the last attempt failed, or nobody takes them any more.",
+    ),
     Metric("driftd_annotations_pending", "gauge", (), "Episodes that Grafana is still to be told of."),
     Metric("driftd_annotations_dead_letters", "gauge", (), "Annotations given up after the last attempt."),
     Metric(
@@ -190,6 +196,7 @@ CATALOG: tuple[Metric, ...] = (
     Metric(
         "driftd_resident_memory_bytes", "gauge", (), "Memory that the process holds; on Linux only.", "bytes"
     ),
+    *PROCESS_METRICS,
     Metric("driftd_series_active", "gauge", ("model",), "Series exported for the model."),
     Metric("driftd_series_limit", "gauge", ("model",), "The most series exported for the model."),
     Metric(

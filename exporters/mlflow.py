@@ -85,11 +85,6 @@ class Mlflow:
     def __repr__(self) -> str:
         return f"Mlflow({self._base.host}, {self._name})"
 
-    @property
-    def url(self) -> str:
-        """The URL it was given."""
-        return self._access.url
-
     def versions(self, now: datetime) -> tuple[Version, ...] | Retry:
         """Return the versions that are ready, the newest first, or why they are not known."""
         try:

@@ -15,7 +15,7 @@ from ssl import SSLContext
 
 import httpx2
 
-from exporters.auth import Attempt, Auth, signed_with
+from exporters.auth import Attempt, Auth
 from exporters.base import Delivered, Delivery, Notification, Reason, Refused, Retry
 from exporters.bodies.message import BodyError, Event, Form, Message, standard
 from exporters.bounded import Allowance, Headers, Target, post
@@ -30,17 +30,16 @@ HONOURED = frozenset({429, 502, 503, 504})
 class Webhook:
     """An endpoint that takes webhooks. It keeps nothing open between attempts.
 
-    url: http or https; user:password@ becomes basic authentication. auth: how attempts prove themselves; a
-    bytes is a key to sign with, raw or b"whsec_<base64>". timeout_seconds: for the whole attempt. tls: for a
-    private certificate authority; by default the system's certificates count. allow_private: whether the
-    host may have an address that is no public one. form: of the body.
-    Raises ValueError when the URL or the key cannot be used; the message holds neither.
+    url: http or https; user:password@ becomes basic authentication. auth: how attempts prove themselves.
+    timeout_seconds: for the whole attempt. tls: for a private certificate authority; by default the system's
+    certificates count. allow_private: whether the host may have an address that is no public one. form: of
+    the body. Raises ValueError when the URL cannot be used; the message does not hold it.
     """
 
     def __init__(
         self,
         url: str,
-        auth: Auth | bytes,
+        auth: Auth,
         timeout_seconds: float,
         tls: SSLContext | None = None,
         *,
@@ -56,7 +55,7 @@ class Webhook:
         )
         self._shown = f"{parsed.scheme}://{parsed.netloc.decode()}"
         self._headers = _headers(parsed)
-        self._auth = signed_with(auth) if isinstance(auth, bytes) else auth
+        self._auth = auth
         self._form = form or standard()
         self._timeout = timeout_seconds
 

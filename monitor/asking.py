@@ -1,6 +1,7 @@
 """Asking the daemon that runs on this machine, with its configuration's token and certificate."""
 
 import json
+import re
 import ssl
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -14,6 +15,7 @@ from monitor.web import Web
 SECONDS = 30.0
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what a daemon may listen on, not what we do
 OK = 200
+CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 def acknowledge(config: Config, environ: Mapping[str, str], episode: str, body: Mapping[str, str]) -> str:
@@ -27,6 +29,9 @@ def acknowledge(config: Config, environ: Mapping[str, str], episode: str, body: 
         )
         answer = connection.getresponse()
         status, document = answer.status, json.loads(answer.read())
+    except ssl.SSLCertVerificationError as error:
+        says = "who answers there has another certificate than daemon.web.cert_file; nothing was sent"
+        raise DriftdError(f"{config.daemon.listen}: {says}") from error
     except (OSError, HTTPException, ValueError) as error:
         says = "no daemon answers there; start `driftd run`"
         raise DriftdError(f"{config.daemon.listen}: {says} ({type(error).__name__})") from error
@@ -51,7 +56,10 @@ def _token(web: Web, environ: Mapping[str, str]) -> str:
 
 
 def _connection(config: Config) -> HTTPConnection:
-    """Connect; over TLS, to whoever has the configured certificate itself, whatever names are in it."""
+    """Connect; over TLS, to whoever has the configured certificate itself, whatever names are in it.
+
+    Of a chain only the first one is trusted: the issuers that follow it have given others to others.
+    """
     host, port = config.daemon.address
     host = ANYWHERE.get(host, host)
     cert = config.daemon.web.cert_file
@@ -61,7 +69,15 @@ def _connection(config: Config) -> HTTPConnection:
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
-        context.load_verify_locations(cert)
-    except (OSError, ssl.SSLError) as error:
+        context.load_verify_locations(cadata=_first(cert.read_bytes()))
+    except (OSError, ValueError) as error:
         raise DriftdError("daemon.web.cert_file: holds no certificate that can be read") from error
     return HTTPSConnection(host, port, timeout=SECONDS, context=context)
+
+
+def _first(chain: bytes) -> str:
+    """Return the first certificate of a PEM file. Raises ValueError where there is none."""
+    found = CERTIFICATE.search(chain)
+    if found is None:
+        raise ValueError
+    return found[0].decode("ascii")

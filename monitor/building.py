@@ -74,7 +74,7 @@ def build(config: Config, recall: Recall, tools: Tools) -> Built:
 
     Raises DriftdError where one cannot be opened; what runs has not been touched then.
     """
-    calibrator = Calibrator()
+    calibrator = Calibrator(tools.run)
     models: list[WatchedModel] = []
     changes: dict[str, Changes] = {}
     for model in config.models:

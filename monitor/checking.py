@@ -65,7 +65,8 @@ def _model(model: Model) -> Iterator[str]:
         first = format_duration(model.reference.first or model.window)
         yield f"  reference: the first {first} of the log, once they are over"
         schema = schema_of(model, None)
-        yield f"  watched: {', '.join(schema.watched)}"
+        made = (name for embedding in schema.embeddings for name in embedding.features)
+        yield f"  watched: {', '.join((*schema.watched, *made))}"
         yield from _too_short(Plan.of(model))
     else:
         frame = read_frame(Path(path))
@@ -94,7 +95,7 @@ def _model(model: Model) -> Iterator[str]:
 
 def _reference(model: Model, schema: Schema, baseline: Baseline, columns: set[str]) -> Iterator[str]:
     yield f"  reference: {baseline.rows:,} rows, {baseline.hash}, {model.reference.path}"
-    wanted = [*schema.wanted.numeric, *schema.wanted.text]
+    wanted = [*schema.wanted.numeric, *schema.wanted.text, *schema.wanted.vectors]
     optional = {model.columns.timestamp, model.columns.prediction_id, model.columns.version}
     absent = sorted(set(wanted) - columns - optional)
     if absent:

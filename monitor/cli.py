@@ -17,7 +17,7 @@ from monitor.logs import log_problems_to_stderr, log_to_stderr, logger
 from monitor.memory import keep_freed
 from monitor.options import config_option, json_option, load_to_read, load_to_send
 from monitor.signals import RELOAD, STOP, on_signals
-from monitor.web_commands import ack, episodes, password
+from monitor.web_commands import ack, episodes, explain, password
 from monitor.webhook_commands import webhooks
 
 MISTAKE = 2
@@ -41,7 +41,7 @@ class Commands(click.Group):
 
 @click.group(
     cls=Commands,
-    commands=[ack, alibi, dashboards, episodes, password, webhooks],
+    commands=[ack, alibi, dashboards, episodes, explain, password, webhooks],
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="driftd")

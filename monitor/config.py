@@ -74,6 +74,7 @@ class Features(Strict):
 
     numeric: Names = ()
     categorical: Names = ()
+    embeddings: dict[Column, Annotated[int, Field(ge=2, le=16_384)]] = Field(default={})
 
 
 class Reference(Strict):
@@ -168,6 +169,7 @@ class Model(Strict):
     series_limit: int = Field(default=5000, ge=100)
     columns: Columns = Columns()
     features: Features | None = None
+    upstream: dict[Name, Names] = Field(default_factory=dict)
     reference: Reference
     sources: Annotated[tuple[Source, ...], Field(strict=False, min_length=1)]
     alarms: Alarms = Alarms()

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from monitor.complaints import LATER, LISTING, Complaint, Place, later, nearest, quoted, repeated
 from monitor.config import Columns, Config, Features, Model, Monitor, Source, Webhook
 from monitor.core.annotations import ENDPOINT as ANNOTATIONS
+from monitor.embedding_checks import embeddings, feature_names, is_embedding
 from monitor.fields import JOINT
 from monitor.grafana_checks import grafana
 from monitor.heavy_checks import heavy_monitor, is_heavy, light_monitor
@@ -16,6 +17,7 @@ from monitor.outcome_checks import is_performance, outcomes, performance_monitor
 from monitor.quantities import format_duration
 from monitor.registry_checks import registry
 from monitor.stream_checks import is_stream, stream_monitor, window_monitor
+from monitor.upstream_checks import upstream
 from monitor.webhook_checks import address, authentication, body, private, url_problem
 
 CANONICAL = ("prediction", "score", "version")
@@ -56,6 +58,7 @@ def _model(model: Model, at: Place, detectors: Collection[str] | None) -> Iterat
     yield from _outputs(model, at)
     yield from _roles(model.columns, (*at, "columns"))
     yield from _features(model, at)
+    yield from upstream(model, at)
     yield from outcomes(model, at)
     for i, source in enumerate(model.sources):
         yield from _source(source, (*at, "sources", i))
@@ -159,7 +162,7 @@ def _features(model: Model, at: Place) -> Iterator[Complaint]:
         *CANONICAL,
         *(f"score_{c}" for c in model.columns.score if isinstance(model.columns.score, dict)),
     }
-    if model.features is not None and not (features.numeric or features.categorical):
+    if model.features is not None and not (features.numeric or features.categorical or features.embeddings):
         yield Complaint(place, "is empty; name columns, or omit the table to take those of the reference")
     for kind, names in (("numeric", features.numeric), ("categorical", features.categorical)):
         yield from repeated(names, (*place, kind))
@@ -167,6 +170,7 @@ def _features(model: Model, at: Place) -> Iterator[Complaint]:
             says = _feature(name, roles, canonical)
             if says:
                 yield Complaint((*place, kind, i), f"{quoted(name)} {says}", needs=((*at, "columns"),))
+    yield from embeddings(features, roles, place)
     for i, name in enumerate(features.categorical):
         if name in features.numeric:
             says = f"{quoted(name)} is numeric already; keep it in one of the two lists"
@@ -199,7 +203,7 @@ def _on(monitor: Monitor, model: Model, at: Place, place: Place) -> Iterator[Com
     features = model.features
     if isinstance(on, tuple):
         yield from repeated(on, here)
-        known = {*features.numeric, *features.categorical} if features else None
+        known = feature_names(features) if features else None
         for i, name in enumerate(on):
             if known is not None and name not in known:
                 says = f"{quoted(name)} is not a configured feature{nearest(name, known)}"
@@ -209,13 +213,17 @@ def _on(monitor: Monitor, model: Model, at: Place, place: Place) -> Iterator[Com
     elif on in {"error", "loss"}:
         says = f"{quoted(on)} is for detectors of streams, as adwin; write another detector, or on"
         yield Complaint(here, says, ((*place, "detector"),))
-    elif on not in GROUPS:
+    elif on not in GROUPS and not (is_heavy(monitor.detector) and is_embedding(features, on)):
         names = ", ".join(f'"{g}"' for g in GROUPS)
         yield Complaint(here, f"{quoted(on)} is not known; write one of {names}, or a list of columns")
     elif on in {"prediction", "score"} and not getattr(model.columns, on):
         yield Complaint(here, f"columns.{on} is not configured; add it or remove this monitor", needs)
-    elif on in {"numeric", "categorical"} and features and not getattr(features, on):
+    elif on in {"numeric", "categorical"} and features and not _any_of(features, on):
         yield Complaint(here, f"features.{on} is empty; add columns or remove this monitor", needs)
+
+
+def _any_of(features: Features, on: str) -> bool:
+    return bool(features.categorical if on == "categorical" else features.numeric or features.embeddings)
 
 
 def _retrain(model: Model, at: Place, config: Config) -> Iterator[Complaint]:

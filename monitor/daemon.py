@@ -20,11 +20,10 @@ from monitor.exposition import Exposition, Live, Moment
 from monitor.fleet import Fleet, Summary
 from monitor.heavy_lanes import lanes_apart
 from monitor.logs import logger
-from monitor.memory import keep_still, resident
+from monitor.memory import keep_still
 from monitor.models import WatchedModel
 from monitor.outgoing import (
     Deliverer,
-    abandoned,
     enqueue,
     load_outbox,
     outcome,
@@ -32,8 +31,9 @@ from monitor.outgoing import (
     retired,
     with_changes,
 )
+from monitor.process import Process
 from monitor.registries import Registries
-from monitor.reloading import Change, ConfigFile, Reloads, changes_between, with_fixed
+from monitor.reloading import Change, ConfigFile, Reloads, changes_between
 from monitor.requests import obeyed
 from monitor.responses import Desk, load_responses
 from monitor.schedule import Schedule
@@ -43,7 +43,7 @@ from monitor.store.base import Store
 from monitor.store.rejects import SPACE, RejectsFile
 from monitor.supervisor import Supervisor
 from monitor.telemetry import Facts, telemetry
-from monitor.telling import announcer, begun_untold
+from monitor.telling import announcer, caught_up
 from monitor.types import Changes, EntryKey, Reject
 from monitor.views import Views
 from monitor.worker import Tools
@@ -73,6 +73,7 @@ class Daemon:
         self._recording = threading.Lock()
         self._log = logger("daemon")
         self._commits = Histogram()
+        self._process = Process()
         self.exposition = Exposition(self._moment, clock.monotonic)
         entries = store.load()
         self._rejects = {key[1]: value for key, value in entries.items() if key[0] == SPACE}
@@ -93,11 +94,11 @@ class Daemon:
         own = self.now_us, self.commit, pool.map, ahead
         self.tools = Tools(clock, *own, announce=announce, tracer=tracer, heavy=self._heavy)
         ahead.submit(warm_up)
-        self._shelves = Shelves(config.daemon.state, (), {})
+        self._shelves = Shelves(config.daemon.state)
         self.fleet = Fleet(self.tools, self._shelves, lambda: self._stopping)
         self.registries = Registries(clock, self.tools, self.fleet.amend)
         self._schedule = Schedule(clock)
-        self.reloads = Reloads(source, self.change, clock)
+        self.reloads = Reloads(source, self.change, lambda: self.config, clock, self._supervisor)
         self._take_on(build(config, Memory(store, self._shelves, {}, entries), self.tools))
 
     @property
@@ -110,7 +111,6 @@ class Daemon:
 
         Models that it leaves alone go on meanwhile. Raises DriftdError, and then all stays as it was.
         """
-        config = with_fixed(self.config, config)
         if config == self.config:
             return None
         change = changes_between(self.config, config)
@@ -128,7 +128,7 @@ class Daemon:
         made, urls = notifiers(built.config), addresses(built.config)
         with self._recording:
             changes = dict(register(self.outbox, urls))
-            changes |= begun_untold(built.config, built.models, self.outbox, self.now_us())
+            changes |= caught_up(built, self.outbox, self._store.load, self.now_us())
             for opened in built.changes.values():
                 changes |= opened
             self._write(changes, self._shelves.committing_all(built.changes))
@@ -184,7 +184,7 @@ class Daemon:
         """Start the attempts that are due; each one's outcome is committed when it is known."""
         with self._recording:
             self._write(obeyed(self.outbox, self._store.asked()))
-            self._write(abandoned(self.outbox))
+            self._deliverer.give_up(self.outbox, self._write)
         self._deliverer.start_due(self.outbox, self.now_us(), self._record)
 
     def deliver_and_wait(self) -> int:
@@ -208,7 +208,8 @@ class Daemon:
         return self.exposition.samples()
 
     def _moment(self) -> Moment:
-        parts = (self.reloads, self.views, self._telemetry, self.registries, self._heavy)
+        own = (self._telemetry, self.registries, self._heavy, self._process)
+        parts = (self.reloads, self.views, *own)
         return Moment(
             [
                 Live(m.worker.plan, m.worker.state, m.worker.evaluation, tuple(m.problems()))
@@ -219,7 +220,6 @@ class Daemon:
             self.now_us(),
             self._commits,
             not self.fleet.problem,
-            resident(),
             [s for part in parts for s in part.samples()],
         )
 

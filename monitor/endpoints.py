@@ -1,7 +1,6 @@
 """The configured webhooks, the Grafana that is told of episodes, and the registries, as notifiers."""
 
 from collections.abc import Iterable
-from functools import partial
 
 from exporters import auth
 from exporters.annotations import Annotator
@@ -76,7 +75,7 @@ def annotator(grafana: Grafana) -> Notifier:
 
 def server_of(grafana: Grafana) -> Server:
     """Return the configured Grafana's API."""
-    return Server(grafana.url, partial(current_token, grafana), grafana.timeout.total_seconds())
+    return Server(grafana.url, current_token(grafana), grafana.timeout.total_seconds())
 
 
 def _proof(name: str, hook: config.Webhook) -> auth.Auth:

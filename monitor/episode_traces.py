@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from monitor.core.episode_log import EpisodeRecord
 from monitor.core.policy import Phase, Transition
 from monitor.core.state import ModelState
 
@@ -21,17 +22,21 @@ def followed(state: ModelState, changes: Sequence[Transition], trace: str) -> Mo
     return replace(state, traces=found)
 
 
-def logged(log: Any, change: Transition) -> None:  # noqa: ANN401 - structlog makes the type when first used
-    """Say so where an episode begins or ends."""
-    if Phase.FIRING not in (change.before, change.after):
-        return
+def logged(
+    log: Any,  # noqa: ANN401 - structlog makes the type when first used
+    change: Transition,
+    record: EpisodeRecord | None,
+) -> None:
+    """Say that an episode begins or ends; record: what is known of it."""
+    key = record.key if record is not None else change.key
     log.warning(
         "episode started" if change.after is Phase.FIRING else "episode ended",
         episode=change.episode,
-        version=change.key.version,
-        segment=change.key.segment,
-        feature=change.key.feature,
-        detector=change.key.detector,
+        version=key.version,
+        segment=key.segment,
+        feature=key.feature,
+        detector=key.detector,
         score=change.verdict.score,
         threshold=change.verdict.threshold,
+        **({"cause": record.cause} if record is not None and record.cause else {}),
     )

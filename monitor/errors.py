@@ -17,11 +17,15 @@ class DriftdError(Exception):
 
 
 class ConfigError(DriftdError):
-    """The configuration is wrong; carries every complaint at once."""
+    """The configuration is wrong; carries every complaint at once.
 
-    def __init__(self, complaints: Sequence[str]) -> None:
+    lasting: the file's own text is wrong, so that it will be as wrong the next time, whatever else changes.
+    """
+
+    def __init__(self, complaints: Sequence[str], *, lasting: bool = False) -> None:
         super().__init__("\n".join(complaints))
         self.complaints = tuple(complaints)
+        self.lasting = lasting
 
 
 class StateError(DriftdError):

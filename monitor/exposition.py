@@ -52,7 +52,6 @@ class Moment:
     now_us: int
     commits: Histogram
     ok: bool
-    memory: int | None
     more: Sequence[Sample] = ()
 
 
@@ -110,9 +109,10 @@ class Exposition:
         now = self._change, int(self._monotonic())
         if self._covers >= ticket or now == self._current:
             return
-        self._covers, self._current = next(self._asked), now
+        covers = next(self._asked)  # who asks from here on may want a later moment
         self._texts = tuple(self._write(key, part) for key, part in self._parts(self._look()))
         self._answers = {}
+        self._covers, self._current = covers, now  # last: what failed half way is made anew
 
     def _answer(self, form: Format, *, zipped: bool) -> Answer:
         headers = {"content-type": form.value, "vary": "accept, accept-encoding"}
@@ -156,8 +156,6 @@ def _of_daemon(moment: Moment) -> list[Sample]:
     found += [*registry_samples(plans, states, moment.outbox), *build_samples(), *moment.more]
     found.append(Sample("driftd_commit_duration_seconds", (), moment.commits))
     found.append(Sample("driftd_ingest_ok", (), float(moment.ok)))
-    if moment.memory is not None:
-        found.append(Sample("driftd_resident_memory_bytes", (), moment.memory))
     for live in moment.models:
         name, newest = live.plan.name, live.state.book.progress.newest
         found.append(Sample("driftd_rejects_unkept_total", (name,), unkept(moment.rejects.get(name))))

@@ -1,13 +1,16 @@
 """Grafana's token: read when the configuration is, and again before each use, so that it can be changed."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from exporters.grafana import MISSING_EXTRA, available
 from monitor.complaints import Complaint, Place
 from monitor.config import Config, Exporters
 from monitor.grafana_table import Grafana
+from monitor.last_good import LastGood
+from monitor.logs import logger
 
 TOKEN_BYTES = 4096
 INLINE = "must not stand in this file; write token_file with a path, or token_env with a variable's name"
@@ -45,14 +48,12 @@ def inline_token(raw: Mapping[str, Any]) -> Iterator[Complaint]:
         yield Complaint((*AT, "token"), INLINE)
 
 
-def current_token(grafana: Grafana) -> str:
-    """Return the token as its file has it now; what was read at the start where it cannot be read."""
-    if grafana.token_file is not None:
-        try:
-            return read_token(grafana, {})
-        except ValueError:
-            return grafana.token.get_secret_value()
-    return grafana.token.get_secret_value()
+def current_token(grafana: Grafana) -> Callable[[], str]:
+    """Return what returns the token as its file has it now, the last good one where it cannot be read."""
+    first = grafana.token.get_secret_value()
+    if grafana.token_file is None:
+        return lambda: first
+    return LastGood(partial(read_token, grafana, {}), first, logger("grafana"), "token_file")
 
 
 def read_token(grafana: Grafana, environ: Mapping[str, str]) -> str:
@@ -65,11 +66,14 @@ def read_token(grafana: Grafana, environ: Mapping[str, str]) -> str:
         raise ValueError(f"names a file that does not exist; {MAKE_ONE}")
     try:
         with grafana.token_file.open("rb") as file:
-            return _token(file.read(TOKEN_BYTES).decode("ascii"))
+            text = file.read(TOKEN_BYTES + 1).decode("ascii")
     except UnicodeDecodeError as error:
         raise ValueError(f"holds no token; {MAKE_ONE}") from error
     except OSError as error:
         raise ValueError("names a file that cannot be read; check its permissions") from error
+    if len(text) > TOKEN_BYTES:
+        raise ValueError(f"holds more than {TOKEN_BYTES:,} bytes, which is no token; correct the path")
+    return _token(text)
 
 
 def _token(text: str) -> str:

@@ -20,11 +20,10 @@ from monitor.core.jobs import MOST, Job, JobKey
 from monitor.core.later import applied
 from monitor.core.plan import Plan
 from monitor.core.state import ModelState
-from monitor.core.stepping import Watch
 from monitor.errors import UNEXPECTED, StoreUnavailableError
 from monitor.logs import logger
 from monitor.models import WatchedModel
-from monitor.worker import Tools, Worker
+from monitor.worker import Amendment, Tools, Worker
 
 Amend = Callable[[str, Callable[[WatchedModel], None]], bool]
 """Changes one model between two batches; False where there is none of that name, or it is set aside."""
@@ -162,9 +161,6 @@ class HeavyLanes:
             comparer.close()
 
 
-Apply = Callable[[ModelState, Watch | None], Closed]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Work:
     """A job to do. heavy, job: the very objects that it was taken by, as the state was."""
@@ -179,7 +175,7 @@ class _Work:
         """Tell whether it waits as it did."""
         return worker.heavy is self.heavy and worker.state.jobs.get(self.key) is self.job
 
-    def done(self, figures: Figures, comparer: Comparer) -> Apply | None:
+    def done(self, figures: Figures, comparer: Comparer) -> Amendment | None:
         """Return what applies what the monitors say, None where the daemon stops meanwhile."""
         found: list[Verdict] = []
         for asked in self.heavy.ask(self.state, self.key):
@@ -187,7 +183,7 @@ class _Work:
             if answer is None:
                 return None
             found.append(answer)
-        return lambda state, watch: applied(self.plan, self.heavy, state, (self.key, found), watch)
+        return lambda state, *who: applied(self.plan, self.heavy, state, (self.key, found), *who)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,7 +200,7 @@ class _Lesson:
         """Tell whether it waits as it did."""
         return worker.heavy is self.heavy and worker.state.heavy_nulls.get(self.null.number) is self.null
 
-    def done(self, figures: Figures, comparer: Comparer) -> Apply | None:
+    def done(self, figures: Figures, comparer: Comparer) -> Amendment | None:
         """Return what keeps the p-values, None where the daemon stops meanwhile."""
         found: dict[str, float] = {}
         for asked in self.heavy.ask_of_reference(self.state, self.null, self.place):
@@ -214,7 +210,7 @@ class _Lesson:
             if answer.pvalue is not None:
                 found[asked.spec.id] = answer.pvalue
         after = self.null.learnt(self.place, found)
-        return lambda state, _watch: Closed(*self.heavy.learnt(state, after))
+        return lambda state, *_: Closed(*self.heavy.learnt(state, after))
 
 
 def _next(worker: Worker, lane: str) -> _Work | _Lesson | None:

@@ -5,8 +5,10 @@ import binascii
 import os
 import re
 from collections.abc import Mapping
+from functools import partial
 
 from monitor.config import Webhook
+from monitor.last_good import LastGood
 from monitor.logs import logger
 from monitor.registry_table import Registry
 
@@ -51,27 +53,15 @@ class Keys:
     def __init__(self, name: str, webhook: Webhook) -> None:
         if not webhook.keys:
             raise ValueError(f"webhook {name} has no secret")
-        self._name = name
         self._webhook = webhook
-        self._good = webhook.keys
-        self._problem = ""
+        read, log = partial(read_keys, webhook, {}), logger("outbox", webhook=name)
+        self._now = LastGood(read, webhook.keys, log, "secret_file")
 
     def __call__(self) -> tuple[bytes, ...]:
         """Return them, the newest first."""
         if self._webhook.secret_file is None:
-            return self._good  # a process's environment does not change
-        problem = ""
-        try:
-            found = read_keys(self._webhook, {})
-            if found != self._good:
-                logger("outbox").info("secret changed", webhook=self._name)
-            self._good = found
-        except ValueError as error:
-            problem = f"secret_file {error}"
-        if problem and problem != self._problem:
-            logger("outbox").warning("the last good secret is used", webhook=self._name, problem=problem)
-        self._problem = problem
-        return self._good
+            return self._webhook.keys  # a process's environment does not change
+        return self._now()
 
 
 def _text(webhook: Webhook, environ: Mapping[str, str]) -> str:

@@ -53,7 +53,8 @@ def load(path: Path, environ: Mapping[str, str] | None, detectors: Collection[st
         found_wrong = (*check(config, detectors), *otlp_complaints(config), *wrong)
         complaints += [c for c in found_wrong if not _void(c, broken)]
     if complaints or not isinstance(config, Config):
-        raise ConfigError(list(dict.fromkeys(write(str(path), c) for c in complaints)))
+        lines = list(dict.fromkeys(write(str(path), c) for c in complaints))
+        raise ConfigError(lines, lasting=bool(broken))
     hooks = {n: webhook.keyed(*keys[n]) if n in keys else webhook for n, webhook in config.webhooks.items()}
     exporters = with_headers(with_token(config.exporters, token), values)
     daemon = _with_tokens(config.daemon, environ or {})
@@ -74,9 +75,10 @@ def _read(path: Path) -> dict[str, Any]:
         reason = error.strerror or "cannot be opened"
         raise ConfigError([f"{path}: cannot be read ({reason}); give the path with --config"]) from error
     except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: is not UTF-8 at byte {error.start}; save it as UTF-8"]) from error
+        says = f"{path}: is not UTF-8 at byte {error.start}; save it as UTF-8"
+        raise ConfigError([says], lasting=True) from error
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so is a huge number
-        raise ConfigError([_syntax(path, str(error))]) from error
+        raise ConfigError([_syntax(path, str(error))], lasting=True) from error
 
 
 def _syntax(path: Path, says: str) -> str:

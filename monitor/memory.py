@@ -1,9 +1,7 @@
-"""How much memory this process holds, and how its allocator and its collector treat it."""
+"""How this process's allocator and its collector treat its memory."""
 
 import ctypes
 import gc
-import resource
-from pathlib import Path
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
 """glibc's names for mallopt's parameters, from malloc.h."""
@@ -33,12 +31,3 @@ def keep_still() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-def resident(statm: Path = Path("/proc/self/statm")) -> int | None:
-    """Return the bytes of memory that this process holds, None where no Linux says so."""
-    try:
-        pages = int(statm.read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    return pages * resource.getpagesize()

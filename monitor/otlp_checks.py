@@ -62,10 +62,6 @@ def header_values(otlp: Otlp, environ: Mapping[str, str]) -> tuple[dict[str, str
             values[name] = _value(header, environ)
         except ValueError as error:
             wrong.append(Complaint(at, str(error)))
-        except OSError:
-            wrong.append(
-                Complaint(at, "names a file that cannot be read; check the path and its permissions")
-            )
     return values, wrong
 
 

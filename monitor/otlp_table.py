@@ -45,8 +45,16 @@ class Otlp(Strict):
 
 
 def header_value(file: Path) -> str:
-    """Return the header's value that a file holds. Raises ValueError without quoting, OSError."""
-    return usable(file.read_bytes()[:FILE_BYTES].decode("latin-1"))
+    """Return the header's value that a file holds. Raises ValueError without quoting."""
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(FILE_BYTES + 1)
+    except OSError as error:
+        says = "names a file that cannot be read; check the path and its permissions"
+        raise ValueError(says) from error
+    if len(text) > FILE_BYTES:
+        raise ValueError(f"holds more than {FILE_BYTES:,} bytes, which is no header; correct the path")
+    return usable(text.decode("latin-1"))
 
 
 def usable(text: str) -> str:

@@ -1,7 +1,8 @@
 """The outbox at work: notes wait in the store, are attempted when due, and the outcome is committed."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field, replace
 
@@ -10,7 +11,7 @@ from monitor import auditing
 from monitor.auditing import Sent
 from monitor.clock import Clock, micros
 from monitor.core.annotations import ENDPOINT as ANNOTATIONS
-from monitor.core.outbox import Endpoint, Note, NoteState, after, configured, due, heard, settle
+from monitor.core.outbox import Endpoint, Note, NoteState, after, configured, due, heard, orphaned, settle
 from monitor.core.registry import ENDPOINT as EVIDENCE
 from monitor.errors import UNEXPECTED
 from monitor.logs import logger
@@ -129,8 +130,23 @@ class Deliverer:
         self._log = logger("outbox")
 
     def configure(self, notifiers: Mapping[str, Notifier], urls: Mapping[str, str]) -> None:
-        """Deliver by these from the next attempt on; notes for an endpoint that is none of them wait."""
+        """Deliver by these from the next attempt on; `give_up` ends what is for none of them."""
         self._targets = {name: (notifier, urls[name]) for name, notifier in notifiers.items()}
+
+    def give_up(self, outbox: Outbox, write: Callable[[Changes], None]) -> None:
+        """Commit the end of notes that nobody takes any more, and say so; call it before `start_due`.
+
+        An endpoint whose last lane is under way keeps its notes until that ends. Raises what `write` raises.
+        """
+        reached = {*self._targets, *(name for name, lane in self._lanes.items() if not lane.done())}
+        for name in self._pools.keys() - reached:
+            self._pools.pop(name).shutdown(wait=False)
+            self._lanes.pop(name, None)
+        changes, nobodys = abandoned(outbox, reached)
+        write(changes)
+        for name, count in nobodys.items():
+            says = "not configured any more, what waited for it is given up"
+            self._log.warning(says, webhook=name, notes=count)
 
     def start_due(self, outbox: Outbox, now_us: int, record: Callable[[Sent], None]) -> None:
         """Start a lane for each endpoint that has due notes and no lane under way.
@@ -226,10 +242,15 @@ def outcome(outbox: Outbox, sent: Sent, now_us: int) -> Changes:
     return found | _settled(outbox, ended)
 
 
-def abandoned(outbox: Outbox) -> Changes:
-    """Return the entries for notes whose endpoint is gone: they die unsent."""
-    lost = (n for e in outbox.endpoints.values() for n in settle((q.note for q in outbox.queued.values()), e))
-    return _settled(outbox, lost)
+def abandoned(outbox: Outbox, reached: Container[str]) -> tuple[Changes, Counter[str]]:
+    """Return the entries for notes that die unsent: their endpoint is gone, or none of those `reached`.
+
+    Also how many of these there are for each endpoint that is configured no more.
+    """
+    notes = [q.note for q in outbox.queued.values()]
+    nobodys = orphaned(notes, reached)
+    lost = [note for e in outbox.endpoints.values() if e.name in reached for note in settle(notes, e)]
+    return _settled(outbox, [*nobodys, *lost]), Counter(note.endpoint for note in nobodys)
 
 
 def _settled(outbox: Outbox, notes: Iterable[Note]) -> Changes:

@@ -17,6 +17,7 @@ from monitor.core.reference import Baseline, Watched, build
 from monitor.core.schema import Schema, type_rows
 from monitor.core.standard import Standard
 from monitor.core.timestamps import read_times
+from monitor.core.vectors import embeddings_of, length_of
 from monitor.core.windows import NEVER
 from monitor.decoders.plain import decode
 from monitor.errors import POLARS_FAILURES, ConfigError, ReferenceUnusableError
@@ -69,7 +70,10 @@ def schema_of(model: Model, frame: pl.DataFrame | None, baseline: Baseline | Non
         says = "needs [models.features]: without a reference file, name the columns to watch"
         raise ConfigError([f"models.{model.name}.reference.first: {says}"])
     own = any(source.role == "both" for source in model.sources)
-    return Schema(model.columns, features.numeric, features.categorical, model.task, joins(model), own)
+    vectors = embeddings_of(features.embeddings)
+    return Schema(
+        model.columns, features.numeric, features.categorical, model.task, joins(model), own, vectors
+    )
 
 
 def _features_in(model: Model, frame: pl.DataFrame) -> Features:
@@ -78,21 +82,27 @@ def _features_in(model: Model, frame: pl.DataFrame) -> Features:
     texts = tuple(
         n for n in free if isinstance(frame.schema[n], pl.String | pl.Boolean | pl.Categorical | pl.Enum)
     )
-    return Features(numeric=numeric, categorical=texts)
+    lists = {n: size for n in free if (size := length_of(frame[n])) > 1}
+    return Features(numeric=numeric, categorical=texts, embeddings=lists)
 
 
 def _features_of(model: Model, baseline: Baseline) -> Features:
     spoken = {"prediction"} if model.columns.prediction else set()
     spoken |= {*score_columns(model)}
+    spoken |= {name for e in baseline.grid.embeddings for name in (e.norm, e.cosine)}
     numeric = tuple(f.name for f in baseline.grid.numeric if f.name not in spoken)
     texts = tuple(f.name for f in baseline.grid.categorical if f.name not in spoken)
-    return Features(numeric=numeric, categorical=texts)
+    lists = {e.name: e.size for e in baseline.grid.embeddings}
+    return Features(numeric=numeric, categorical=texts, embeddings=lists)
 
 
 def watched(schema: Schema) -> Watched:
     """Return the canonical columns that a baseline of this schema has grids for."""
     numeric = tuple(name for name in schema.watched if name in schema.numbers)
-    return Watched(numeric, tuple(n for n in schema.watched if n not in numeric), schema.columns.segments)
+    texts = tuple(n for n in schema.watched if n not in numeric)
+    made = [name for e in schema.embeddings for name in e.features]
+    vectors = tuple(e.name for e in schema.embeddings)
+    return Watched((*numeric, *made), texts, schema.columns.segments, vectors)
 
 
 def covers(baseline: Baseline, schema: Schema) -> bool:
@@ -101,6 +111,8 @@ def covers(baseline: Baseline, schema: Schema) -> bool:
     numeric = {f.name for f in baseline.grid.numeric}
     texts = {f.name for f in baseline.grid.categorical}
     same = numeric == set(wanted.numeric) and texts == set(wanted.categorical)
+    vectors = {(e.name, e.size) for e in baseline.grid.embeddings}
+    same &= vectors == {(e.name, e.size) for e in schema.embeddings}
     return same and set(baseline.segments) == set(wanted.segments)
 
 
@@ -147,7 +159,7 @@ def _rows(schema: Schema, timed: pl.DataFrame, origin: str) -> TypedRows:
         "timestamp": "driftd:time",
         "timestamp_unit": "auto",
     }
-    narrow = Schema(columns.model_copy(update=update), schema.numeric, schema.categorical, schema.task)
+    narrow = replace(schema, columns=columns.model_copy(update=update), joined=False, labelled=False)
     return _typed(narrow, timed, origin)
 
 

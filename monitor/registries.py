@@ -1,5 +1,6 @@
 """Looking at the models' registries: each in a lane of its own, so that a dead one delays nothing."""
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -54,18 +55,28 @@ class _Lane:
     pool: ThreadPoolExecutor
     due: float = 0.0
     running: Future[None] | None = None
+    over: bool = False
     trouble: str | None = None
     """Why the last look failed, "" where it did not, None before the first one."""
+
+    def end(self) -> None:
+        """Begin no other look."""
+        self.over = True
+        self.pool.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(slots=True)
 class Registries:
-    """The lanes. amend: as above. A lane that is looking when it is replaced ends on its own."""
+    """The lanes. amend: as above. A lane that is looking when it is replaced ends on its own.
+
+    guard: held while a look begins or a lane ends, as these are the work of different threads.
+    """
 
     clock: Clock
     tools: Tools
     amend: Amend
     lanes: Mapping[str, _Lane] = field(default_factory=dict)
+    guard: threading.Lock = field(default_factory=threading.Lock)
 
     def configure(self, models: Iterable[config.Model]) -> None:
         """Look at these models' registries from now on; lanes of those that stay as they are go on."""
@@ -80,17 +91,16 @@ class Registries:
                 pool = ThreadPoolExecutor(1, thread_name_prefix="registry")
                 lanes[model.name] = _Lane(model, model.registry, made[model.name], pool)
         self.lanes = lanes
-        for lane in before.values():
-            if lane not in lanes.values():
-                lane.pool.shutdown(wait=False, cancel_futures=True)
+        self._end(lane for lane in before.values() if lane not in lanes.values())
 
     def look(self) -> None:
         """Begin to look at each registry whose time has come."""
         now = self.clock.monotonic()
-        for lane in self.lanes.values():
-            if now >= lane.due and (lane.running is None or lane.running.done()):
-                lane.due = now + lane.wish.every.total_seconds()
-                lane.running = lane.pool.submit(self._look, lane)
+        with self.guard:
+            for lane in self.lanes.values():
+                if now >= lane.due and not lane.over and (lane.running is None or lane.running.done()):
+                    lane.due = now + lane.wish.every.total_seconds()
+                    lane.running = lane.pool.submit(self._look, lane)
 
     def look_and_wait(self) -> None:
         """Look at each registry whose time has come, and wait for all of them."""
@@ -147,6 +157,10 @@ class Registries:
     def close(self) -> bool:
         """Begin nothing more; False when a lane is still waiting for its registry."""
         lanes = self.lanes.values()
-        for lane in lanes:
-            lane.pool.shutdown(wait=False, cancel_futures=True)
+        self._end(lanes)
         return all(lane.running is None or lane.running.done() for lane in lanes)
+
+    def _end(self, lanes: Iterable[_Lane]) -> None:
+        with self.guard:
+            for lane in lanes:
+                lane.end()

@@ -12,9 +12,12 @@ from monitor.clock import Clock
 from monitor.config import Config
 from monitor.errors import UNEXPECTED, ConfigError, DriftdError
 from monitor.logs import logger
+from monitor.supervisor import Supervisor
 
 FIXED = ("state", "listen", "web")
 """Keys of [daemon] that a start alone can change."""
+SOON, SELDOM = 2.0, 60.0
+"""Seconds until a reload that failed for a passing reason is tried again: at first, and at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,11 @@ class ConfigFile:
         self._settled = True
         self._answered = self._asks
         return self._load(self._path)
+
+    @property
+    def lies_there(self) -> bool:
+        """Whether it can be read twice: a pipe gives its bytes once."""
+        return self._path.is_file()
 
     def ask(self) -> None:
         """Ask for a reload; safe from a signal handler."""
@@ -87,21 +95,40 @@ def _digest(path: Path) -> bytes:
         return b""
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a configuration was not taken on. lasting: it cannot be otherwise until the file is another one."""
+
+    complaints: tuple[str, ...]
+    lasting: bool = False
+
+
 class Reloads:
     """Makes one reload at a time and remembers how the last one went; the start counts as one that went well.
 
-    change: takes on a configuration, whole or not at all; raises DriftdError when it did not.
+    change: takes on a configuration, whole or not at all; raises DriftdError when it did not. running: the
+    one that runs. A watched file whose reload failed is tried again, less and less often, unless its own text
+    is wrong: a secret or a reference may be about to be written.
     """
 
     def __init__(
-        self, source: ConfigFile | None, change: Callable[[Config], Change | None], clock: Clock
+        self,
+        source: ConfigFile | None,
+        change: Callable[[Config], Change | None],
+        running: Callable[[], Config],
+        clock: Clock,
+        supervisor: Supervisor,
     ) -> None:
         self._source = source
         self._change = change
+        self._running = running
         self._clock = clock
+        self._supervisor = supervisor
         self._lock = threading.Lock()
         self._good_at = clock.now().timestamp()
-        self._good = True
+        self._failure: Failure | None = None
+        self._pause = SOON
+        self._due = float("inf")
         self._log = logger("daemon")
 
     @property
@@ -110,33 +137,52 @@ class Reloads:
         return self._lock.locked()
 
     def look(self, *, watch: bool) -> None:
-        """Reload when somebody asked for it, or when the watched file has changed."""
-        if self._source is not None and self._source.wanted(watch=watch):
+        """Reload when somebody asked for it, or when the watched file has changed or is to be tried again."""
+        if self._source is None:
+            return
+        if self._source.wanted(watch=watch):
+            self._pause = SOON
             self.reload()
+        elif watch and self._clock.monotonic() >= self._due and self._source.lies_there:
+            self._try(self._failure)
 
     def reload(self) -> tuple[str, ...]:
         """Read the configuration and take it on; returns why not, a line for each complaint."""
-        with self._lock:
-            complaints = self._attempt()
-            for line in complaints:
+        return self._try(None)
+
+    def _try(self, told: Failure | None) -> tuple[str, ...]:
+        """Make one attempt. told: what need not be said again."""
+        with self._lock, self._supervisor.reloading(self._clock.monotonic()):
+            failure = self._attempt()
+            complaints = failure.complaints if failure else ()
+            for line in complaints if failure != told else ():
                 self._log.error("configuration refused, the running one stays", complaint=line)
-            self._good = not complaints
-            if self._good:
+            self._failure, self._due = failure, float("inf")
+            if failure is None:
                 self._good_at = self._clock.now().timestamp()
+            elif not failure.lasting:
+                self._due = self._clock.monotonic() + self._pause
+                self._pause = min(2 * self._pause, SELDOM)
             return complaints
 
-    def _attempt(self) -> tuple[str, ...]:
+    def _attempt(self) -> Failure | None:
         if self._source is None:
-            return ("this program was not started from a file that it could read again",)
+            says = "this program was not started from a file that it could read again"
+            return Failure((says,), lasting=True)
         try:
-            self._tell(self._change(self._source.read()))
+            running, config = self._running(), self._source.read()
+            change = self._change(with_fixed(running, config))
+            for key, kept in put_off(running, config).items():
+                says = "this key takes effect at the next start; the rest of the file is taken on"
+                self._log.warning(says, key=key, **kept)
+            self._tell(change)
         except ConfigError as error:
-            return error.complaints
+            return Failure(error.complaints, error.lasting)
         except DriftdError as error:
-            return (str(error),)
+            return Failure((str(error),))
         except UNEXPECTED as error:  # a fault of ours must not end what runs; a message may quote a row
-            return (f"the reload was stopped by {type(error).__name__}; please report it",)
-        return ()
+            return Failure((f"the reload was stopped by {type(error).__name__}; please report it",))
+        return None
 
     def _tell(self, change: Change | None) -> None:
         if change is None:
@@ -157,7 +203,7 @@ class Reloads:
     def samples(self) -> list[Sample]:
         """Return how the last reload went."""
         return [
-            Sample("driftd_config_last_reload_successful", (), float(self._good)),
+            Sample("driftd_config_last_reload_successful", (), float(self._failure is None)),
             Sample("driftd_config_last_reload_success_timestamp_seconds", (), self._good_at),
         ]
 
@@ -174,31 +220,22 @@ def changes_between(before: Config, after: Config) -> Change:
 
 
 def with_fixed(running: Config, config: Config) -> Config:
-    """Return the configuration with what only a start can change as it runs, and say so once for each."""
-    kept: dict[str, object] = {}
+    """Return the configuration with what only a start can change as it runs."""
+    kept = {key: getattr(running.daemon, key) for key in FIXED}
+    daemon = config.daemon.model_copy(update=kept)
+    exporters = config.exporters.model_copy(update={"otlp": running.exporters.otlp})
+    return config.model_copy(update={"daemon": daemon, "exporters": exporters})
+
+
+def put_off(running: Config, config: Config) -> dict[str, dict[str, str]]:
+    """Return the keys that wait for the next start, each with what runs and what is configured, if told."""
+    found = {}
     for key in FIXED:
         now, wanted = getattr(running.daemon, key), getattr(config.daemon, key)
         if now != wanted:
-            kept[key] = now
-            logger("daemon").warning(
-                "this key takes effect at the next start; the rest of the file is taken on",
-                key=f"daemon.{key}",
-                runs=str(now),
-                configured=str(wanted),
-            )
-    daemon = config.daemon.model_copy(update=kept)
-    config = config.model_copy(update={"daemon": daemon}) if kept else config
-    return _with_otlp(running, config)
-
-
-def _with_otlp(running: Config, config: Config) -> Config:
-    """Return the configuration with the collector as it runs; a changed secret counts all the same."""
-    now, wanted = (
+            found[f"daemon.{key}"] = {"runs": str(now), "configured": str(wanted)}
+    # a changed secret of a header does not count: it is read again anyway
+    before, after = (
         each.exporters.otlp and each.exporters.otlp.model_dump_json() for each in (running, config)
     )
-    if now != wanted:
-        logger("daemon").warning(
-            "this key takes effect at the next start; the rest of the file is taken on", key="exporters.otlp"
-        )
-    exporters = config.exporters.model_copy(update={"otlp": running.exporters.otlp})
-    return config.model_copy(update={"exporters": exporters})
+    return found if before == after else {**found, "exporters.otlp": {}}

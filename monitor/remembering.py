@@ -1,14 +1,14 @@
 """What a commit keeps beside what closing brought: who has series of their own, and the episodes."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from monitor.core.closing import Closed
-from monitor.core.episode_log import episode_changes, followed
+from monitor.core.episode_log import episode_changes
 from monitor.core.members import SPACE as MEMBERS
-from monitor.core.policy import Transition
+from monitor.core.records import SPACE as RECORDS
 from monitor.core.state import ModelState
 from monitor.facts import ModelFacts
+from monitor.types import Changes
 
 
 def with_members(facts: ModelFacts, before: ModelState, closed: Closed) -> Closed:
@@ -23,9 +23,18 @@ def with_members(facts: ModelFacts, before: ModelState, closed: Closed) -> Close
     return replace(closed, state=replace(after, members=members), changes=changes)
 
 
-def with_episodes(before: ModelState, closed: Closed, transitions: Sequence[Transition]) -> Closed:
-    """Follow the episodes that the transitions begin and end."""
+def with_episodes(before: ModelState, closed: Closed) -> Closed:
+    """Write down the episodes that have begun, changed or ended since the last commit."""
     after = closed.state
-    episodes = followed(before.episodes, after.trips, transitions)
-    changes = episode_changes(after.model, before.episodes, episodes)
-    return replace(closed, state=replace(after, episodes=episodes), changes={**closed.changes, **changes})
+    if after.episodes is before.episodes:
+        return closed
+    changes = {**closed.changes, **episode_changes(after.model, before.episodes, after.episodes)}
+    return replace(closed, changes=_kept(after, changes))
+
+
+def _kept(after: ModelState, changes: Changes) -> Changes:
+    """Leave out the audit records of episodes that began in this commit and are forgotten already."""
+    return {
+        key: None if key[0] == RECORDS and key[2] not in after.episodes else value
+        for key, value in changes.items()
+    }

@@ -13,6 +13,7 @@ from monitor.core.schema import Schema
 from monitor.core.standard import Standard
 from monitor.core.streaming import Spec, Streaming, streamed
 from monitor.core.usual import ERROR, LOSS
+from monitor.core.vectors import with_cosines
 from monitor.references import rows_of
 
 MOST_ROWS = 100_000
@@ -39,13 +40,14 @@ def stream_lines(
     baseline, frame = reference
     specs = [*streaming.of_rows(baseline), *streaming.of_outcomes(standard)]
     if specs:
-        yield from _replayed(specs, _values(streaming, schema, frame, baseline.origin))
+        yield from _replayed(specs, _values(streaming, schema, frame, baseline))
 
 
-def _values(streaming: Streaming, schema: Schema, frame: pl.DataFrame, origin: str) -> Values:
+def _values(streaming: Streaming, schema: Schema, frame: pl.DataFrame, baseline: Baseline) -> Values:
     """Return the reference's rows in order: each numeric column, and its errors and losses."""
-    rows = rows_of(schema, frame, origin)
-    found = {name: rows.frame[name].to_numpy() for name in schema.numbers}
+    rows, grid = rows_of(schema, frame, baseline.origin), baseline.grid
+    features = with_cosines(grid.embeddings, rows.frame)
+    found = {f.name: features[f.name].to_numpy() for f in grid.numeric}
     if "label" in rows.frame.columns and streaming.losses:
         vocabulary = Vocabulary.of(streaming.model)
         scored = vocabulary.scored(waiting(vocabulary, rows), own_labels(vocabulary, rows))

@@ -99,7 +99,9 @@ def standing(plan: Plan, state: ModelState, record: EpisodeRecord) -> str:
     """Say how an episode stands: "firing", "stale" (its version or segment has no rows) or "ended"."""
     if not fires(record, state.trips):
         return ENDED
-    return FIRING if shown_state(plan, state, state.trips[record.key]) is Shown.FIRING else STALE
+    trips = (state.trips[key] for key in record.keys if key in state.trips)
+    shown = (shown_state(plan, state, trip) for trip in trips if trip.episode == record.id)
+    return FIRING if Shown.FIRING in shown else STALE
 
 
 def response_item(response: Response) -> dict[str, Any]:

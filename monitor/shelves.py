@@ -1,6 +1,6 @@
 """Every model's waiting rows on disk: files named by the store's entries, and none besides."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -18,13 +18,11 @@ FOLDER = "segments"
 class Shelves:
     """One folder per model. Files that no entry names are left of a crash and go at once."""
 
-    def __init__(self, state: Path, models: Iterable[str], entries: Mapping[EntryKey, bytes]) -> None:
+    def __init__(self, state: Path) -> None:
         self._state = state
         self._segments: dict[str, Segments] = {}
         self._filed: dict[str, Filed] = {}
         self._doubted: dict[str, Sequence[bytes]] = {}
-        for name in models:
-            self.add(name, entries)
 
     def add(self, name: str, entries: Mapping[EntryKey, bytes]) -> Shelf:
         """Open the folder of a model that does not run, as the store's entries have it; returns its shelf."""

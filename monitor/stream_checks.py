@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from monitor.complaints import Complaint, Place, nearest, quoted, repeated
 from monitor.config import Features, Model, Monitor
 from monitor.core.schema import NUMERIC_TASKS
+from monitor.embedding_checks import feature_names
 
 ON = ("error", "loss", "score", "prediction", "numeric")
 CLASSES = ("binary", "multiclass")
@@ -54,8 +55,7 @@ def _listed(
         if name in features.categorical:
             says = f"{quoted(name)} is categorical, and streams take numbers; remove it"
             yield Complaint((*place, "on", i), says, needs)
-        elif name not in features.numeric:
-            known = {*features.numeric}
+        elif name not in (known := feature_names(features) - {*features.categorical}):
             says = f"{quoted(name)} is not a configured feature{nearest(name, known)}"
             yield Complaint((*place, "on", i), says, needs)
 
@@ -68,7 +68,7 @@ def _on(model: Model, on: str) -> str:
         return f"{quoted(on)} is nothing that a stream takes; write one of {names}, or a list of features"
     if on in {"error", "loss"}:
         return _on_outcomes(model, on)
-    if on == "numeric" and model.features is not None and not features.numeric:
+    if on == "numeric" and model.features is not None and not (features.numeric or features.embeddings):
         return "features.numeric is empty; add columns or remove this monitor"
     if on in {"prediction", "score"} and not getattr(columns, on):
         return f"columns.{on} is not configured; add it or remove this monitor"

@@ -1,7 +1,8 @@
-"""What systemd is told: ready, alive, stopping (sd_notify). Nothing where no supervisor listens."""
+"""What systemd is told: ready, alive, reloading, stopping (sd_notify); nothing where none listens."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from monitor.logs import logger
 
@@ -32,6 +33,7 @@ class Supervisor:
         self.patience = self._every or float("inf")
         self._next = float("-inf")
         self._silent = False
+        self._ending = False
 
     def ready(self) -> None:
         """Say that the start is over."""
@@ -39,7 +41,21 @@ class Supervisor:
 
     def stopping(self) -> None:
         """Say that the end has begun."""
+        self._ending = True
         self._tell("STOPPING=1")
+
+    @contextmanager
+    def reloading(self, now: float) -> Iterator[None]:
+        """Say that the configuration is read again, and after the block that this is over.
+
+        now: monotonic seconds, by which systemd orders what it is told.
+        """
+        self._tell(f"RELOADING=1\nMONOTONIC_USEC={int(now * 1e6)}")
+        try:
+            yield
+        finally:
+            if not self._ending:
+                self._tell("READY=1")
 
     def alive(self, now: float) -> None:
         """Say so, where that is asked for and not more often than needed; now: monotonic seconds."""

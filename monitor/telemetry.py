@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +15,7 @@ from exporters.tracing import NO_TRACER, Links, TracedNotifier, Tracer
 from monitor.clock import micros
 from monitor.core.outbox import Note
 from monitor.errors import UNEXPECTED
+from monitor.last_good import LastGood
 from monitor.logs import logger, tell_nobody, tell_too
 from monitor.otlp_table import Otlp, header_value
 from monitor.types import Changes, EntryKey
@@ -156,7 +158,7 @@ def _speaking(otlp: Otlp, instance: Instance, facts: Facts) -> Telemetry:
     identity = Identity(otlp.service_name, version("driftd"), instance.id)
     pace = Pace(otlp.interval.total_seconds(), otlp.timeout.total_seconds())
     world = World(
-        lambda: assembly.nanoseconds(facts.now()), lambda: headers(otlp), _teller(otlp.protocol), UNEXPECTED
+        lambda: assembly.nanoseconds(facts.now()), headers(otlp), _teller(otlp.protocol), UNEXPECTED
     )
     wish = assembly.Wish(
         otlp.endpoint,
@@ -171,16 +173,15 @@ def _speaking(otlp: Otlp, instance: Instance, facts: Facts) -> Telemetry:
     return Speaking(made.exporter, made.tracer or NO_TRACER, made.logs)
 
 
-def headers(otlp: Otlp) -> dict[str, str]:
-    """Return the headers as they are now: a file is read again, so that a secret can be changed."""
-    found = {name: header.value.get_secret_value() for name, header in otlp.headers.items()}
-    for name, header in otlp.headers.items():
-        if header.file is not None:
-            try:
-                found[name] = header_value(header.file)
-            except (OSError, ValueError):
-                continue  # it is being replaced: the last known value stands
-    return found
+def headers(otlp: Otlp) -> Callable[[], dict[str, str]]:
+    """Return what returns the headers as they are now: a file is read again each time."""
+    fixed = {name: header.value.get_secret_value() for name, header in otlp.headers.items()}
+    files = {
+        name: LastGood(partial(header_value, header.file), fixed[name], logger("otlp", header=name), "file")
+        for name, header in otlp.headers.items()
+        if header.file is not None
+    }
+    return lambda: fixed | {name: now() for name, now in files.items()}
 
 
 def _teller(protocol: str) -> Callable[[str], None]:

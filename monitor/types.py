@@ -80,12 +80,13 @@ class Wanted:
     """Which columns of the log to decode. A column that is wanted both ways comes as text.
 
     numeric: come out as Float64. text: come out as String. timestamp: one of the text columns, which
-    columnar formats leave as it is stored.
+    columnar formats leave as it is stored. vectors: come out as lists, or as texts of them.
     """
 
     numeric: frozenset[str]
     text: frozenset[str]
     timestamp: str = ""
+    vectors: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The commands around episodes and the API: episodes, ack, password."""
+"""The commands around episodes and the API: episodes, explain, ack, password."""
 
 import json
 import os
@@ -24,6 +24,32 @@ def episodes(path: Path, model: str | None, *, also_over: bool, as_json: bool) -
 
     found = committed_episodes(load_to_read(path), model, also_over=also_over)
     click.echo(json.dumps({"episodes": found}, indent=2) if as_json else "\n".join(episode_lines(found)))
+
+
+@click.command()
+@config_option
+@click.argument("episode", required=False)
+@click.option(
+    "--record", "file", type=click.Path(path_type=Path), help="What --json wrote; needs nothing else."
+)
+@click.option(
+    "--verify", is_flag=True, help="Compute the verdict again from the record alone; exit 1 if unlike."
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with the whole audit record.")
+def explain(path: Path, episode: str | None, file: Path | None, *, verify: bool, as_json: bool) -> None:
+    """Say what changed in EPISODE, where, since when and why, and compute its verdict again."""
+    from monitor.explain_text import explain_lines  # noqa: PLC0415 - as in cli
+    from monitor.explaining import explained, explained_file  # noqa: PLC0415 - as in cli
+
+    if (episode is None) is (file is None):
+        raise click.UsageError("give EPISODE, as `driftd episodes` names it, or --record FILE")
+    if file is not None:
+        found = explained_file(file, check=verify)
+    else:
+        found = explained(load_to_read(path), episode or "", check=verify)
+    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(explain_lines(found)))
+    if verify and not found["verified"]["equal"]:
+        click.get_current_context().exit(1)
 
 
 @click.command()

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from exporters.base import Reason
-from monitor.core.outbox import ENDPOINT_GONE, NoteState
+from monitor.core.outbox import ENDPOINT_GONE, NOT_CONFIGURED, NoteState
 from monitor.outgoing import Outbox
 from monitor.performance_status import time_text
 
@@ -24,6 +24,7 @@ SAYS: Mapping[str, str] = {
     Reason.CLIENT_ERROR: "it does not accept the request",
     Reason.SERVER_ERROR: "it fails",
     ENDPOINT_GONE: "the endpoint had said that it is gone for good",
+    NOT_CONFIGURED: "it is not configured any more",
 }
 
 

@@ -10,6 +10,7 @@ from exporters.catalog import Histogram
 from exporters.tracing import NO_TRACER, NOTHING, Tracer, trace_id
 from monitor.clock import Clock
 from monitor.core.closing import Closed, Judge, close_until
+from monitor.core.episode_log import turning
 from monitor.core.heavy import Heavy
 from monitor.core.jobs import MOST
 from monitor.core.joining import Joining, with_losses
@@ -19,6 +20,7 @@ from monitor.core.pipeline import Context, Taken, take_in, take_outcomes
 from monitor.core.plan import Plan, known_columns
 from monitor.core.policy import Transition, Trip, TripKey
 from monitor.core.profiles import Run
+from monitor.core.scenes import Witness
 from monitor.core.schema import Schema
 from monitor.core.state import ModelState
 from monitor.core.stepping import Watch
@@ -26,12 +28,14 @@ from monitor.core.stream_state import stream_changes
 from monitor.core.streaming import Streaming
 from monitor.core.streams import feed_held
 from monitor.core.windows import NEVER
+from monitor.core.witness import Auditor
 from monitor.episode_traces import followed, logged
 from monitor.facts import ModelFacts
 from monitor.logs import logger
 from monitor.polling import Decode, Feed, Read, earliest, first_time, held, of_outcomes, poll, rank
 from monitor.references import watched
 from monitor.remembering import with_episodes, with_members
+from monitor.software import software
 from monitor.sources.base import Source
 from monitor.types import Changes, Position, Reject
 
@@ -39,6 +43,8 @@ FUTURE = 10 * 60 * 10**6
 SECOND = 10**6
 
 Commit = Callable[[str, Changes, Sequence[Reject], Sequence[Note]], None]
+Amendment = Callable[[ModelState, Watch | None, Witness], Closed]
+"""What comes later of windows that have closed; is given the state, who looks on, and who keeps records."""
 Announce = Callable[[Plan, ModelState, ModelState, Sequence[Transition]], Sequence[Note]]
 
 
@@ -94,6 +100,7 @@ class Worker:
         self.evaluation = Histogram()
         self.streaming = Streaming(plan.model)
         self._judge = judge
+        self._auditor = Auditor(plan, software())
         self._watched = watched(schema)
         self._known = known_columns(plan.model)
         self._heard: float | None = None
@@ -227,16 +234,16 @@ class Worker:
     ) -> None:
         closed = with_members(self._facts, self.state, self._settle(tools, state, watermark, cut=cut))
         transitions = (*taken.transitions, *closed.transitions)
-        closed = with_episodes(self.state, closed, transitions)
-        changes = {**taken.changes, **closed.changes}
+        closed = with_episodes(self.state, replace(closed, changes={**taken.changes, **closed.changes}))
+        changes = closed.changes
         announce = tools.announce or _nothing
         told = announce(self.plan, self.state, closed.state, transitions)
         with tools.tracer.span("commit", model=self.plan.name, entries=len(changes)):
             tools.commit(self.plan.name, changes, taken.rejects, (*taken.notes, *closed.notes, *told))
             trace = trace_id(tools.tracer.current())
         self.state = followed(closed.state, transitions, trace)
-        for change in transitions:
-            logged(self._log, change)
+        for change in turning(transitions, self.state.episodes):
+            logged(self._log, change, self.state.episodes.get(change.episode))
         if tools.heavy is not None and (closed.state.jobs or closed.state.heavy_nulls):
             tools.heavy.after(tools, self)
 
@@ -271,6 +278,7 @@ class Worker:
                 watch=watch,
                 streaming=self.streaming,
                 around=tools.tracer.span,
+                witness=self._auditor,
             )
         if closed.state is not state:
             self.evaluation = self.evaluation.observed(tools.clock.monotonic() - began)
@@ -278,9 +286,10 @@ class Worker:
             closed = self.heavy.left(state, closed, MOST if tools.heavy is None else tools.heavy.most)
         return replace(closed, changes={**learnt, **closed.changes})
 
-    def amend(self, tools: Tools, work: Callable[[ModelState, Watch | None], Closed]) -> None:
-        """Commit what comes later of windows that have closed; work: is given the state, and who looks on."""
-        later = work(self.state, partial(tools.watch, self.plan.name) if tools.watch is not None else None)
+    def amend(self, tools: Tools, work: Amendment) -> None:
+        """Commit what comes later of windows that have closed."""
+        watch = partial(tools.watch, self.plan.name) if tools.watch is not None else None
+        later = work(self.state, watch, self._auditor)
         taken = Taken(later.state, later.changes, (), later.transitions, later.notes)
         with tools.tracer.span("settle", model=self.plan.name):
             self._close(tools, later.state, NEVER, taken)

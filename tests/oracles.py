@@ -65,6 +65,16 @@ def cells(grid: NumericGrid, values: Floats) -> Counts:
     return np.array([(values < grid.lo).sum(), *bins, (values > grid.hi).sum()])
 
 
+def anderson_darling(old: Floats, new: Floats) -> float:
+    """Return A^2 by its definition, each of tied rows at the end of its tie."""
+    pooled = np.concatenate([old, new])
+    difference = stats.ecdf(old).cdf.evaluate(pooled) - stats.ecdf(new).cdf.evaluate(pooled)
+    both = stats.ecdf(pooled).cdf.evaluate(pooled)
+    inside = both < 1.0
+    terms = np.square(difference[inside]) / (both[inside] * (1.0 - both[inside]))
+    return float(len(old) * len(new) / len(pooled) ** 2 * terms.sum())
+
+
 def cramer_von_mises(old: Floats, new: Floats) -> float:
     """Return T by its definition, NM/(N+M) times the mean of (F - G)^2 over the pooled rows."""
     pooled = np.concatenate([old, new])

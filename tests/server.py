@@ -123,8 +123,9 @@ class Served:
         token: str = "",
         headers: Mapping[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
+        method: str = "",
     ) -> Reply:
-        """GET, or POST where there is a body; it is written as JSON unless it is bytes."""
+        """GET, or POST where there is a body, or `method`; a body is written as JSON unless it is bytes."""
         kind = {} if body is None else {"content-type": "application/json"}
         sent = {**kind, **({"authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
@@ -135,7 +136,7 @@ class Served:
             else HTTPConnection(host, port, timeout=PATIENCE)
         )
         try:
-            connection.request("GET" if body is None else "POST", path, data, sent)
+            connection.request(method or ("GET" if body is None else "POST"), path, data, sent)
             answer = connection.getresponse()
             return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
         finally:

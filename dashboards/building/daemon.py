@@ -1,11 +1,10 @@
 """The daemon itself: does it keep up, does it lose nothing, does it deliver."""
 
-from dashboards.building.board import DIFFERENCE, HARM, Board, Choice, Panel, Query, Row, Steps, number
+from dashboards.building.board import HARM, Board, Choice, Panel, Query, Row, number
 from dashboards.building.daemon_input import account, ingest
+from dashboards.building.daemon_room import OFF, room
 from dashboards.building.selectors import DAEMON as AT
 from dashboards.building.selectors import OF_DAEMON, RATE
-
-OFF: Steps = ((None, "red"), (1, "green"))
 
 
 def daemon() -> Board:
@@ -29,7 +28,7 @@ def daemon() -> Board:
                 'label_values(driftd_model_info{instance="$instance"}, model)',
             ),
         ),
-        rows=(_now(), ingest(), account(), _speed(), _webhooks(), _room()),
+        rows=(_now(), ingest(), account(), _speed(), _webhooks(), room()),
         status=("Status page", "http://${instance}/"),
         since="now-6h",
     )
@@ -187,112 +186,4 @@ def _requests_to_retrain() -> Panel:
         ),
         width=8,
         runbook="DriftdWebhookDead",
-    )
-
-
-def _room() -> Row:
-    return Row(
-        "Room",
-        (
-            _series(),
-            _series_left_out(),
-            _memory_over_time(),
-            _program(),
-            _configuration(),
-            _references_and_configurations(),
-        ),
-    )
-
-
-def _series() -> Panel:
-    return Panel(
-        "lines",
-        "Series",
-        "Series exported for each model, and the most that may be.",
-        "short",
-        (
-            Query(f"driftd_series_active{{{OF_DAEMON}}}", "{{model}}"),
-            Query(f"driftd_series_limit{{{OF_DAEMON}}}", "{{model}} limit"),
-        ),
-        width=8,
-        runbook="DriftdSeriesDropped",
-    )
-
-
-def _series_left_out() -> Panel:
-    share = f"driftd_series_active{{{OF_DAEMON}}} / driftd_series_limit{{{OF_DAEMON}}}"
-    return Panel(
-        "table",
-        "Series left out",
-        "Series beyond the limit are left out: those of calm features, of segments first.",
-        "short",
-        (
-            Query(
-                f"max by (model) (driftd_series_left_out{{{OF_DAEMON}}})",
-                "left out",
-                steps=DIFFERENCE,
-            ),
-            Query(f"max by (model) (driftd_monitors_left_out{{{OF_DAEMON}}})", "monitors", steps=DIFFERENCE),
-            Query(f"max by (model) (increase(driftd_series_dropped_total{{{OF_DAEMON}}}[1d]))", "last day"),
-            Query(f"max by (model) ({share})", "of the limit", "percentunit"),
-        ),
-        width=8,
-        runbook="DriftdSeriesDropped",
-    )
-
-
-def _memory_over_time() -> Panel:
-    return Panel(
-        "lines",
-        "Memory",
-        "Memory that the process holds.",
-        "bytes",
-        (Query(f"driftd_resident_memory_bytes{{{AT}}}", "resident"),),
-        width=8,
-        runbook="DriftdDown",
-    )
-
-
-def _program() -> Panel:
-    return Panel(
-        "table",
-        "Program",
-        "Versions of driftd and of Python.",
-        "short",
-        (Query(f"max by (version, python) (driftd_build_info{{{AT}}})", "value"),),
-        width=6,
-        height=6,
-        hidden=("value",),
-        runbook="DriftdDown",
-    )
-
-
-def _configuration() -> Panel:
-    read = f"time() - driftd_config_last_reload_success_timestamp_seconds{{{AT}}}"
-    return Panel(
-        "table",
-        "Running configuration",
-        "1 while it is the file's; 0 while the file could not be taken on. How long ago it was read.",
-        "short",
-        (
-            Query(f"max by (instance) (driftd_config_last_reload_successful{{{AT}}})", "taken on", steps=OFF),
-            Query(f"max by (instance) ({read})", "read", "s"),
-        ),
-        width=6,
-        height=6,
-        runbook="DriftdReloadFailed",
-    )
-
-
-def _references_and_configurations() -> Panel:
-    return Panel(
-        "table",
-        "References and configurations",
-        "Hashes of each model's reference and configuration: a change here explains a change elsewhere.",
-        "short",
-        (Query(f"max by (model, reference, config) (driftd_model_info{{{OF_DAEMON}}})", "value"),),
-        width=12,
-        height=6,
-        hidden=("value",),
-        runbook="DriftdDown",
     )

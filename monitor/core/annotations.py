@@ -4,11 +4,13 @@ Times are event time: an annotation lies where the rows are, whenever they were 
 """
 
 import json
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from html import escape
 
+from monitor.core.episode_log import turning
 from monitor.core.outbox import Note
 from monitor.core.plan import Plan
 from monitor.core.policy import Phase, Transition, Trip, TripKey, is_stale
@@ -23,10 +25,26 @@ MILLISECOND = 1000
 HARM = ("performance", "estimated_performance")
 
 
-def begun(transition: Transition) -> Note:
-    """Return the note of an episode that has just begun."""
-    t = transition
-    return _note(t.model, t.key, t.kind, (t.episode, t.start, None))
+@dataclass(frozen=True, slots=True)
+class _Firing:
+    """An episode that fires: as whose it is shown, its monitors, since when, and why where many share it."""
+
+    place: TripKey
+    kind: str
+    since: Micros
+    keys: tuple[TripKey, ...]
+    cause: str = ""
+
+    def note(self, model: str, episode: str, end: Micros | None) -> Note:
+        return _note(model, (self.place, self.kind), (episode, self.since, end), self.cause)
+
+
+def _of(state: ModelState, key: TripKey, trip: Trip) -> _Firing:
+    """Return the episode of a trip that fires."""
+    record = state.episodes.get(trip.episode)
+    if record is None or not record.members:
+        return _Firing(key, trip.kind, trip.since, (key,))
+    return _Firing(record.key, record.kind, record.started, record.keys, record.cause)
 
 
 def notes(
@@ -34,36 +52,36 @@ def notes(
 ) -> tuple[Note, ...]:
     """Return what there is to tell once a commit has led from one state to the other.
 
-    An episode is over when its monitor is calm, and also when its version or segment has had no rows for
+    An episode is over when its monitors are calm, and also when their version or segment has had no rows for
     some windows or is forgotten: as /metrics has it. Goes on what was over so, it is over again later.
     """
     found: list[Note] = []
-    firing = {k: (t.episode, t.kind, t.since) for k, t in before.trips.items() if _fires(plan, before, t)}
-    for change in transitions:
+    firing = {t.episode: _of(before, k, t) for k, t in before.trips.items() if _fires(plan, before, t)}
+    for change in turning(transitions, after.episodes):
+        trip = Trip(change.kind, episode=change.episode, since=change.start)
         if change.after is Phase.FIRING:
-            if change.key in firing:  # its version was forgotten meanwhile, and came back
-                episode, kind, since = firing[change.key]
-                found.append(_note(change.model, change.key, kind, (episode, since, change.start)))
-            found.append(begun(change))
-            firing[change.key] = (change.episode, change.kind, change.start)
-        elif change.before is Phase.FIRING:
-            _, kind, since = firing.pop(change.key, (change.episode, change.kind, 0))
-            since = since or _since(before, change.key)
-            found.append(_note(change.model, change.key, kind, (change.episode, since, change.end)))
+            back = [e for e, one in firing.items() if one.place == change.key]  # forgotten meanwhile
+            found += [firing.pop(old).note(plan.name, old, change.start) for old in back]
+            firing[change.episode] = _of(after, change.key, trip)
+            found.append(firing[change.episode].note(plan.name, change.episode, None))
+        else:
+            known = replace(before.trips.get(change.key, trip), episode=change.episode)
+            one = firing.pop(change.episode, None) or _of(after, change.key, known)
+            found.append(one.note(plan.name, change.episode, change.end))
     found += _abandoned(plan, before, after, firing)
     return tuple(found)
 
 
 def _abandoned(
-    plan: Plan, before: ModelState, after: ModelState, firing: dict[TripKey, tuple[str, str, Micros]]
+    plan: Plan, before: ModelState, after: ModelState, firing: Mapping[str, _Firing]
 ) -> Iterator[Note]:
-    for key, (episode, kind, since) in firing.items():
-        trip = after.trips.get(key)
-        if trip is not None and trip.episode == episode and _fires(plan, after, trip):
+    for episode, one in firing.items():
+        trips = [t for key in one.keys if (t := after.trips.get(key)) and t.episode == episode]
+        if any(_fires(plan, after, trip) for trip in trips):
             continue
-        last = trip or before.trips.get(key)
-        end = max(last.window if last is not None else since, since) + plan.window
-        yield _note(plan.name, key, kind, (episode, since, end))
+        known = [t for key in one.keys if (t := after.trips.get(key) or before.trips.get(key))]
+        last = max((t.window for t in known), default=one.since)
+        yield one.note(plan.name, episode, max(last, one.since) + plan.window)
 
 
 def untold(models: Iterable[tuple[Plan, ModelState]], known: Container[str]) -> list[Note]:
@@ -71,11 +89,45 @@ def untold(models: Iterable[tuple[Plan, ModelState]], known: Container[str]) -> 
     return [note for plan, state in models for note in still_open(plan, state) if note.id not in known]
 
 
+def untold_ends(
+    told: Iterable[Note], watched: Mapping[str, tuple[Plan, ModelState]], gone: Callable[[str], ModelState]
+) -> Iterator[Note]:
+    """Yield the ends of episodes that Grafana holds for open: it, or their model, was configured no more.
+
+    told: what it was told of. gone: the state that a model which is watched no more was left in.
+    """
+    open_: dict[str, set[str]] = {}
+    over = set()
+    for note in told:
+        body = json.loads(note.body)
+        open_.setdefault(note.model, set()).add(body["episode"])
+        if body["timeEnd"] is not None:
+            over.add(body["episode"])
+    for model, episodes in open_.items():
+        if waiting := sorted(episodes - over):
+            plan, state = watched[model] if model in watched else (None, gone(model))
+            yield from _ends(plan, state, waiting)
+
+
+def _ends(plan: Plan | None, state: ModelState, episodes: Iterable[str]) -> Iterator[Note]:
+    """Yield the note of the end of each of these that does not go on; without a plan, none does."""
+    for id_ in episodes:
+        record = state.episodes.get(id_)
+        if record is None:
+            continue
+        trips = [t for key in record.keys if (t := state.trips.get(key)) and t.episode == id_]
+        if plan is not None and any(_fires(plan, state, trip) for trip in trips):
+            continue
+        last = max((t.window for t in trips), default=state.book.last_closed or record.started)
+        end = record.ended if record.ended is not None else max(last, record.started) + state.book.window
+        yield _note(state.model, (record.key, record.kind), (id_, record.started, end), record.cause)
+
+
 def still_open(plan: Plan, state: ModelState) -> Iterator[Note]:
     """Yield the note of each episode that goes on, for a Grafana that was not told when it began."""
-    for key, trip in state.trips.items():
-        if _fires(plan, state, trip):
-            yield _note(plan.name, key, trip.kind, (trip.episode, trip.since, None))
+    firing = {t.episode: _of(state, key, t) for key, t in state.trips.items() if _fires(plan, state, t)}
+    for episode, one in firing.items():
+        yield one.note(plan.name, episode, None)
 
 
 def _fires(plan: Plan, state: ModelState, trip: Trip) -> bool:
@@ -84,17 +136,12 @@ def _fires(plan: Plan, state: ModelState, trip: Trip) -> bool:
     return trip.phase is Phase.FIRING and not stale
 
 
-def _since(state: ModelState, key: TripKey) -> Micros:
-    trip = state.trips.get(key)
-    return trip.since if trip is not None else 0
-
-
-def _note(model: str, key: TripKey, kind: str, when: tuple[str, Micros, Micros | None]) -> Note:
-    episode, start, end = when
+def _note(model: str, what: tuple[TripKey, str], when: tuple[str, Micros, Micros | None], cause: str) -> Note:
+    (key, kind), (episode, start, end) = what, when
     body = {
         "episode": episode,
         "tags": tags(model, key, kind, episode),
-        "text": text(model, key, kind, (start, end)),
+        "text": text(model, key, kind, (start, end), cause),
         "time": start // MILLISECOND,
         "timeEnd": None if end is None else end // MILLISECOND,
     }
@@ -111,14 +158,15 @@ def tags(model: str, key: TripKey, kind: str, episode: str) -> list[str]:
     return ["driftd", "harm" if kind in HARM or key.feature in {"_error", "_loss"} else "difference", *named]
 
 
-def text(model: str, key: TripKey, kind: str, when: tuple[Micros, Micros | None]) -> str:
-    """Return an annotation's text, safe as HTML, which Grafana takes it for."""
+def text(model: str, key: TripKey, kind: str, when: tuple[Micros, Micros | None], cause: str = "") -> str:
+    """Return an annotation's text, safe as HTML, which Grafana takes it for. cause: of several monitors."""
     what = key.detector if key.feature == "_all" else f"{key.feature} ({key.detector})"
     of = f"{model} {key.version}".strip() + (f", {key.segment}" if key.segment != "all" else "")
     start, end = when
     until = "still firing" if end is None else f"until {_day(end)}"
     return escape(
         f"{kind.replace('_', ' ')}: {_clip(what)} of {_clip(of)} fires, from {_day(start)}, {until}"
+        + (f": {cause}" if cause else "")
     )
 
 

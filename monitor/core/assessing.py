@@ -16,7 +16,8 @@ from detectors.direct_loss import LossModel, estimate_regression
 from detectors.intervals import normal_quantile
 from detectors.measure import Better, Estimate, Measure
 from detectors.performance import DEFAULTS, ESTIMATED, Allowed, Question, judge
-from detectors.profile import Grid, Sample
+from detectors.profile import Grid
+from detectors.sample import Sample
 from detectors.score_calibration import LEAST_COVERAGE, Calibration, coverage_note, covered, fit
 from monitor.core.details import details_of
 from monitor.core.labels import ESTIMATED as BASIS
@@ -146,7 +147,7 @@ class Assessor:
         for question in self.questions:
             if question.estimated is not (basis == BASIS) or question.metric not in measured.metrics:
                 continue
-            usual = _stretched(known.get(question.metric), stretch)
+            usual = stretched(known.get(question.metric), stretch)
             found.append(judge(question, measured.metrics[question.metric], usual, allowed))
         return found
 
@@ -162,7 +163,7 @@ def _distinct(keys: Ints) -> tuple[Ints, Ints]:
     return found, table[keys]
 
 
-def _stretched(known: Estimate | None, stretch: float) -> Estimate | None:
+def stretched(known: Estimate | None, stretch: float) -> Estimate | None:
     """Return an interval at another level, as a normal's would be."""
     if known is None or known.value is None or known.low is None or known.high is None:
         return known

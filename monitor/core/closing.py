@@ -1,6 +1,6 @@
 """Closing windows: verdicts, trips, transitions, retraining requests; in event-time order, once each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -9,17 +9,17 @@ from detectors.profile import Profile, WindowProfile
 from detectors.series import Lent, Series, clusters_of
 from monitor.core import dedup
 from monitor.core.assessing import Assessor
-from monitor.core.ledger import Ledger
-from monitor.core.maturing import Maturing, without
+from monitor.core.episode_log import lately
+from monitor.core.maturing import Maturing, begun, without
 from monitor.core.outbox import Note
 from monitor.core.plan import MICROSECOND, Plan
 from monitor.core.policy import Transition, TripKey
 from monitor.core.profiles import ALL, GroupKey
 from monitor.core.reference import Baseline
+from monitor.core.scenes import Scene, Tick, Witness
 from monitor.core.seeing import beside_reference
 from monitor.core.state import (
     HISTORY,
-    Alarm,
     ModelState,
     dump_book,
     moved,
@@ -38,10 +38,6 @@ from monitor.types import Around, Changes, alone
 
 VERSIONS_KEPT = 40
 """Versions whose trips and row counts are kept: those with rows in the newest windows."""
-ALARMS_KEPT = 1000
-"""Of those that began within the budget's time."""
-
-
 NOT_YET = ("_all", "reference")
 """Feature and detector of the one monitor that stands for all while there is no reference."""
 
@@ -85,6 +81,7 @@ class _Tally:
     notes: list[Note] = field(default_factory=list)
     maturing: Maturing | None = None
     streams: Pass | None = None
+    scenes: dict[GroupKey, Scene] = field(default_factory=dict)
 
 
 def close_until(  # noqa: PLR0913 - what closes, and who looks on
@@ -98,22 +95,21 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
     watch: Watch | None = None,
     streaming: Streaming | None = None,
     around: Around = alone,
+    witness: Witness | None = None,
 ) -> Closed:
     """Close every open window that ends at or before the watermark, the oldest first.
 
     cut: the log was cut short by hand, so a window that ends after the newest row is not complete, and
     outcomes count whenever they became known. assessor: of a model whose outcomes are joined. watch: looks
     on, as a backtest does; it changes nothing. streaming: of monitors that go over rows. around: the join.
+    witness: says what is to be kept of the episodes that begin.
     """
     over = sorted({k.start for k in state.windows if k.start + plan.window <= watermark})
     stale_ids = [s for s in state.ids.runs if s + plan.window <= watermark]
-    maturing = (
-        _maturing(plan, assessor, state, watermark, cut=cut, around=around) if assessor is not None else None
-    )
+    maturing = begun(assessor, state, watermark, cut=cut, around=around) if assessor is not None else None
     if not over and not stale_ids and maturing is None:
         return Closed(state, {})
-    tally = _begun(plan, state)
-    tally.maturing, tally.steps.watch = maturing, watch
+    tally = _begun(plan, state, maturing, watch)
     tally.streams = Pass(streaming, state) if streaming is not None else None
     groups: dict[int, list[GroupKey]] = {start: [] for start in over}
     for key in sorted(state.windows, key=lambda k: (k.version, k.segment)):
@@ -121,7 +117,8 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
             groups[key.start].append(key)
     ticks = {start + plan.window for start in over} | (maturing.ledger.ticks if maturing else set())
     for tick in sorted(ticks):
-        start, tally.steps.tick = tick - plan.window, tick
+        start = tick - plan.window
+        tally.steps.at(tick)
         if start in groups:
             complete = not cut or tick <= state.book.progress.newest
             _close_window(plan, judge, tally, groups[start], complete=complete)
@@ -132,6 +129,7 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
             if tally.streams is not None:
                 for group, verdict in tally.streams.settle(maturing.ledger, maturing.judged, tick):
                     tally.steps.take(plan, group, verdict)
+        _follow(tally, witness)
         asked = ask_for_retraining(plan, tally.state, tally.steps.trips, tally.versions, start)
         tally.state = asked.state
         tally.changes |= asked.changes
@@ -139,27 +137,24 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
     return _finished(plan, tally, over, frozenset(stale_ids))
 
 
-def _begun(plan: Plan, state: ModelState) -> _Tally:
+def _follow(tally: _Tally, witness: Witness | None) -> None:
+    """Follow the episodes that a tick began and ended."""
+    now = Tick(replace(tally.state, tracks=tally.tracks), tally.scenes, tally.maturing)
+    episodes, records = tally.steps.follow(now, witness)
+    tally.state, tally.scenes = replace(tally.state, episodes=episodes), {}
+    tally.changes |= records
+
+
+def _begun(plan: Plan, state: ModelState, maturing: Maturing | None, watch: Watch | None) -> _Tally:
     return _Tally(
         state,
-        Steps(dict(state.trips)),
+        Steps(dict(state.trips), watch=watch),
         dict(state.volumes),
         dict(state.book.versions),
         dict(state.tracks),
         Keeper(plan, state.wealth),
+        maturing=maturing,
     )
-
-
-def _maturing(
-    plan: Plan, assessor: Assessor, state: ModelState, watermark: int, *, cut: bool, around: Around
-) -> Maturing | None:
-    """Return the labels at work, None where no tick has come since they last were."""
-    upto = watermark // plan.window * plan.window
-    if upto <= state.labels.applied and not cut:
-        return None
-    with around("join"):
-        ledger = Ledger(assessor, state.labels, upto, cut=cut)
-    return Maturing(assessor, ledger, state.standard_at, upto)
 
 
 def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[int]) -> Closed:
@@ -172,7 +167,7 @@ def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[i
         last_closed=over[-1] if over else book.last_closed,
         windows_closed=book.windows_closed + len(over),
         versions=tally.versions,
-        alarms=lately(plan, (*book.alarms, *tally.steps.alarms), tally.steps.tick),
+        alarms=lately((*book.alarms, *tally.steps.alarms), tally.steps.tick - plan.rate[1] // MICROSECOND),
     )
     numbers = {start: [n for n, _ in state.ids.runs[start]] for start in stale}
     after = replace(
@@ -199,12 +194,6 @@ def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[i
     changes |= track_changes(state.model, state.tracks, tally.tracks)
     changes |= wealth_changes(state.model, state.wealth, tally.keeper.held)
     return Closed(after, changes, tuple(tally.steps.transitions), tuple(tally.notes))
-
-
-def lately(plan: Plan, alarms: Iterable[Alarm], now: int) -> tuple[Alarm, ...]:
-    """Return the alarms that began within the budget's time, the newest ones if they are very many."""
-    since = now - plan.rate[1] // MICROSECOND
-    return tuple(alarm for alarm in alarms if alarm[0] > since)[-ALARMS_KEPT:]
 
 
 def _forget_versions(tally: _Tally, oldest: int) -> None:
@@ -235,6 +224,8 @@ def _close_window(
             seen = replace(seen, history=history, complete=complete)
             tally.steps.trips.pop(TripKey(*place, *NOT_YET), None)  # there is a reference now
         series = _series(tally, baseline, group, profile)
+        if baseline is not None and seen is not None:
+            tally.scenes[group] = Scene(baseline, seen, series, len(groups))
         verdicts = judge(baseline, seen, len(groups), series)
         for verdict in verdicts:
             tally.steps.take(plan, group, verdict)

@@ -3,16 +3,18 @@
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
+from itertools import count, takewhile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.profile import CategoryGrid, FeatureGrid, Grid, NumericGrid, Profile, Sample
+from detectors.profile import CategoryGrid, EmbeddingGrid, FeatureGrid, Grid, NumericGrid, Profile
+from detectors.sample import Sample
 
 Arrays = Mapping[str, NDArray[Any]]
-_DTYPES = {"<i8", "<f8", "<u8", "<i4"}
+_DTYPES = {"<i8", "<f8", "<u8", "<i4", "<f2"}
 
 
 def pack(head: Mapping[str, Any], arrays: Arrays) -> bytes:
@@ -52,18 +54,21 @@ def profile_arrays(profile: Profile, prefix: str = "") -> dict[str, NDArray[Any]
 
 def sample_arrays(sample: Sample, prefix: str = "") -> dict[str, NDArray[Any]]:
     """Name a sample's arrays."""
-    return {
+    named: dict[str, NDArray[Any]] = {
         f"{prefix}keys": sample.keys,
         f"{prefix}numeric": sample.numeric,
         f"{prefix}codes": sample.codes,
     }
+    return named | {f"{prefix}vectors/{place}": v for place, v in enumerate(sample.vectors)}
 
 
 def sample_of(arrays: Arrays, prefix: str = "") -> Sample | None:
     """Build a sample from named arrays; None where there is none."""
     if f"{prefix}keys" not in arrays:
         return None
-    return Sample(arrays[f"{prefix}keys"], arrays[f"{prefix}numeric"], arrays[f"{prefix}codes"])
+    keys, numeric, codes = (arrays[f"{prefix}{part}"] for part in ("keys", "numeric", "codes"))
+    vectors = takewhile(arrays.__contains__, (f"{prefix}vectors/{place}" for place in count()))
+    return Sample(keys, numeric, codes, tuple(arrays[name] for name in vectors))
 
 
 def profile_of(rows: int, arrays: Arrays, prefix: str = "") -> Profile:
@@ -85,15 +90,21 @@ def load_profile(data: bytes) -> Profile:
 
 def grid_head(grid: Grid) -> list[dict[str, Any]]:
     """Describe a grid as JSON."""
-    return [{"kind": type(f).__name__, **asdict(f)} for f in grid.features]
+    # not asdict, which copies each of thousands of edges
+    every = (*grid.features, *grid.embeddings)
+    return [{"kind": type(f).__name__, **{x.name: getattr(f, x.name) for x in fields(f)}} for f in every]
 
 
 def grid_of(head: list[dict[str, Any]]) -> Grid:
     """Build a grid from its JSON."""
-    return Grid(tuple(_feature(dict(item)) for item in head))
+    found = [_feature(dict(item)) for item in head]
+    embeddings = tuple(f for f in found if isinstance(f, EmbeddingGrid))
+    return Grid(tuple(f for f in found if not isinstance(f, EmbeddingGrid)), embeddings)
 
 
-def _feature(item: dict[str, Any]) -> FeatureGrid:
+def _feature(item: dict[str, Any]) -> FeatureGrid | EmbeddingGrid:
     kind = item.pop("kind")
     fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in item.items()}
+    if kind == EmbeddingGrid.__name__:
+        return EmbeddingGrid(**fixed)
     return NumericGrid(**fixed) if kind == NumericGrid.__name__ else CategoryGrid(**fixed)

@@ -18,7 +18,8 @@ from detectors.base import Level, Verdict
 from detectors.joint import Comparison, Joint, Option
 from detectors.monitors import MonitorSpec, judged, unjudged
 from detectors.multivariate import MULTIVARIATE
-from detectors.profile import Grid, Sample
+from detectors.profile import Grid
+from detectors.sample import Sample
 from detectors.window_level import LEAST_WINDOWS
 from monitor.config import Model, Monitor
 from monitor.core.closing import Closed
@@ -247,7 +248,10 @@ def complete(plan: Plan, state: ModelState) -> list[JobKey]:
 
 
 def joint(grid: Grid, names: Sequence[str], sample: Sample) -> Joint:
-    """Take columns by name out of a sample on a grid; the numeric ones first."""
+    """Take columns by name out of a sample on a grid, the numeric ones first; or an embedding's vectors."""
+    for place, embedding in enumerate(grid.embeddings):
+        if embedding.name in names:
+            return Joint.of_vectors(embedding.name, sample.vectors[place])
     numeric = [(i, f.name) for i, f in enumerate(grid.numeric) if f.name in names]
     codes = [(i, f.name) for i, f in enumerate(grid.categorical) if f.name in names]
     columns = tuple(name for _, name in (*numeric, *codes))

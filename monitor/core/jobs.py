@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, replace
 from itertools import pairwise
 
-from detectors.profile import Sample, merge_samples
+from detectors.sample import Sample, merge_samples
 from monitor.core.codec import pack, sample_arrays, sample_of, unpack
 from monitor.types import Changes, Micros
 

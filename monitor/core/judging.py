@@ -155,9 +155,7 @@ class BudgetJudge:
         alarms = self._plan.model.alarms
         strict = Judgement(self.level(grid, groups), alarms.min_effect, alarms.min_rows)
         specs = self._specs(grid, windows)
-        place = {f.name: i for i, f in enumerate(grid.features)}
-        drift = sorted((s for s in specs if s.detector in STATISTICS), key=lambda s: place[s.feature])
-        # feature by feature, because the calibrator keeps only the last few simulations
+        drift = [s for s in specs if s.detector in STATISTICS]
         series = [s for s in specs if s.detector == SHIFT or _by_windows(s, windows=windows)]
         quality = [s for s in specs if s.detector in QUALITY and s not in series]
         evidence = _Evidence(

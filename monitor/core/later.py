@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from detectors.base import Verdict
-from monitor.core.closing import Closed, lately
+from monitor.core.closing import Closed
+from monitor.core.episode_log import lately
 from monitor.core.heavy import Heavy
 from monitor.core.jobs import JobKey, job_changes, without
-from monitor.core.plan import Plan
+from monitor.core.plan import MICROSECOND, Plan
 from monitor.core.policy import TripKey
 from monitor.core.profiles import ALL, GroupKey
+from monitor.core.scenes import Tick, Witness
 from monitor.core.state import ModelState, dump_book, moved, trip_changes
 from monitor.core.stepping import Steps, Watch
 from monitor.core.wishes import ask_for_retraining
@@ -21,6 +23,7 @@ def applied(
     state: ModelState,
     done: tuple[JobKey, Sequence[Verdict]],
     watch: Watch | None = None,
+    witness: Witness | None = None,
 ) -> Closed:
     """Remove a job, and step the monitors that it was for; their verdicts are in the order of their specs.
 
@@ -42,10 +45,13 @@ def applied(
         longer = every[verdict.feature, verdict.detector]
         if longer > plan.window and place in steps.trips:
             steps.trips[place] = replace(steps.trips[place], every=longer)
+    episodes, records = steps.follow(Tick(state, {}), witness)
+    state = replace(state, episodes=episodes)
     asked = ask_for_retraining(plan, state, steps.trips, state.book.versions, key.due - plan.window)
     begun = sorted((*asked.state.book.alarms, *steps.alarms), key=lambda alarm: alarm[0])
-    alarms = lately(plan, begun, (state.book.last_closed or 0) + plan.window)
+    since = (state.book.last_closed or 0) + plan.window - plan.rate[1] // MICROSECOND
+    alarms = lately(begun, since)
     after = replace(asked.state, trips=steps.trips, book=replace(asked.state.book, alarms=alarms))
-    changes |= {**asked.changes, ("book", state.model, ""): dump_book(after.book)}
+    changes |= {**records, **asked.changes, ("book", state.model, ""): dump_book(after.book)}
     changes |= trip_changes(state.model, moved(state.trips, steps.trips))
     return Closed(after, changes, tuple(steps.transitions), tuple(asked.notes))

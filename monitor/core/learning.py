@@ -19,6 +19,7 @@ from monitor.core.profiles import ALL, Rows, Run, profile_rows
 from monitor.core.reference import Watched, build
 from monitor.core.segments import dump_rows, joined, lowest
 from monitor.core.state import ModelState, dump_book, key_of, moved, nulls_changes, window_changes
+from monitor.core.vectors import values_of
 from monitor.types import Changes
 
 MOST_ROWS = 300_000
@@ -55,7 +56,7 @@ def hold(state: ModelState, parts: Sequence[Rows]) -> tuple[ModelState, Changes]
 
 def _thinned(rows: Rows, until: int | None) -> Rows:
     mine = rows.start < (until or 0)
-    most = most_rows(rows.frame.width)
+    most = most_rows(values_of(rows.frame))
     if np.count_nonzero(mine) <= 2 * most:
         return rows
     return joined([lowest(rows.take(np.flatnonzero(mine)), most), rows.take(np.flatnonzero(~mine))])
@@ -68,7 +69,7 @@ def learned(
     until = state.book.learn_until or 0
     rows = joined(list(state.learning.values()))
     later = rows.take(np.flatnonzero(rows.start >= until))
-    early = lowest(rows.take(np.flatnonzero(rows.start < until)), most_rows(rows.frame.width))
+    early = lowest(rows.take(np.flatnonzero(rows.start < until)), most_rows(values_of(rows.frame)))
     made = build(
         early,
         watched,

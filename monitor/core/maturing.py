@@ -8,11 +8,13 @@ from detectors.base import Verdict
 from detectors.profile import Profile
 from monitor.core.assessing import Assessor
 from monitor.core.comparing import compared, contested
-from monitor.core.labels import DETAILED, ESTIMATED, HISTORY, REALIZED, Labels, Measured, SeriesKey
+from monitor.core.labels import DETAILED, ESTIMATED, HISTORY, REALIZED, Labels, Measured, Record, SeriesKey
 from monitor.core.ledger import Ledger
 from monitor.core.profiles import ALL, GroupKey
 from monitor.core.reference import Baseline
 from monitor.core.standard import GROUP, Standard
+from monitor.core.state import ModelState
+from monitor.types import Around
 
 Judged = tuple[GroupKey, Verdict]
 
@@ -64,6 +66,11 @@ class Maturing:
             self.ledger.mark(start, version)
             self._contest(start, version)
 
+    def scene(self, key: GroupKey) -> tuple[Assessor, Standard, Record | None, int]:
+        """Return what a group is measured by, its sums, and how many groups share its window's budget."""
+        record = self.ledger.labels.records.get(key)
+        return self._assessor, self._standard_at(key.start), record, self._groups[key.start]
+
     def _judge(self, start: int, version: str, groups: int) -> Iterator[Judged]:
         for key in self._keys(start, version):
             measured = self._realise(key, groups)
@@ -103,6 +110,19 @@ class Maturing:
             older = sorted(windows)[:-DETAILED]
             windows |= {s: replace(windows[s], detail={}) for s in older if windows[s].detail}
         self.ledger.labels = replace(labels, history={**labels.history, series: windows})
+
+
+def begun(
+    assessor: Assessor, state: ModelState, watermark: int, *, cut: bool, around: Around
+) -> Maturing | None:
+    """Return the labels at work, None where no tick has come since they last were."""
+    window = assessor.plan.window
+    upto = watermark // window * window
+    if upto <= state.labels.applied and not cut:
+        return None
+    with around("join"):
+        ledger = Ledger(assessor, state.labels, upto, cut=cut)
+    return Maturing(assessor, ledger, state.standard_at, upto)
 
 
 def without(labels: Labels, kept: set[str]) -> Labels:

@@ -17,6 +17,7 @@ from monitor.core.profiles import ALL
 from monitor.core.reference import Baseline, common
 from monitor.core.standard import GROUP, GROUP_VALUES, Standard, label_codes, layout, measure_of
 from monitor.core.usual import usual_of
+from monitor.core.vectors import with_cosines
 from monitor.errors import ReferenceUnusableError
 from monitor.types import TypedRows
 
@@ -99,8 +100,9 @@ def _with_sums(
 def _losses(grid: Grid, rows: TypedRows, scored: Scored) -> bytes:
     """Fit what errors to expect to the features, as the bottom-k samples hold them."""
     usable = _usable(scored)
-    columns = [rows.frame[f.name].to_numpy() + 0.0 for f in grid.numeric if f.name != "prediction"]
-    columns += [_codes(f, rows.frame[f.name]) for f in grid.categorical]
+    frame = with_cosines(grid.embeddings, rows.frame)
+    columns = [frame[f.name].to_numpy() + 0.0 for f in grid.numeric if f.name != "prediction"]
+    columns += [_codes(f, frame[f.name]) for f in grid.categorical]
     features = np.column_stack(columns) if columns else np.empty((len(usable), 0))
     features = np.where(np.isfinite(features), features, np.nan)[usable]
     return fit_loss(features, scored.prediction[usable], scored.label[usable], SEED).dump()

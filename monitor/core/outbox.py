@@ -4,7 +4,7 @@ Created and window times are event time; `next_due` and `now_us` are wall-clock 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from hashlib import blake2b, sha256
@@ -34,6 +34,7 @@ LONGEST = round(24 * HOUR * (1 + JITTER))
 """No note waits longer than this, whatever Retry-After says."""
 
 ENDPOINT_GONE = "endpoint_gone"
+NOT_CONFIGURED = "not_configured"
 
 
 class NoteState(StrEnum):
@@ -158,3 +159,9 @@ def settle(notes: Iterable[Note], endpoint: Endpoint) -> list[Note]:
         return []
     lost = (n for n in notes if n.endpoint == endpoint.name and n.state is NoteState.PENDING)
     return [replace(n, state=NoteState.DEAD, last_reason=ENDPOINT_GONE) for n in lost]
+
+
+def orphaned(notes: Iterable[Note], reached: Container[str]) -> list[Note]:
+    """Return the notes that die because nobody is configured to take them, already dead; reached: who is."""
+    lost = (n for n in notes if n.state is NoteState.PENDING and n.endpoint not in reached)
+    return [replace(n, state=NoteState.DEAD, last_reason=NOT_CONFIGURED) for n in lost]

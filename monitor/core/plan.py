@@ -6,6 +6,7 @@ from datetime import timedelta
 from detectors.profile import Grid
 from monitor.config import Model, Monitor
 from monitor.core.policy import Rule
+from monitor.core.vectors import embeddings_of
 
 MICROSECOND = timedelta(microseconds=1)
 PERFORMANCE_SHARE = 0.2
@@ -71,7 +72,8 @@ def known_columns(model: Model) -> frozenset[str]:
     named = {columns.prediction_id, columns.timestamp, columns.version, columns.prediction}
     named |= {columns.label, columns.query}
     watched = (*features.numeric, *features.categorical) if features else ()
-    return frozenset({*named, *scores, *columns.segments, *columns.groups, *watched} - {""})
+    vectors = [name for e in embeddings_of(features.embeddings if features else {}) for name in e.columns]
+    return frozenset({*named, *scores, *columns.segments, *columns.groups, *watched, *vectors} - {""})
 
 
 def _has_outcomes(model: Model) -> bool:
@@ -90,7 +92,7 @@ def score_columns(model: Model) -> tuple[str, ...]:
 
 
 def targets(model: Model, grid: Grid, monitor: Monitor) -> tuple[str, ...]:
-    """Return the features that a monitor's `on` names, in the grid's order."""
+    """Return the features that a monitor's `on` names, in the grid's order; or the embedding."""
     spoken = {n for n in ("prediction",) if model.columns.prediction} | set(score_columns(model))
     numeric = {f.name for f in grid.numeric}
     chosen = {
@@ -100,5 +102,7 @@ def targets(model: Model, grid: Grid, monitor: Monitor) -> tuple[str, ...]:
         "prediction": {"prediction"},
         "score": spoken - {"prediction"},
     }
+    if isinstance(monitor.on, str) and monitor.on not in chosen:
+        return tuple(e.name for e in grid.embeddings if e.name == monitor.on)
     wanted = chosen[monitor.on] if isinstance(monitor.on, str) else set(monitor.on)
     return tuple(f.name for f in grid.features if f.name in wanted)

@@ -1,15 +1,17 @@
 """Rows to mergeable profiles: grouping by window, version and segment, then counting column by column."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detectors.profile import SAMPLE_ROWS, Grid, Profile, Sample, empty, merge, smallest
+from detectors.profile import Grid, Profile, empty, merge
+from detectors.sample import SAMPLE_ROWS, Sample, smallest
 from monitor.core.kernels import Groups, category_cells, category_codes, numeric_cells
+from monitor.core.vectors import halves, with_cosines
 
 ALL = "all"
 OTHER = "_other"
@@ -72,6 +74,7 @@ def profile_rows(
     column's groups add up to `all`, so that with one segment column nothing is counted twice.
     """
     found: dict[GroupKey, Profile] = {}
+    rows = replace(rows, frame=with_cosines(grid.embeddings, rows.frame))
     columns: list[str | None] = [*segments] or [None]
     for place, column in enumerate(columns):
         values = segments[column] if column is not None else ()
@@ -87,9 +90,8 @@ def profile_rows(
 def profile_all(grid: Grid, rows: Rows, run: Run = map) -> Profile:
     """Profile rows as one group whatever their window: how a reference is summed up."""
     total = empty(grid)
-    flat = Rows(
-        np.zeros_like(rows.start), rows.keys, rows.frame.with_columns(version=pl.lit("")), rows.invalid
-    )
+    frame = with_cosines(grid.embeddings, rows.frame).with_columns(version=pl.lit(""))
+    flat = Rows(np.zeros_like(rows.start), rows.keys, frame, rows.invalid)
     for _, profile in _grouped(grid, flat, None, (), run, sample=True):
         total = merge(grid, total, profile)
     return total
@@ -167,11 +169,12 @@ def _samples(grid: Grid, rows: Rows, codes: list[NDArray[np.int32]], groups: Gro
     numeric = np.where(np.isfinite(numeric), numeric, np.nan)
     coded = np.array([c[chosen] for c in codes], np.int32).reshape(-1, len(chosen)).T
     keys = rows.keys[chosen]
+    vectors = [halves(e, rows.frame, chosen) for e in grid.embeddings]
     found: list[Sample | None] = []
     at = 0
     for rows_of_group in picked:
         part = slice(at, at + len(rows_of_group))
-        found.append(smallest(keys[part], numeric[part], coded[part]))
+        found.append(smallest(keys[part], numeric[part], coded[part], tuple(v[part] for v in vectors)))
         at = part.stop
     return found
 

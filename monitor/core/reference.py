@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from detectors.profile import CategoryGrid, FeatureGrid, Grid, NumericGrid, Profile
 from monitor.core.codec import grid_head, grid_of, pack, profile_arrays, profile_of, unpack
 from monitor.core.profiles import ALL, OTHER, Rows, Run, profile_all, segment_label
+from monitor.core.vectors import grid_of_vectors, with_cosines
 
 BINS = 200
 CATEGORIES = 1000
@@ -98,6 +99,7 @@ class Watched:
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
     segments: tuple[str, ...] = ()
+    embeddings: tuple[str, ...] = ()
 
 
 def build(rows: Rows, watched: Watched, origin: str, columns: frozenset[str], run: Run = map) -> Baseline:
@@ -105,9 +107,11 @@ def build(rows: Rows, watched: Watched, origin: str, columns: frozenset[str], ru
 
     Features without a single usable value get a grid all the same, so that their coming to life is seen.
     """
+    embeddings = tuple(grid_of_vectors(name, rows.frame[f"vector:{name}"]) for name in watched.embeddings)
+    rows = replace(rows, frame=with_cosines(embeddings, rows.frame))
     features: list[FeatureGrid] = [numeric_grid(name, rows.frame[name]) for name in watched.numeric]
     features += [category_grid(name, rows.frame[name]) for name in watched.categorical]
-    grid = Grid(tuple(features))
+    grid = Grid(tuple(features), embeddings)
     values = {c: _segment_values(rows.frame[f"segment:{c}"]) for c in watched.segments}
     profiles = {ALL: profile_all(grid, rows, run)}
     for column, named in values.items():

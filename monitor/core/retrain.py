@@ -2,12 +2,12 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from typing import Self
+from typing import Any, Self
 
 from monitor.core.outbox import Note
 from monitor.types import Micros
@@ -22,6 +22,8 @@ BODY_BYTES = 20_000
 
 LISTED = 50
 VERSIONS = 10
+EXPLAINED = 10
+"""Episodes whose causes a body tells."""
 TEXT = 120
 
 
@@ -55,6 +57,13 @@ class ClosedWindow:
 
 
 @dataclass(frozen=True, slots=True)
+class Why:
+    """What is known of an episode's cause. document: as the webhook's body has it, without the id."""
+
+    document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Firing:
     """One firing monitor. score and threshold are those of its last verdict, None where it had none."""
 
@@ -66,6 +75,7 @@ class Firing:
     score: float | None
     threshold: float | None
     episode: str
+    why: Why = Why()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +171,8 @@ def _body(rule: Rule, wanted: Sequence[Firing], window: ClosedWindow, listed: in
         "monitors": [_monitor(f) for f in wanted[:listed]],
         "omitted": len(wanted) - listed,
     }
+    if explained := _explained(wanted[:listed]):
+        data["episodes"] = explained
     event = {"type": EVENT_TYPE, "timestamp": rfc3339(window.end), "data": data}
     return json.dumps(event, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -176,6 +188,12 @@ def _monitor(firing: Firing) -> dict[str, str | float | None]:
         "threshold": finite(firing.threshold),
         "episode": clip(firing.episode),
     }
+
+
+def _explained(listed: Sequence[Firing]) -> list[dict[str, Any]]:
+    """Return what is known of the listed monitors' episodes, each once, the first ones."""
+    known = {f.episode: f.why.document for f in listed if f.why.document}
+    return [{"id": clip(episode), **document} for episode, document in list(known.items())[:EXPLAINED]]
 
 
 def _forget(state: RetrainState, episodes: frozenset[str], end: Micros) -> RetrainState:

@@ -13,6 +13,7 @@ from monitor.core.hashing import check_hashes, hash_rows, hash_text, mix
 from monitor.core.reasons import Reason
 from monitor.core.timestamps import read_times
 from monitor.core.values import Mask, absent, read_numbers, read_text
+from monitor.core.vectors import Embedding, read_embedding
 from monitor.fields import Task, TimeUnit
 from monitor.types import Chunk, Decoded, Micros, Reject, TypedRows, Wanted
 
@@ -28,7 +29,8 @@ class Schema:
     The canonical names "prediction", "score", "score_<class>", "version" and "segment:<column>" stand for
     the configured columns. With task "none" the prediction is a number where `numeric` holds "prediction".
     joined: whether outcomes are joined; then "group:<column>" and "query" are there too, and "label" where
-    the rows hold their outcomes themselves (`labelled`).
+    the rows hold their outcomes themselves (`labelled`). Each of `embeddings` has a column "vector:<name>"
+    and its norm.
     """
 
     columns: Columns
@@ -37,6 +39,7 @@ class Schema:
     task: Task = "none"
     joined: bool = False
     labelled: bool = False
+    embeddings: tuple[Embedding, ...] = ()
 
     @cached_property
     def scores(self) -> dict[str, str]:
@@ -88,7 +91,9 @@ class Schema:
         """The columns that the decoder has to bring."""
         columns = self.columns
         text = {*self.texts.values(), columns.timestamp, columns.prediction_id} - {""}
-        return Wanted(frozenset(self.numbers.values()), frozenset(text), columns.timestamp)
+        listed = frozenset(e.columns[0] for e in self.embeddings if len(e.columns) == 1)
+        numbered = frozenset(name for e in self.embeddings for name in e.columns if name not in listed)
+        return Wanted(numbered.union(self.numbers.values()), frozenset(text), columns.timestamp, listed)
 
     @property
     def _numeric_prediction(self) -> bool:
@@ -151,6 +156,10 @@ def _canonical(schema: Schema, decoded: Decoded) -> tuple[pl.DataFrame, dict[str
         columns.append((_versions(text) if name == "version" else text).alias(name))
         if name in schema.watched and (failed is not None or origin in decoded.invalid):
             invalid[name] = decoded.invalid[origin] if failed is None else failed
+    for embedding in schema.embeddings:
+        found, failures = read_embedding(embedding, decoded)
+        columns += found
+        invalid |= failures
     return pl.DataFrame(columns), invalid
 
 
@@ -190,7 +199,8 @@ def _typed(
     invalid: Mapping[str, Mask],
 ) -> TypedRows:
     if ids is None:
-        keys = hash_rows(time, [frame[name] for name in schema.watched])
+        content = (*schema.watched, *(e.features[0] for e in schema.embeddings))
+        keys = hash_rows(time, [frame[name] for name in content])
         return TypedRows(time, None, keys, frame, invalid)
     hashes = hash_text(ids)
     checks = check_hashes(ids) if schema.joined else None

@@ -15,7 +15,7 @@ from detectors.profile import Profile
 from monitor.core.arrivals import Arrivals, load_arrivals
 from monitor.core.codec import dump_profile, load_profile
 from monitor.core.dedup import OpenIds, RunChange, load_ids
-from monitor.core.episode_log import EPISODES, Episodes, load_episodes
+from monitor.core.episode_log import EPISODES, Alarm, Episodes, load_episodes
 from monitor.core.heavy_null import HeavyNulls, load_heavy_nulls
 from monitor.core.jobs import Jobs, load_jobs
 from monitor.core.labels import Labels, load_labels
@@ -40,8 +40,6 @@ TRIP_FIELDS = tuple(f.name for f in fields(Trip))
 VERDICT_FIELDS = tuple(f.name for f in fields(Verdict))
 PILES = ("pending", "outcome")
 """Spaces of rows that wait: large, and files of their own in part."""
-Alarm = tuple[int, str, str]
-"""When (event time, microseconds) an episode began, of which feature and detector."""
 HISTORY = 168
 """Closed windows whose row counts are remembered per version and segment."""
 

@@ -24,6 +24,7 @@ from monitor.core.reference import Baseline
 from monitor.core.state import ModelState
 from monitor.core.stream_state import Held, StreamKey, Stretch, stream_changes
 from monitor.core.streaming import Spec, Streaming
+from monitor.core.vectors import with_cosines
 from monitor.types import Changes
 
 Judged = tuple[GroupKey, Verdict]
@@ -58,7 +59,7 @@ def feed_rows(streaming: Streaming, state: ModelState, rows: Rows) -> ModelState
     numbers = np.array([0, *(b.number for b in state.baselines)])
     number = numbers[np.searchsorted(since, rows.start, side="right")]
     features = sorted({spec.feature for found in specs.values() for spec in found})
-    values = {name: _column(rows.frame, name) for name in features}
+    values = {name: _values(rows.frame, state.baselines, number, name) for name in features}
     streams = dict(state.streams)
     for version, chosen in _by_version(rows.frame["version"]):
         run = Run(version, rows.start[chosen], number[chosen], {n: v[chosen] for n, v in values.items()})
@@ -71,6 +72,17 @@ def feed_held(streaming: Streaming, state: ModelState, held: Mapping[int, Rows])
     for _, rows in sorted(held.items()):
         state = feed_rows(streaming, state, rows.take(np.flatnonzero(rows.start >= state.baselines[0].since)))
     return state
+
+
+def _values(frame: pl.DataFrame, baselines: Sequence[Baseline], number: Ints, name: str) -> Floats:
+    """Return a feature of every row; an embedding's cosine is to the mean of the row's own reference."""
+    found = _column(frame, name)
+    for baseline in baselines:
+        embeddings = [e for e in baseline.grid.embeddings if e.cosine == name]
+        if embeddings:
+            mine = np.flatnonzero(number == baseline.number)
+            found[mine] = _column(with_cosines(embeddings, frame[mine]), name)
+    return found
 
 
 def _column(frame: pl.DataFrame, name: str) -> Floats:

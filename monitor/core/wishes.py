@@ -4,10 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from monitor.core.arrivals import appeared
+from monitor.core.episode_log import Episodes
 from monitor.core.outbox import Note
 from monitor.core.plan import Plan
 from monitor.core.policy import Phase, Trip, TripKey, is_stale
 from monitor.core.registry import evidence
+from monitor.core.reporting import why
 from monitor.core.retrain import ClosedWindow, Firing, Outcome, RetrainState, Rule, request, worst_first
 from monitor.core.state import ModelState
 from monitor.types import Changes
@@ -34,7 +36,7 @@ def ask_for_retraining(
     asked, baseline = Asked(state, came), state.baseline_at(start)
     window = ClosedWindow(start, start + plan.window, baseline.hash if baseline else "")
     current = {k: t for k, t in trips.items() if not is_stale(plan.window, start - plan.patience(t.kind), t)}
-    firing, registry = sorted(_firing(current), key=worst_first), state.arrivals.registry
+    firing, registry = sorted(_firing(current, state.episodes), key=worst_first), state.arrivals.registry
     evident: dict[int, Note] = {}
     for place, wish in enumerate(plan.model.retrain):
         rule = Rule(
@@ -59,7 +61,7 @@ def ask_for_retraining(
     return asked
 
 
-def _firing(trips: Mapping[TripKey, Trip]) -> Iterable[Firing]:
+def _firing(trips: Mapping[TripKey, Trip], episodes: Episodes) -> Iterable[Firing]:
     for key, trip in trips.items():
         if trip.phase is Phase.FIRING and trip.judged is not None:
             yield Firing(
@@ -71,4 +73,5 @@ def _firing(trips: Mapping[TripKey, Trip]) -> Iterable[Firing]:
                 trip.judged.score,
                 trip.judged.threshold,
                 trip.episode,
+                why(episodes.get(trip.episode)),
             )

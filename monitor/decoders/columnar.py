@@ -15,7 +15,7 @@ def decode_frame(chunk: Chunk, frame: pl.DataFrame, wanted: Wanted) -> Decoded:
     texts: list[pl.Series] = []
     failures: dict[str, Mask] = {}
     for column in frame.get_columns():
-        if column.name in numeric or column.name == wanted.timestamp:
+        if column.name in numeric | wanted.vectors or column.name == wanted.timestamp:
             texts.append(column)
         elif column.name in wanted.text:
             text, failed = read_text(column)

@@ -34,7 +34,8 @@ def decode_csv(chunk: Chunk, data: bytes, wanted: Wanted) -> Decoded:
         bad = dict.fromkeys(range(len(lines)), Reason.BAD_HEADER)
         return assemble(lines, pl.DataFrame(), (), (), bad)
     bad = _bad_lines(lines, len(names))
-    columns = {i: name for i, name in enumerate(names) if name in wanted.numeric | wanted.text}
+    chosen = wanted.numeric | wanted.text | wanted.vectors
+    columns = {i: name for i, name in enumerate(names) if name in chosen}
     good = good_lines(lines, bad)
     frame = _parse(lines.join(good), len(good), columns)
     if frame is None:

@@ -23,6 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from monitor.core.reasons import Reason
+from monitor.core.vectors import LISTS
 from monitor.decoders.base import Ints, Lines, assemble, good_lines, is_utf8
 from monitor.decoders.tokens import quote_tokens
 from monitor.errors import POLARS_FAILURES
@@ -34,7 +35,7 @@ INT_DIGITS = 40
 HALF_PAIR = re.compile("[\ud800-\udfff]")
 ASCII = 0x80
 
-Columns = Mapping[str, type[pl.DataType]]
+Columns = Mapping[str, pl.DataType | type[pl.DataType]]
 Codes = NDArray[np.uint16]
 
 
@@ -42,8 +43,8 @@ def decode_json_lines(chunk: Chunk, data: bytes, wanted: Wanted) -> Decoded:
     """Decode whole lines of JSON; never raises on what they hold."""
     lines = Lines(chunk.file, chunk.offset, data)
     numeric = wanted.numeric - wanted.text
-    names = sorted(numeric | wanted.text)
-    typed: Columns = {name: pl.Float64 if name in numeric else pl.String for name in names}
+    kinds = dict.fromkeys(wanted.text, pl.String) | dict.fromkeys(numeric, pl.Float64)
+    typed: Columns = dict(sorted((dict.fromkeys(wanted.vectors, LISTS) | kinds).items()))
     bad: dict[int, Reason] = {}
     frame = _parse(data, typed)
     if frame is None or not lines.are(frame.height):

@@ -1,1 +1,1 @@
-"""HTTP: /metrics, /healthz, /readyz."""
+"""HTTP: metrics, health, reload, the API and the status page; who may use them, and how much of it."""

@@ -11,10 +11,9 @@ from starlette.routing import Route
 
 from monitor.errors import ConflictError, DriftdError, NotFoundError, StoreUnavailableError
 from monitor.server.bodies import AckBody, RetrainBody, read_body
-from monitor.server.credentials import Tell
-from monitor.server.guard import WHO, client_of
 
 BODY_BYTES = 16 * 2**10
+JSON = "application/json"
 STATES = ("firing", "stale", "ended")
 STATUS: dict[type[DriftdError], int] = {NotFoundError: 404, ConflictError: 409, StoreUnavailableError: 503}
 Document = dict[str, Any]
@@ -57,12 +56,11 @@ class RefusedError(Exception):
 
 
 class Api:
-    """The routes; every write leaves one line in the audit log."""
+    """The routes."""
 
-    def __init__(self, desk: Desk, status: Callable[[], Document], tell: Tell) -> None:
+    def __init__(self, desk: Desk, status: Callable[[], Document]) -> None:
         self._desk = desk
         self._status = status
-        self._tell = tell
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -113,17 +111,8 @@ class Api:
         try:
             body = await _body(request, kind)
         except RefusedError as error:
-            response: Response = Line({"error": str(error)}, error.status)
-        else:
-            response = await _served(lambda: work(body))
-        self._tell(
-            "write",
-            path=request.url.path[:200],
-            status=response.status_code,
-            by=request.scope.get(WHO, ""),
-            client=client_of(request.scope),
-        )
-        return response
+            return Line({"error": str(error)}, error.status)
+        return await _served(lambda: work(body))
 
 
 async def _served(work: Callable[[], Document]) -> Response:
@@ -134,12 +123,29 @@ async def _served(work: Callable[[], Document]) -> Response:
         return Line({"error": str(error)}, STATUS.get(type(error), 500))
 
 
+def check_bare(request: Request) -> None:
+    """Look at a write that needs no body. Raises RefusedError where a web page could have had it sent.
+
+    A browser sends such a request to another host unasked, with the password that it remembers, but says then
+    from where, or with a body of another type.
+    """
+    kind = _content_type(request)
+    if kind not in {"", JSON}:
+        raise RefusedError(415, "a body is not needed; one must come as content-type: application/json")
+    if not kind and "origin" in request.headers:
+        raise RefusedError(403, "web pages may not ask for this; send content-type: application/json")
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 async def _body(request: Request, kind: type[Any]) -> Any:  # noqa: ANN401  # one of the bodies
     """Read a body of at most BODY_BYTES. Raises RefusedError.
 
     Only JSON is taken: no web page can make a browser send that to another host unasked.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if _content_type(request) != JSON:
         raise RefusedError(415, "the body must come as content-type: application/json")
     data = bytearray()
     try:

@@ -62,11 +62,15 @@ def file_text(path: Path) -> str:
     """Return a small file's text. Raises ValueError, quoting nothing."""
     try:
         with path.open("rb") as file:
-            return file.read(FILE_BYTES).decode()
-    except UnicodeDecodeError as error:
-        raise ValueError("holds no text") from error
+            text = file.read(FILE_BYTES + 1)
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror})") from error
+    if len(text) > FILE_BYTES:
+        raise ValueError(f"holds more than {FILE_BYTES:,} bytes")
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError("holds no text") from error
 
 
 class Watched(Generic[Content]):

@@ -11,6 +11,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Refusal = tuple[int, str, dict[str, str]]
+"""Status, what is wrong, headers."""
 
 READS = {"GET", "HEAD", "OPTIONS"}
 GROUPS = {"/metrics": "metrics", "/healthz": "health", "/readyz": "health"}
@@ -21,10 +23,36 @@ CONFIGURE = (
     "writing needs credentials, and none are configured; set token_files or users_file in [daemon.web]"
 )
 LONGEST_PATH = 200
+LONGEST_METHOD = 20
+FAULT = 500
+
+
+class Heard:
+    """Passes an answer on; tells its status once, before the first part of it goes out."""
+
+    def __init__(self, send: Send, tell: Callable[[int], None]) -> None:
+        self._send = send
+        self._tell = tell
+        self._told = False
+
+    async def __call__(self, message: MutableMapping[str, Any]) -> None:
+        """Pass a part of the answer on."""
+        if message["type"] == "http.response.start":
+            self.tell(message["status"])
+        await self._send(message)
+
+    def tell(self, status: int) -> None:
+        """Tell the status, unless one was told."""
+        if not self._told:
+            self._told = True
+            self._tell(status)
 
 
 class Guard:
-    """Lets a request through to `app`, or answers 401, 403 or 429 as one line of JSON."""
+    """Lets a request through to `app`, or answers 401, 403 or 429 as one line of JSON.
+
+    Every request that is no mere reading leaves one line in the audit log, whatever becomes of it.
+    """
 
     def __init__(self, app: App, web: Web, tell: Tell) -> None:
         self._app = app
@@ -34,18 +62,36 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        writes = scope["method"] not in READS
-        refusal = await self._refusal(scope, writes=writes)
+        if scope["method"] in READS:
+            refusal = await self._refusal(scope, writes=False)
+            await self._serve(scope, receive, send, refusal)
+            return
+        refusal = await self._refusal(scope, writes=True)
+        event = "write" if refusal is None else "write refused"
+        heard = Heard(send, lambda status: self._note(event, scope, status))
+        try:
+            await self._serve(scope, receive, heard, refusal)
+        finally:
+            heard.tell(FAULT)
+
+    def _note(self, event: str, scope: Scope, status: int) -> None:
+        self._tell(
+            event,
+            method=scope["method"][:LONGEST_METHOD],
+            path=scope["path"][:LONGEST_PATH],
+            status=status,
+            by=scope.get(WHO, ""),
+            client=client_of(scope),
+        )
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, refusal: Refusal | None) -> None:
         if refusal is None:
             await self._app(scope, receive, send)
-            return
-        status, says, headers = refusal
-        if writes:
-            path = scope["path"][:LONGEST_PATH]
-            self._tell("write refused", status=status, path=path, client=client_of(scope))
-        await answer(send, status, {"error": says}, headers)
+        else:
+            status, says, headers = refusal
+            await answer(send, status, {"error": says}, headers)
 
-    async def _refusal(self, scope: Scope, *, writes: bool) -> tuple[int, str, dict[str, str]] | None:
+    async def _refusal(self, scope: Scope, *, writes: bool) -> Refusal | None:
         if self._credentials is None:
             return (403, CONFIGURE, {}) if writes else None
         if not writes and GROUPS.get(scope["path"], "status") in self._open:

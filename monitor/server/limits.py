@@ -53,11 +53,6 @@ class Listener(socket.socket):
         self._places: set[int] = set()
         self._accepted = 0
 
-    @property
-    def connections(self) -> int:
-        """How many are open."""
-        return len(self._places)
-
     def accept(self) -> tuple[socket.socket, Any]:
         """Accept a connection; those beyond the places are closed. Raises BlockingIOError when none waits."""
         while True:

@@ -1,4 +1,4 @@
-"""TLS for the daemon's own port: certificate and key read anew when their files change."""
+"""TLS for the daemon's own port: its files are read anew when they change."""
 
 import ssl
 from collections.abc import Callable
@@ -11,12 +11,18 @@ VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 class Certificates:
-    """The context of new connections. Raises DriftdError when what is configured cannot be used."""
+    """What new connections are protected by. Raises DriftdError when what is configured cannot be used.
+
+    `context` is the one to listen with: it hands each handshake over to a context of what the files hold now,
+    as one context can learn of new authorities, but cannot forget the old ones.
+    """
 
     def __init__(self, web: Web) -> None:
         self._web = web
         self._seen = self._look()
-        self.context = context_of(web)
+        self._now = self.context = context_of(web)
+        self._renewed = False
+        self.context.sni_callback = self._hand_over
 
     def refresh(self, tell: Callable[..., object]) -> None:
         """Use what the files hold now, if they changed; where it cannot be used, the old one stays."""
@@ -25,15 +31,26 @@ class Certificates:
             return
         self._seen = seen
         try:
-            context_of(self._web)
-            _load(self.context, self._web)
+            self._now = context_of(self._web)
         except DriftdError as error:
             tell("the new certificate is not used", error=str(error))
             return
+        self._renewed = True
         tell("certificate renewed")
 
+    def _hand_over(self, connection: ssl.SSLObject, *_: object) -> int | None:
+        """Go on with the context of now; OpenSSL asks in each handshake, with or without a name of a host.
+
+        Who resumes a session is not asked for a certificate again, so after a renewal nobody may.
+        """
+        if self._renewed and connection.session_reused and self._web.client_ca_file is not None:
+            return ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE
+        connection.context = self._now
+        return None
+
     def _look(self) -> tuple[tuple[int, int, int], ...]:
-        return tuple(seen(path) for path in (self._web.cert_file, self._web.key_file) if path is not None)
+        files = (self._web.cert_file, self._web.key_file, self._web.client_ca_file)
+        return tuple(seen(path) for path in files if path is not None)
 
 
 def seen(path: Path) -> tuple[int, int, int]:
@@ -57,6 +74,8 @@ def context_of(web: Web) -> ssl.SSLContext:
         except (OSError, ssl.SSLError) as error:
             raise DriftdError("client_ca_file holds no certificate in PEM form that can be read") from error
         context.verify_mode = ssl.CERT_REQUIRED
+        context.num_tickets = 0  # TLS 1.3 and 1.2: a ticket outlives the authority that it was given under
+        context.options |= ssl.OP_NO_TICKET
     return context
 
 

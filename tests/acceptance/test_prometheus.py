@@ -165,6 +165,12 @@ def test_the_command_says_what_the_daemon_says(daemon: Daemon, request: pytest.F
     folder = Path(str(daemon.process.args[-1])).parent  # type: ignore[index]  # the command as given
     said = Samples.of(Project(folder).driftd("metrics").stdout)
 
-    own = ("driftd_commit_duration", "driftd_evaluation_duration", "driftd_ingest_ok", "driftd_resident")
+    own = (
+        "driftd_commit_duration",
+        "driftd_evaluation_duration",
+        "driftd_ingest_ok",
+        "driftd_resident",
+        "process_",
+    )
     now = ("driftd_ingest_lag", "driftd_source_problem", "driftd_config_last_reload")
     assert said.values == {key: v for key, v in live.values.items() if not key[0].startswith((*own, *now))}

@@ -8,10 +8,11 @@ from exporters.base import Delivery, Notifier
 from exporters.contract import LAWS, Answer, ContractBrokenError, Make, law_status_decides, outcomes
 from exporters.contract import attempt as attempt_with
 from exporters.webhook import Webhook
+from tests.signing import by
 
 
 def webhook(url: str) -> Notifier:
-    return Webhook(url, b"0123456789abcdef01234567", 1.0, allow_private=True)
+    return Webhook(url, by(b"0123456789abcdef01234567"), 1.0, allow_private=True)
 
 
 def broken(law: Callable[..., None], *args: object) -> str:

@@ -11,11 +11,17 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from detectors.bounds import cramer_von_mises_range, ks_bound, wasserstein_bound
+from detectors.bounds import (
+    anderson_darling_range,
+    cramer_von_mises_range,
+    energy_bound,
+    ks_bound,
+    wasserstein_bound,
+)
 from detectors.comparison import numeric_starts
 from detectors.profile import NumericSummary, summaries
 from monitor.core.state import ModelState, load_model
-from tests.oracles import categories, cells, cramer_von_mises, distances
+from tests.oracles import anderson_darling, categories, cells, cramer_von_mises, distances
 from tests.programs import CAR_LOAN, Project, Samples
 
 pytestmark = pytest.mark.acceptance
@@ -24,7 +30,7 @@ MODEL = "car-loan"
 NUMERIC = ("car_value", "debt_to_income_ratio", "loan_length", "driver_tenure")
 CATEGORICAL = ("salary_range", "size_of_downpayment", "repaid_loan_on_prev_car")
 SHARES = ("psi", "js", "chi2", "hellinger", "total_variation", "l_infinity")
-CURVES = ("ks", "cramer_von_mises", "wasserstein")
+CURVES = ("ks", "cramer_von_mises", "anderson_darling", "wasserstein", "energy")
 SEGMENTS = "salary_range"
 CONFIG = f"""
 {CAR_LOAN}
@@ -208,11 +214,16 @@ def check_numbers(
     if len({*old, *new}) == len(old) + len(new):  # SciPy's formula is another one for values that repeat
         assert low <= stats.cramervonmises_2samp(old, new).statistic <= high
     assert low <= found["cramer_von_mises"] <= high
+    low, high = anderson_darling_range(p, q)
+    assert low <= anderson_darling(old, new) <= high
+    assert low <= found["anderson_darling"] <= high
     seen = NumericSummary(
         grid, len(new), q, 0, 0, 0, 0, 0, float(new.sum()), float(new.var()), new.min(), new.max()
     )
     moved = stats.wasserstein_distance(old, new) / grid.sd
     assert found["wasserstein"] == pytest.approx(moved, abs=wasserstein_bound(reference, seen, grid.sd))
+    apart = stats.energy_distance(old / grid.sd, new / grid.sd)
+    assert found["energy"] == pytest.approx(apart, abs=energy_bound(reference, seen, grid.sd))
 
 
 def test_missing_values_are_counted(monthly: Project, log: pl.DataFrame, reference: pl.DataFrame) -> None:

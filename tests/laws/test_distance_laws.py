@@ -9,12 +9,13 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
 from detectors.base import Level
-from detectors.bounds import cramer_von_mises_range, ks_bound
+from detectors.bounds import anderson_darling_range, cramer_von_mises_range, ks_bound
 from detectors.calibration import Calibrator
 from detectors.comparison import Comparison, group_starts, numeric_starts
-from detectors.distances import Counts, cramer_von_mises, ks
+from detectors.distances import Counts, anderson_darling, cramer_von_mises, ks
 from detectors.drift import STATISTICS, Drift, applies
 from detectors.monitors import Judgement, MonitorSpec
+from tests import oracles
 from tests.unit.slow_profiles import make_window
 
 few = settings(max_examples=50)
@@ -111,6 +112,9 @@ def test_the_bounds_hold_on_any_grid(x: Counts, y: Counts, cuts: Counts) -> None
     assert low - 1e-9 <= float(cramer_von_mises(p, q)) <= high + 1e-9
     if not np.isin(x, y).any():  # SciPy's mid-ranks are another statistic where rows are tied
         assert low - 1e-9 <= stats.cramervonmises_2samp(x, y, method="asymptotic").statistic <= high + 1e-9
+    low, high = anderson_darling_range(p, q)
+    assert low - 1e-9 <= float(anderson_darling(p, q)) <= high + 1e-9
+    assert low - 1e-9 <= oracles.anderson_darling(x, y) <= high + 1e-9
 
 
 @given(p=samples)

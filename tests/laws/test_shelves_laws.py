@@ -12,6 +12,7 @@ from monitor.errors import StoreUnavailableError
 from monitor.shelves import FOLDER, Shelves
 from monitor.store.segments import INLINE, Note
 from monitor.types import Changes, EntryKey
+from tests.shelving import opened
 
 FRAME = pl.DataFrame({"key": pl.int_range(INLINE // 8 + 1, eager=True)})
 Entries = dict[EntryKey, bytes]
@@ -64,7 +65,7 @@ def named(*several: Entries) -> set[str]:
 def test_the_files_are_those_that_the_store_may_name(lives: list[tuple[str, list[int], set[int]]]) -> None:
     with TemporaryDirectory() as folder:
         state = Path(folder)
-        shelves = Shelves(state, ["m"], {})
+        shelves = opened(state, ["m"], {})
         entries: Entries = {}
         ghost: Entries = {}
         for how, written, gone in lives:
@@ -78,5 +79,5 @@ def test_the_files_are_those_that_the_store_may_name(lives: list[tuple[str, list
             assert there == named(entries, ghost)
 
         found = ghost or entries  # what a crash now shows
-        again = Shelves(state, ["m"], found).by_model["m"]
+        again = opened(state, ["m"], found).by_model["m"]
         assert all(again.reopen(value).equals(FRAME) for value in found.values())

@@ -15,7 +15,8 @@ from exporters.annotations import Annotator
 from exporters.base import Delivered, Delivery, Notification, Reason, Refused, Retry
 from exporters.grafana import Grafana
 from monitor.config import Model, Reference, Source
-from monitor.core.annotations import notes, still_open, tags, text
+from monitor.core.annotations import notes, still_open, tags, text, untold_ends
+from monitor.core.episode_log import followed
 from monitor.core.outbox import Note
 from monitor.core.plan import Plan
 from monitor.core.policy import Phase, Transition, Trip, TripKey
@@ -108,6 +109,23 @@ def test_the_same_commit_gives_the_same_notes() -> None:
     assert one[0].id.isascii()
     assert list(still_open(PLAN, state(3, age=trip(3)))) == list(one)
     assert list(still_open(PLAN, state(9, age=trip(3)))) == []
+
+
+def test_only_ends_that_nobody_told_are_made_up_for() -> None:
+    def nobody(_: str) -> ModelState:
+        raise AssertionError("every model is watched")
+
+    begins = notes(PLAN, state(2), state(3, age=trip(3)), [change(3, begins=True)])
+    goes_on = replace(state(5, age=trip(3, 5)), episodes=followed({}, {}, [change(3, begins=True)]))
+    ended = followed(goes_on.episodes, {}, [change(8, begins=False)])
+    calm = replace(state(9), episodes=ended)
+
+    assert list(untold_ends(begins, {"m": (PLAN, goes_on)}, nobody)) == []
+    (end,) = untold_ends(begins, {"m": (PLAN, calm)}, nobody)
+    assert end == notes(PLAN, state(7, age=trip(3, 7)), state(8), [change(8, begins=False)])[0]
+    assert list(untold_ends([*begins, end], {"m": (PLAN, calm)}, nobody)) == []
+    assert list(untold_ends(begins, {"m": (PLAN, state(9))}, nobody)) == []  # the episode is forgotten
+    assert told(tuple(untold_ends(begins, {}, lambda _: calm))) == [("ep_1", 3, 9)]
 
 
 @given(st.text(max_size=200), st.text(max_size=200), st.text(max_size=200), st.text(max_size=200))

@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 from detectors.budget import level
-from detectors.calibration import Calibrator, Recent
+from detectors.calibration import Asked, Calibrator, Recent
 from detectors.comparison import Comparison, numeric_starts
 from detectors.distances import Floats
 from detectors.drift import STATISTICS
@@ -124,6 +126,25 @@ def test_the_same_question_has_the_same_answer(name: str) -> None:
 
     asked = [first.threshold(row, null, (10_000, m), 1e-4) for m in (500, 700, 500)]
     assert asked[0] == asked[2] == second.threshold(row, null, (10_000, 500), 1e-4)
+
+
+def test_simulations_side_by_side_have_the_same_answers() -> None:
+    null = null_of(ordinary(10_000))
+    asked = [Asked(row, null, (10_000, m)) for row in STATISTICS.values() for m in (500, 70_000)]
+    with ThreadPoolExecutor(2) as pool:
+        found = Calibrator(pool.map).thresholds(asked, 1e-4)
+    assert found == [Calibrator().threshold(one.row, null, one.sizes, 1e-4) for one in asked]
+
+
+def test_a_statistic_that_fails_leaves_the_others_their_thresholds() -> None:
+    def broken(*_: object) -> Floats:
+        raise ZeroDivisionError
+
+    row, null = STATISTICS["ks"], null_of(ordinary(10_000))
+    asked = [Asked(one, null, (10_000, 500)) for one in (replace(row, score=broken), row)]
+    failed, found = Calibrator().thresholds(asked, 1e-4)
+    assert isinstance(failed, ZeroDivisionError)
+    assert found == Calibrator().threshold(row, null, (10_000, 500), 1e-4)
 
 
 def test_larger_windows_have_lower_thresholds() -> None:

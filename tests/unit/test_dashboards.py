@@ -24,6 +24,8 @@ COLOURS = {"green", "yellow", "orange", "red", "purple", "blue", "text"}
 LEFT_OUT: dict[str, str] = {
     "driftd_webhook_disabled": "dead letters, which are shown, come with it",
     **dict.fromkeys((metric.name for metric in OTLP_METRICS), "only who sends by OTLP has them"),
+    "process_virtual_memory_bytes": "what is held says more",
+    "process_resident_memory_bytes": "shown under its other name, driftd_resident_memory_bytes",
     "driftd_registry_up": "of models with a registry only; the log says so too",
     "driftd_registry_versions": "of models with a registry only",
     "driftd_registry_evidence_total": "of models with a registry only; dead letters count it too",
@@ -44,7 +46,7 @@ def expressions(board: dict[str, Any]) -> Iterator[str]:
 
 def metrics(expression: str) -> set[str]:
     """Return the catalogue's names of the metrics in an expression."""
-    found = re.findall(r"\bdriftd_\w+", expression)
+    found = re.findall(r"\b(?:driftd|process)_\w+", expression)
     return {name if name in BY_NAME else re.sub("_(bucket|sum|count)$", "", name) for name in found}
 
 

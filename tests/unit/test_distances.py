@@ -7,13 +7,21 @@ import pytest
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from detectors.bounds import cramer_von_mises_range, ks_bound, wasserstein_bound
+from detectors.bounds import (
+    anderson_darling_range,
+    cramer_von_mises_range,
+    energy_bound,
+    ks_bound,
+    wasserstein_bound,
+)
 from detectors.comparison import Comparison, compare, group_starts, numeric_starts
 from detectors.distances import (
     Counts,
     Floats,
+    anderson_darling,
     chi2,
     cramer_von_mises,
+    energy,
     hellinger,
     js,
     ks,
@@ -24,7 +32,14 @@ from detectors.distances import (
     wasserstein,
 )
 from detectors.profile import CategorySummary, NumericSummary, summaries
-from detectors.pvalues import chi2_pvalue, cramer_von_mises_pvalue, ks_pvalue, psi_pvalue
+from detectors.pvalues import (
+    anderson_darling_pvalue,
+    chi2_pvalue,
+    cramer_von_mises_pvalue,
+    ks_pvalue,
+    psi_pvalue,
+)
+from tests import oracles
 from tests.unit.slow_profiles import Columns, make_window
 
 SHIFTS: dict[str, Callable[[Floats], Floats]] = {
@@ -89,6 +104,55 @@ def test_cramer_von_mises_of_200_bins_is_within_a_twentieth_of_scipys() -> None:
 
     exact = stats.cramervonmises_2samp(x, y).statistic
     assert float(cramer_von_mises(a.counts, b.counts)) == pytest.approx(exact, rel=0.05)
+
+
+def scipys_anderson_darling(x: Floats, y: Floats) -> float:
+    """Return A^2 out of SciPy's result: A^2 less its mean, over its deviation (Scholz, Stephens 1987)."""
+    rows = np.arange(1.0, len(x) + len(y))
+    rest, total = len(rows), len(rows) + 1
+    h, pairs = (1.0 / rows).sum(), 1.0 / len(x) + 1.0 / len(y)
+    g = sum(float((1.0 / ((total - i) * np.arange(i + 1.0, total))).sum()) for i in range(1, rest))
+    a, b = (4 * g - 6) + (10 - 6 * g) * pairs, (2 * g - 4) * 4 + 16 * h + (2 * g - 14 * h - 4) * pairs
+    b += -8 * h + 4 * g - 6
+    c = (6 * h + 2 * g - 2) * 4 + (4 * h - 4 * g + 6) * 2 + (2 * h - 6) * pairs + 4 * h
+    d = (2 * h + 6) * 4 - 8 * h
+    variance = (a * total**3 + b * total**2 + c * total + d) / (rest * (total - 2.0) * (total - 3.0))
+    found = stats.anderson_ksamp([x, y], variant="right", method=stats.PermutationMethod(n_resamples=1))
+    return float(found.statistic * np.sqrt(variance) + 1.0)
+
+
+@pytest.mark.parametrize("shift", SHIFTS)
+@pytest.mark.parametrize("bins", [20, 200])
+def test_anderson_darling_is_as_near_to_scipys_as_its_range(shift: str, bins: int) -> None:
+    rng = np.random.default_rng(12)
+    x, y = rng.normal(size=2000), SHIFTS[shift](rng.normal(size=300))
+    a, b = pair(x, y, bins)
+    exact = oracles.anderson_darling(x, y)
+    low, high = anderson_darling_range(a.counts, b.counts)
+
+    assert exact == pytest.approx(scipys_anderson_darling(x, y), rel=1e-9)
+    assert low - 1e-9 <= exact <= high + 1e-9
+    assert low - 1e-9 <= float(anderson_darling(a.counts, b.counts)) <= high + 1e-9
+    assert (
+        bins == 20
+        or shift == "far"
+        or float(anderson_darling(a.counts, b.counts)) == pytest.approx(exact, rel=0.1)
+    )
+
+
+@pytest.mark.parametrize("shift", SHIFTS)
+@pytest.mark.parametrize("bins", [20, 200])
+def test_energy_is_as_near_to_scipys_as_its_bound(shift: str, bins: int) -> None:
+    rng = np.random.default_rng(13)
+    x, y = rng.normal(3.0, 2.0, size=2000), SHIFTS[shift](rng.normal(3.0, 2.0, size=300))
+    a, b = pair(x, y, bins)
+    exact = stats.energy_distance(x / x.std(), y / x.std())
+    seen = compare(a, b)
+    assert seen.places is not None
+
+    score = float(energy(*seen.cells, seen.places, seen.unit))
+    assert abs(score - exact) <= energy_bound(a, b, seen.unit) + 1e-12
+    assert bins == 20 or shift == "far" or score == pytest.approx(exact, rel=0.05)
 
 
 @pytest.mark.parametrize("shift", SHIFTS)
@@ -181,7 +245,9 @@ def test_pvalues_are_scipys_where_each_row_has_its_own_cell() -> None:
     assert ks_pvalue(p, q) == pytest.approx(stats.kstwobign.sf(d * size))
 
 
-@pytest.mark.parametrize("pvalue", [psi_pvalue, chi2_pvalue, ks_pvalue, cramer_von_mises_pvalue])
+@pytest.mark.parametrize(
+    "pvalue", [psi_pvalue, chi2_pvalue, ks_pvalue, cramer_von_mises_pvalue, anderson_darling_pvalue]
+)
 def test_pvalues_without_drift_are_uniform(pvalue: Callable[[Counts, Counts], Floats]) -> None:
     rng = np.random.default_rng(9)
     cells = 10 if pvalue in {psi_pvalue, chi2_pvalue} else 200

@@ -75,7 +75,10 @@ def test_entries_are_what_changed_and_are_read_back() -> None:
     changes = episode_changes("m", {}, begun)
     assert load_episodes({key[2]: value for key, value in changes.items() if value}) == begun
     assert episode_changes("m", begun, dict(begun)) == {}
-    assert episode_changes("m", begun, {}) == {("episode", "m", "ep_1"): None}
+    assert episode_changes("m", begun, {}) == {
+        ("episode", "m", "ep_1"): None,
+        ("audit_record", "m", "ep_1"): None,
+    }
 
 
 def test_a_log_with_drift_leaves_its_episodes_in_the_store() -> None:

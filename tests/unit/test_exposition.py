@@ -44,7 +44,7 @@ class Desk:
         live = [Live(PLANS[state.model], state, Histogram(), ()) for state in self.states]
         self.looking.set()
         self.held.wait(10)
-        return Moment(live, {}, Outbox(), EPOCH + MINUTE, Histogram(), ok=True, memory=None)
+        return Moment(live, {}, Outbox(), EPOCH + MINUTE, Histogram(), ok=True)
 
     def put(self, *states: ModelState) -> None:
         self.states = states
@@ -80,6 +80,19 @@ def test_what_is_of_now_is_not_made_again(desk: Desk, exposition: Exposition) ->
     exposition.changed()
     exposition.answer("", "")
     assert desk.looks == 3
+
+
+def test_a_page_that_failed_half_way_is_made_anew(
+    desk: Desk, exposition: Exposition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text(exposition)
+    desk.put(state(7))
+    exposition.changed()
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "text", None)
+        with pytest.raises(TypeError):
+            text(exposition)
+    assert 'driftd_windows_closed_total{model="m"} 7.0\n' in text(exposition)
 
 
 def test_a_commit_shows_in_the_next_answer(desk: Desk, exposition: Exposition) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.joint import Comparison, Joint, Option
-from detectors.profile import Sample
+from detectors.sample import Sample
 from monitor.clock import ManualClock
 from monitor.comparing import Failure, Here
 from monitor.config import Alarms, Model, Monitor

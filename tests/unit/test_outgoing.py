@@ -7,17 +7,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+import structlog
 
 from exporters.base import Delivered, Delivery, Notification, Notifier, Reason, Refused, Retry
 from monitor.auditing import Sent
 from monitor.clock import ManualClock
-from monitor.core.outbox import SECOND, Endpoint, Note, NoteState
+from monitor.core.outbox import NOT_CONFIGURED, SECOND, Endpoint, Note, NoteState
 from monitor.errors import StoreUnavailableError
 from monitor.outgoing import (
     KEPT_SETTLED,
     Deliverer,
     Outbox,
-    abandoned,
     attempt,
     enqueue,
     load_outbox,
@@ -26,6 +26,7 @@ from monitor.outgoing import (
     retired,
     with_changes,
 )
+from monitor.requests import obeyed
 from monitor.store.memory import MemoryStore
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -80,7 +81,7 @@ class Bench:
 
     def deliver(self) -> int:
         """Make the attempts that are due."""
-        self.write(abandoned(self.outbox))
+        self.deliverer.give_up(self.outbox, self.write)
         self.deliverer.start_due(self.outbox, self.now, self.record)
         return self.deliverer.finish()
 
@@ -234,10 +235,18 @@ def test_a_crash_before_recording_sends_the_same_id_again(store: MemoryStore) ->
     assert [n.id for n in first.sent] == [n.id for n in second.sent] == ["msg_a1"]
 
 
-def test_a_note_for_a_webhook_that_is_not_configured_waits(store: MemoryStore) -> None:
-    made = bench(store, ["z1", "a1"], a=Scripted())
-    assert made.deliver() == 1
-    assert made.states() == {"msg_z1": "pending", "msg_a1": "delivered"}
+def test_a_note_for_a_webhook_that_is_not_configured_is_given_up_and_that_is_said(
+    store: MemoryStore,
+) -> None:
+    made = bench(store, ["z1", "z2", "a1"], a=Scripted())
+    with structlog.testing.capture_logs() as logs:
+        assert made.deliver() == 1
+        assert made.deliver() == 0
+    assert made.states() == {"msg_z1": "dead", "msg_z2": "dead", "msg_a1": "delivered"}
+    assert made.outbox.queued["msg_z1"].note.last_reason == NOT_CONFIGURED
+    assert made.outbox.settled["m", "z", "dead"] == 2
+    said = [(e["webhook"], e["notes"]) for e in logs if e["log_level"] == "warning"]
+    assert said == [("z", 2)]
 
 
 def test_what_record_raises_is_not_swallowed(store: MemoryStore) -> None:
@@ -293,17 +302,43 @@ def test_a_note_goes_where_its_endpoint_is_now(store: MemoryStore) -> None:
     assert made.states() == {"msg_a1": NoteState.DELIVERED}
 
 
-def test_a_note_waits_while_its_endpoint_is_configured_no_more(store: MemoryStore) -> None:
+def test_what_was_given_up_is_sent_when_someone_asks_for_it_once_its_endpoint_is_back(
+    store: MemoryStore,
+) -> None:
     a = Scripted()
     made = bench(store, ["a1"], a=a)
 
     made.deliverer.configure({}, {})
     assert made.deliver() == 0
-    assert made.states() == {"msg_a1": NoteState.PENDING}
+    assert made.states() == {"msg_a1": NoteState.DEAD}
 
     made.deliverer.configure({"a": a}, URLS)
+    assert made.deliver() == 0
+    made.write(obeyed(made.outbox, {("request", "retry", "msg_a1"): b""}))
     assert made.deliver() == 1
     assert made.states() == {"msg_a1": NoteState.DELIVERED}
+
+
+def test_the_thread_of_an_endpoint_that_is_configured_no_more_ends(store: MemoryStore) -> None:
+    class Noting(Scripted):
+        thread = threading.current_thread()
+
+        def send(self, note: Notification, now: datetime) -> Delivery:
+            self.thread = threading.current_thread()
+            return super().send(note, now)
+
+    a, b = Noting(), Noting()
+    made = bench(store, ["a1", "b1"], a=a, b=b)
+    assert made.deliver() == 2
+
+    made.deliverer.configure({"b": b}, URLS)
+    assert made.deliver() == 0
+    a.thread.join(PATIENCE)
+    assert (a.thread.is_alive(), b.thread.is_alive()) == (False, True)
+
+    made.deliverer.configure({"a": a, "b": b}, URLS)
+    made.write(enqueue(notes("a2"), 0))
+    assert made.deliver() == 1
 
 
 def test_an_endpoint_that_goes_in_the_middle_of_its_lane_is_sent_nothing_more(
@@ -315,10 +350,14 @@ def test_an_endpoint_that_goes_in_the_middle_of_its_lane_is_sent_nothing_more(
     assert a.called.wait(PATIENCE)
 
     made.deliverer.configure({}, {})
+    made.deliverer.give_up(made.outbox, made.write)
+    assert set(made.states().values()) == {NoteState.PENDING}  # its attempt is under way
     gate.set()
 
     assert made.deliverer.finish() == 1
-    assert made.states() == {"msg_a1": NoteState.DELIVERED, "msg_a2": NoteState.PENDING}
+    assert made.deliver() == 0
+    assert made.states() == {"msg_a1": NoteState.DELIVERED, "msg_a2": NoteState.DEAD}
+    assert {key[1:]: n for key, n in made.outbox.settled.items()} == {("a", "delivered"): 1, ("a", "dead"): 1}
 
 
 def test_the_word_of_an_old_address_that_it_is_gone_is_not_the_new_ones(

@@ -186,6 +186,27 @@ def test_what_is_new_is_committed_once(scene: Scene) -> None:
     assert scene.house.worker.state.arrivals.registry.last == 2
 
 
+def test_after_the_end_no_look_begins(scene: Scene) -> None:
+    scene.look((Version(1),))
+    assert scene.lanes.close()
+    scene.look((Version(2),))
+    assert len(scene.client.answers) == 1
+
+
+def test_a_lane_that_ends_while_the_others_are_gone_through_is_left_alone(scene: Scene) -> None:
+    class Ending(dict[str, Any]):
+        """Lanes as `look` goes through them, the last of which ends before its turn."""
+
+        def values(self) -> Any:  # noqa: ANN401 - as a dict's
+            for lane in super().values():
+                lane.end()
+                yield lane
+
+    scene.lanes.lanes = Ending(scene.lanes.lanes)
+    scene.look((Version(1),))
+    assert len(scene.client.answers) == 1
+
+
 def test_a_registry_that_is_down_says_so_once_and_once_that_it_is_back(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,7 @@
 """A configuration taken on while the daemon runs: whole, between two batches, or not at all."""
 
 import base64
+import json
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
@@ -17,13 +18,17 @@ import structlog
 from monitor import building, polling
 from monitor.clock import ManualClock
 from monitor.config import Config
+from monitor.core.annotations import ENDPOINT as ANNOTATIONS
 from monitor.core.judging import detector_names
+from monitor.core.state import load_model
 from monitor.daemon import Daemon
 from monitor.errors import StoreUnavailableError
 from monitor.loading import load
 from monitor.models import open_model
 from monitor.reloading import ConfigFile
+from monitor.requests import retry
 from monitor.store.sqlite import SqliteStore
+from monitor.supervisor import Supervisor
 from monitor.types import EntryKey
 from tests.programs import Project, Samples
 from tests.seconds import START, lines
@@ -58,6 +63,22 @@ sources = [{{ role = "predictions", type = "files", path = {path} }}]
 """
 
 
+class Told(Supervisor):
+    """A supervisor that is told of reloads only."""
+
+    def __init__(self, told: list[str]) -> None:
+        super().__init__({})
+        self._told = told
+
+    @contextmanager
+    def reloading(self, now: float) -> Iterator[None]:
+        """Note its beginning and its end."""
+        self._told.append("begins")
+        with super().reloading(now):
+            yield
+        self._told.append("ends")
+
+
 class Life:
     """A daemon in this process on a project's folder, and its configuration's file."""
 
@@ -65,16 +86,28 @@ class Life:
         self.project = project
         self.store = store
         self.clock = ManualClock(START + timedelta(days=1))
+        self.loads = 0
+        self.told: list[str] = []
         source = ConfigFile(project.folder / "config.toml", self._load)
         self.source = source
-        self.daemon = Daemon(source.read(), store, self.clock, source=source)
+        supervisor = Told(self.told)
+        self.daemon = Daemon(source.read(), store, self.clock, supervisor, source)
 
     def _load(self, path: Path) -> Config:
+        self.loads += 1
         return load(path, {}, detector_names())
 
     def reload(self, text: str) -> tuple[str, ...]:
         self.project.configure(text)
         return self.daemon.reloads.reload()
+
+    def watch(self, seconds: int) -> int:
+        """Look at the file each second, as the schedule does; returns how often it was read."""
+        before = self.loads
+        for _ in range(seconds):
+            self.clock.advance(1)
+            self.daemon.reloads.look(watch=True)
+        return self.loads - before
 
     def rows(self, name: str, first: int, count: int) -> None:
         """Let a model's log grow, and take it in."""
@@ -199,6 +232,36 @@ def test_a_broken_configuration_leaves_the_running_one(project: Project, what: s
         assert life.reload(good) == ()
         assert life.samples.get("driftd_config_last_reload_successful") == 1
         assert (life.samples.get("driftd_config_last_reload_success_timestamp_seconds") or 0) > at + 99
+
+
+def test_a_watched_file_is_tried_again_while_what_it_names_is_not_there_yet(project: Project) -> None:
+    late = project.folder / "late.csv"
+    text = model("a") + model("b").replace("reference.csv", late.name)
+    with alive(project, model("a")) as life:
+        project.configure(text)
+        with structlog.testing.capture_logs() as logs:
+            assert life.watch(600) == pytest.approx(15, abs=2)  # after 2, 4, ... 60 seconds
+        assert [e["log_level"] for e in logs] == ["error"]
+        assert life.samples.get("driftd_config_last_reload_successful") == 0
+
+        shutil.copy(project.folder / "reference.csv", late)
+        assert life.watch(120) == 1
+        assert life.samples.get("driftd_config_last_reload_successful") == 1
+        assert len(life.daemon.models) == 2
+
+
+def test_a_watched_file_whose_text_is_wrong_is_not_tried_again(project: Project) -> None:
+    with alive(project, model("a")) as life:
+        for wrong in ("models = [", model("a", windows='"1d"'), "models = []"):
+            project.configure(wrong)
+            assert life.watch(600) == 1
+
+
+def test_a_reload_is_told_to_the_supervisor(project: Project) -> None:
+    with alive(project, model("a")) as life:
+        life.reload(model("a") + model("b"))
+        life.reload("models = [")
+    assert life.told == ["begins", "ends"] * 2
 
 
 def test_another_length_of_windows_is_refused_in_one_line_while_some_are_open(project: Project) -> None:
@@ -375,13 +438,90 @@ def test_requests_that_wait_go_to_the_new_address(project: Project) -> None:
         assert {q.note.attempts for q in after.queued.values()} == {1}
         assert {q.note.body for q in after.queued.values()} == {q.note.body for q in before.values()}
         assert after.endpoints["training"].url_hash == sha256(b"http://127.0.0.1:9/elsewhere").hexdigest()
-        assert life.reload(model("a")) == ()
-        assert life.daemon.outbox.queued == after.queued
-        assert life.samples.get("driftd_outbox_pending") == len(before)
         life.clock.advance(3600)
-        assert life.daemon.deliver_and_wait() == 0
-        assert life.reload(other) == ()
         assert life.daemon.deliver_and_wait() == len(before)
+
+
+def test_requests_for_a_webhook_that_is_taken_out_are_given_up_and_can_be_asked_for(project: Project) -> None:
+    retrain = 'retrain = [{ webhook = "training", when = ["quality"] }]'
+    hook = model("a", monitors='[{ detector = "quality" }]').replace("columns", f"{retrain}\ncolumns") + HOOK
+    with alive(project, hook) as life:
+        life.rows("a", 0, 3600)
+        project.append("a-0.jsonl", b"".join(line.replace(b'"x"', b'"z"') for line in lines(3600, 10_000)))
+        life.daemon.ingest()
+        waiting = list(life.daemon.outbox.queued)
+        assert life.samples.get("driftd_outbox_pending") == len(waiting) > 0
+
+        assert life.reload(model("a")) == ()
+        assert life.daemon.deliver_and_wait() == 0
+        assert life.samples.get("driftd_outbox_oldest_age_seconds") == 0
+        assert life.samples.get("driftd_outbox_dead_letters") == len(waiting)
+
+        assert life.reload(hook) == ()
+        assert life.daemon.deliver_and_wait() == 0
+        life.store.commit(retry(waiting[0]))
+        assert life.daemon.deliver_and_wait() == 1
+
+
+GRAFANA = """
+[exporters.grafana]
+url = "http://127.0.0.1:9"
+token_file = "token"
+"""
+
+
+def annotations(life: Life) -> list[tuple[str, bool, str]]:
+    """Return what Grafana is told: the episode, whether it is of the end, and how the note stands."""
+    notes = [q.note for q in life.daemon.outbox.queued.values() if q.note.endpoint == ANNOTATIONS]
+    bodies = [json.loads(note.body) for note in notes]
+    return sorted(
+        (b["episode"], b["timeEnd"] is not None, str(n.state)) for n, b in zip(notes, bodies, strict=True)
+    )
+
+
+def fires(life: Life) -> list[str]:
+    """Let the model a fire; returns its episodes."""
+    life.rows("a", 0, 3600)
+    life.project.append("a-0.jsonl", b"".join(line.replace(b'"x"', b'"z"') for line in lines(3600, 10_000)))
+    life.daemon.ingest()
+    found = sorted(e["id"] for e in life.daemon.desk.episodes())
+    assert found
+    return found
+
+
+def test_what_fires_is_over_for_grafana_when_its_model_is_taken_out(project: Project) -> None:
+    (project.folder / "token").write_text("glsa_x")
+    both = model("b") + model("a", monitors='[{ detector = "quality" }]')
+    with alive(project, both + GRAFANA) as life:
+        episodes = fires(life)
+        assert annotations(life) == [(e, False, "pending") for e in episodes]
+
+        assert life.reload(model("b") + GRAFANA) == ()
+        found = annotations(life)
+        assert found == [(e, ends, "pending") for e in episodes for ends in (False, True)]
+        bodies = [json.loads(q.note.body) for q in life.daemon.outbox.queued.values()]
+        trips = load_model("a", life.entries).trips.values()
+        last = {trip.episode: trip.window for trip in trips if trip.episode in episodes}
+        told = {b["episode"]: b["timeEnd"] * 1000 for b in bodies if b["timeEnd"]}
+        assert told == {episode: start + 3600 * 10**6 for episode, start in last.items()}
+    with alive(project, model("b") + GRAFANA) as life:
+        assert annotations(life) == found
+
+
+def test_a_grafana_that_comes_back_is_told_what_it_missed(project: Project) -> None:
+    (project.folder / "token").write_text("glsa_x")
+    quality = model("a", monitors='[{ detector = "quality" }]')
+    with alive(project, quality + GRAFANA) as life:
+        episodes = fires(life)
+        assert life.reload(quality) == ()
+        assert life.daemon.deliver_and_wait() == 0
+        assert annotations(life) == [(e, False, "dead") for e in episodes]
+        life.rows("a", 13_600, 40_000)
+        assert {e["state"] for e in life.daemon.desk.episodes()} == {"ended"}
+
+        assert life.reload(quality + GRAFANA) == ()
+        assert annotations(life) == [(e, ends, "pending") for e in episodes for ends in (False, True)]
+        assert life.daemon.deliver_and_wait() == 2 * len(episodes)
 
 
 def test_a_reload_does_what_a_start_does(project: Project) -> None:

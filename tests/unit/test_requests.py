@@ -43,7 +43,7 @@ class Owner:
 
     def obey(self) -> None:
         self.write(obeyed(self.outbox, self.store.asked()))
-        self.write(abandoned(self.outbox))
+        self.write(abandoned(self.outbox, {"a"})[0])
 
     def sent(self, name: str, delivery: Delivery) -> None:
         self.write(outcome(self.outbox, Sent(self.outbox.queued[name].note, delivery, 7, 3), 10))

@@ -163,7 +163,7 @@ def test_the_body_says_what_the_schema_promises() -> None:
 
 
 def as_json(firing: Firing) -> dict[str, object]:
-    return {name: getattr(firing, name) for name in Firing.__slots__}
+    return {name: getattr(firing, name) for name in Firing.__slots__ if name != "why"}
 
 
 def test_numbers_that_json_does_not_have_become_null() -> None:

@@ -9,7 +9,7 @@ import pytest
 from monitor.server.api import Api
 from monitor.server.bodies import AckBody, RetrainBody
 from monitor.web import Web
-from tests.server import TOKEN, FakeDesk, Served, Told, served
+from tests.server import BEARER, TOKEN, FakeDesk, Served, served
 
 ACK = {"who": "anna", "why": "late feed"}
 ONE = "/api/v1/episodes/ep_1"
@@ -30,7 +30,8 @@ def test_an_acknowledgement_reaches_the_desk(server: Served) -> None:
     assert answer.headers["cache-control"] == "no-store"
     ((event, said),) = server.told.lines
     assert event == "write"
-    assert said == {"path": f"{ONE}/ack", "status": 200, "by": "ci", "client": "127.0.0.1"}
+    expected = {"method": "POST", "path": f"{ONE}/ack", "status": 200, "by": "ci", "client": "127.0.0.1"}
+    assert said == expected
 
 
 def test_a_report_reaches_the_desk_with_and_without_a_version(server: Served) -> None:
@@ -115,7 +116,7 @@ def test_episodes_are_listed_and_chosen(server: Served) -> None:
 
 def test_the_openapi_document_says_what_is_there() -> None:
     document = json.loads(OPENAPI.read_text(encoding="utf-8"))
-    routes = {r.path: r.methods for r in Api(FakeDesk(), dict, Told()).routes()}
+    routes = {r.path: r.methods for r in Api(FakeDesk(), dict).routes()}
     del routes["/api/v1/openapi.json"]
 
     assert {path: set(item) for path, item in document["paths"].items()} == {
@@ -134,3 +135,47 @@ def test_the_openapi_document_says_what_is_there() -> None:
 
 def test_the_openapi_document_is_served(server: Served) -> None:
     assert json.loads(server.ask("/api/v1/openapi.json").body)["openapi"].startswith("3.")
+
+
+def test_every_write_is_audited_wherever_it_ends(server: Served) -> None:
+    asked = [
+        ("POST", "/-/reload", 200),
+        ("POST", "/nowhere", 404),
+        ("POST", "/metrics", 405),
+        ("DELETE", ONE, 405),
+        ("PUT", f"{ONE}/ack", 405),
+        ("X" * 50, "/" + "y" * 300, 404),
+    ]
+    for method, path, status in asked:
+        assert server.ask(path, headers=BEARER, method=method).status == status
+    assert server.ask("/metrics").status == 200
+    told = [
+        (event, said["method"], said["path"], said["status"], said["by"]) for event, said in server.told.lines
+    ]
+    assert told == [("write", method[:20], path[:200], status, "ci") for method, path, status in asked]
+
+
+def test_a_write_that_ends_in_a_fault_is_audited_too(tmp_path: Path) -> None:
+    def broken() -> tuple[str, ...]:
+        raise LookupError("ours")
+
+    (tmp_path / "ci").write_text(TOKEN)
+    with served(Web(token_files=(tmp_path / "ci",)), reload=broken) as running:
+        assert running.ask("/-/reload", headers=BEARER, method="POST").status == 500
+    assert [said["status"] for _, said in running.told.lines] == [500]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"content-type": "application/json"}, 200),
+        ({"content-type": "application/json", "origin": "https://driftd.example"}, 200),
+        ({"content-type": "text/plain"}, 415),
+        ({"content-type": "application/x-www-form-urlencoded"}, 415),
+        ({"origin": "https://elsewhere.example"}, 403),
+        ({"origin": "null"}, 403),
+    ],
+)
+def test_no_web_page_can_have_a_browser_reload(server: Served, headers: dict[str, str], status: int) -> None:
+    assert server.ask("/-/reload", headers={**BEARER, **headers}, method="POST").status == status

@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import trustme
 from pydantic import SecretStr
 
 from monitor.server import credentials
 from monitor.server.passwords import NOBODY, hashed, matches, users
 from monitor.web import Web
-from tests.server import TOKEN, Told, encrypted, served
+from tests.server import TOKEN, Served, Told, encrypted, served
 
 ACK = {"who": "anna", "why": "late feed"}
 WRITE = "/api/v1/episodes/ep_1/ack"
@@ -215,3 +216,54 @@ def test_clients_may_have_to_show_a_certificate(tmp_path: Path) -> None:
         trusting.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
         assert server.ask("/healthz", tls=trusting).status == 200
         assert server.ask(WRITE, ACK, tls=trusting).status == 403  # a certificate alone allows no writing
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_the_authority_of_clients_is_read_anew_and_the_old_one_is_forgotten(
+    tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    web, _ = encrypted(tmp_path)
+    old, new = trustme.CA(), trustme.CA()
+    old.cert_pem.write_to_path(tmp_path / "clients.pem")
+    contexts = [_client(tmp_path, authority, version) for authority in (old, new)]
+
+    with served(web.model_copy(update={"client_ca_file": tmp_path / "clients.pem"})) as server:
+        assert [_lets_in(server, context) for context in contexts] == [True, False]
+        with _handshake(server, contexts[0]) as earlier:
+            session = earlier.session
+        new.cert_pem.write_to_path(tmp_path / "clients.pem")
+        assert [_lets_in(server, context) for context in contexts] == [False, True]
+        assert not _lets_in(server, contexts[0], session)
+        (tmp_path / "clients.pem").write_text("rubbish")
+        assert [_lets_in(server, context) for context in contexts] == [False, True]
+    told = [event for event, _ in server.told.lines]
+    assert told == ["certificate renewed", "the new certificate is not used"]
+
+
+def _client(folder: Path, authority: trustme.CA, version: ssl.TLSVersion) -> ssl.SSLContext:
+    """Return a context that trusts the server in the folder and shows a certificate of this authority."""
+    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+    context.minimum_version = context.maximum_version = version
+    authority.issue_cert("client").configure_cert(context)
+    return context
+
+
+def _handshake(
+    server: Served, context: ssl.SSLContext, session: ssl.SSLSession | None = None
+) -> ssl.SSLSocket:
+    plain = server.connect()
+    try:
+        return context.wrap_socket(plain, server_hostname="127.0.0.1", session=session)
+    except OSError:
+        plain.close()
+        raise
+
+
+def _lets_in(server: Served, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> bool:
+    """Tell whether a request is answered; TLS 1.3 refuses a client only once its handshake is over."""
+    try:
+        with _handshake(server, context, session) as client:
+            client.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            return client.recv(100).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False

@@ -12,6 +12,7 @@ from monitor.errors import StoreUnavailableError
 from monitor.shelves import FOLDER, Shelves, in_doubt
 from monitor.store.segments import BESIDE, INLINE, Note
 from monitor.types import Changes
+from tests.shelving import opened
 
 FRAME = pl.DataFrame({"key": pl.int_range(INLINE, eager=True)})
 
@@ -22,7 +23,7 @@ def files(state: Path) -> list[Path]:
 
 @pytest.mark.parametrize("space", PILES)
 def test_a_file_goes_with_the_commit_that_lets_it_go(tmp_path: Path, space: str) -> None:
-    shelves = Shelves(tmp_path, ["m"], {})
+    shelves = opened(tmp_path, ["m"], {})
     _, value = shelves.by_model["m"].keep(FRAME)
     shelves.after("m", {(space, "m", "[0,0]"): value})
     assert len(files(tmp_path)) == 1
@@ -34,10 +35,10 @@ def test_a_file_goes_with_the_commit_that_lets_it_go(tmp_path: Path, space: str)
 
 @pytest.mark.parametrize("space", PILES)
 def test_a_new_start_keeps_the_named_files_and_no_others(tmp_path: Path, space: str) -> None:
-    shelf = Shelves(tmp_path, ["m"], {}).by_model["m"]
+    shelf = opened(tmp_path, ["m"], {}).by_model["m"]
     (_, named), _ = shelf.keep(FRAME), shelf.keep(FRAME)
 
-    again = Shelves(tmp_path, ["m"], {(space, "m", "[0,0]"): named})
+    again = opened(tmp_path, ["m"], {(space, "m", "[0,0]"): named})
 
     assert len(files(tmp_path)) == 1
     assert again.by_model["m"].reopen(named).equals(FRAME)
@@ -47,7 +48,7 @@ def test_an_entry_of_another_kind_may_begin_with_any_byte(tmp_path: Path) -> Non
     key = ("window", "m", "0")
     profile = BESIDE + b"\xa9 is no name of a file"
 
-    shelves = Shelves(tmp_path, ["m"], {key: profile})
+    shelves = opened(tmp_path, ["m"], {key: profile})
     shelves.after("m", {key: profile})
     shelves.after("m", {key: None})
 
@@ -86,7 +87,7 @@ def fail(shelves: Shelves, changes: Changes, error: BaseException) -> None:
 
 
 def test_what_was_merged_away_before_its_commit_goes_with_the_commit(tmp_path: Path) -> None:
-    shelves = Shelves(tmp_path, ["m"], {})
+    shelves = opened(tmp_path, ["m"], {})
     keep = shelves.by_model["m"].keep
     (_, first), (_, merged) = keep(FRAME), keep(FRAME)
 
@@ -100,7 +101,7 @@ def test_what_was_merged_away_before_its_commit_goes_with_the_commit(tmp_path: P
 def test_a_commit_that_fails_leaves_only_what_the_last_one_named(
     tmp_path: Path, error: StoreUnavailableError
 ) -> None:
-    shelves = Shelves(tmp_path, ["m"], {})
+    shelves = opened(tmp_path, ["m"], {})
     keep = shelves.by_model["m"].keep
     _, first = keep(FRAME)
     commit(shelves, {KEY: first})
@@ -112,7 +113,7 @@ def test_a_commit_that_fails_leaves_only_what_the_last_one_named(
 
 
 def test_work_that_ends_without_a_commit_leaves_no_file(tmp_path: Path) -> None:
-    shelves = Shelves(tmp_path, ["m"], {})
+    shelves = opened(tmp_path, ["m"], {})
     shelves.by_model["m"].keep(FRAME)
 
     shelves.tidy("m")
@@ -121,7 +122,7 @@ def test_work_that_ends_without_a_commit_leaves_no_file(tmp_path: Path) -> None:
 
 
 def test_what_a_crash_could_bring_back_stays_until_the_next_commit(tmp_path: Path) -> None:
-    shelves = Shelves(tmp_path, ["m"], {})
+    shelves = opened(tmp_path, ["m"], {})
     keep = shelves.by_model["m"].keep
     _, unnamed = keep(FRAME)
     _, doubted = keep(FRAME)
@@ -140,7 +141,7 @@ def test_what_a_crash_could_bring_back_stays_until_the_next_commit(tmp_path: Pat
 
 
 def test_only_the_last_doubtful_commit_can_come_back(tmp_path: Path) -> None:
-    shelves = Shelves(tmp_path, ["m"], {})
+    shelves = opened(tmp_path, ["m"], {})
     keep = shelves.by_model["m"].keep
     for _ in range(3):
         _, doubted = keep(FRAME)
@@ -150,7 +151,7 @@ def test_only_the_last_doubtful_commit_can_come_back(tmp_path: Path) -> None:
 
 
 def test_what_a_doubtful_commit_lets_go_stays(tmp_path: Path) -> None:
-    shelves = Shelves(tmp_path, ["m"], {})
+    shelves = opened(tmp_path, ["m"], {})
     _, value = shelves.by_model["m"].keep(FRAME)
     commit(shelves, {KEY: value})
 
@@ -161,7 +162,7 @@ def test_what_a_doubtful_commit_lets_go_stays(tmp_path: Path) -> None:
 
 
 def test_models_do_not_touch_each_others_files(tmp_path: Path) -> None:
-    shelves = Shelves(tmp_path, ["m", "n"], {})
+    shelves = opened(tmp_path, ["m", "n"], {})
     _, value = shelves.by_model["n"].keep(FRAME)
 
     commit(shelves, {KEY: shelves.by_model["m"].keep(FRAME)[1]})

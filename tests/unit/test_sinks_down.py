@@ -14,7 +14,6 @@ from monitor.clock import SystemClock
 from monitor.core.outbox import HOUR, SECOND, Note
 from monitor.outgoing import (
     Deliverer,
-    abandoned,
     enqueue,
     load_outbox,
     outcome,
@@ -23,6 +22,7 @@ from monitor.outgoing import (
 )
 from monitor.store.memory import MemoryStore
 from monitor.types import EntryKey
+from tests.signing import by
 
 SECRET = b"a-very-secret-key-of-32-bytes-ab"
 GIGABYTE = 10**9
@@ -111,7 +111,7 @@ class Sender:
         self._store, self._guard = store, threading.Lock()
         self.outbox = load_outbox(store.load())
         self.write(register(self.outbox, urls))
-        hooks = {name: Webhook(url, SECRET, 2.0, allow_private=True) for name, url in urls.items()}
+        hooks = {name: Webhook(url, by(SECRET), 2.0, allow_private=True) for name, url in urls.items()}
         self._deliverer = Deliverer(hooks, urls, SystemClock())
 
     def write(self, changes: Mapping[EntryKey, bytes | None]) -> None:
@@ -124,7 +124,7 @@ class Sender:
             self.write(outcome(self.outbox, sent, self.now))
 
     def deliver(self) -> int:
-        self.write(abandoned(self.outbox))
+        self._deliverer.give_up(self.outbox, self.write)
         self._deliverer.start_due(self.outbox, self.now, self._record)
         return self._deliverer.finish()
 

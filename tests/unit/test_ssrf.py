@@ -15,6 +15,7 @@ from exporters.base import Delivered, Delivery, Notification, Reason, Retry
 from exporters.contract import Answer, ScriptedReceiver
 from exporters.ssrf import special
 from exporters.webhook import Webhook
+from tests.signing import by
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECRET = b"a-very-secret-key-of-32-bytes-ab"
@@ -33,7 +34,7 @@ PUBLIC6 = ["2001:200::1", "2606:4700::1111", "2a00:1450:4001:800::200e", "2001:4
 
 def send(url: str, *, allow_private: bool = False, seconds: float = 5) -> Delivery:
     note = Notification("msg_0123456789abcdef01234567", url, b"{}", 0)
-    return Webhook(url, SECRET, seconds, allow_private=allow_private).send(note, NOW)
+    return Webhook(url, by(SECRET), seconds, allow_private=allow_private).send(note, NOW)
 
 
 def resolves(monkeypatch: pytest.MonkeyPatch, *answers: Sequence[str]) -> list[str]:
@@ -177,7 +178,7 @@ def test_a_pinned_address_is_still_the_name_to_tls(monkeypatch: pytest.MonkeyPat
     with ScriptedReceiver(Answer(202), server) as receiver:
         url = receiver.url.replace("127.0.0.1", HOST).replace("http:", "https:")
         resolves(monkeypatch, ["127.0.0.1"])
-        webhook = Webhook(url, SECRET, 5, client, allow_private=True)
+        webhook = Webhook(url, by(SECRET), 5, client, allow_private=True)
 
         assert webhook.send(Notification("msg_1", url, b"{}", 0), NOW) == Delivered(202)
     assert named == [HOST]

@@ -34,6 +34,21 @@ def test_a_start_and_an_end_are_told(line: socket.socket) -> None:
     assert heard(line) == ["READY=1", "STOPPING=1"]
 
 
+def test_a_reload_is_told_from_its_beginning_to_its_end(line: socket.socket) -> None:
+    supervisor = Supervisor({"NOTIFY_SOCKET": line.getsockname()})
+    with supervisor.reloading(1.5):
+        assert heard(line) == ["RELOADING=1\nMONOTONIC_USEC=1500000"]
+    assert heard(line) == ["READY=1"]
+
+
+def test_an_end_in_the_middle_of_a_reload_is_the_last_word(line: socket.socket) -> None:
+    supervisor = Supervisor({"NOTIFY_SOCKET": line.getsockname()})
+    with supervisor.reloading(0.0):
+        supervisor.stopping()
+
+    assert heard(line) == ["RELOADING=1\nMONOTONIC_USEC=0", "STOPPING=1"]
+
+
 def test_life_is_told_four_times_in_the_time_allowed_and_no_more(line: socket.socket) -> None:
     supervisor = Supervisor({"NOTIFY_SOCKET": line.getsockname(), "WATCHDOG_USEC": "60000000"})
     for second in range(120):

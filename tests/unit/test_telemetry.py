@@ -71,21 +71,31 @@ def test_a_secret_is_read_from_file_or_variable_and_shown_nowhere(tmp_path: Path
     given = 'headers.authorization = { file = "token" }\nheaders.x-key = { env = "TOKEN" }\n'
     config = configured(tmp_path, given)
 
-    assert headers(otlp_of(config)) == {"authorization": SECRET, "x-key": SECRET}
+    assert headers(otlp_of(config))() == {"authorization": SECRET, "x-key": SECRET}
     shown = f"{config!r} {config.model_dump()} {config.model_dump_json()}"
     assert "s3cret" not in shown
 
 
-def test_a_changed_file_counts_at_once_and_a_missing_one_leaves_the_last(tmp_path: Path) -> None:
+def test_a_changed_file_counts_at_once_and_a_broken_one_leaves_the_last_good_and_is_told_once(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "token").write_text("one")
-    otlp = otlp_of(configured(tmp_path, 'headers.x-key = { file = "token" }\n'))
+    now = headers(otlp_of(configured(tmp_path, 'headers.x-key = { file = "token" }\n')))
     (tmp_path / "token").write_text("two")
-    assert headers(otlp) == {"x-key": "two"}
-    for broken in (b"", b"a\nb", b"\xff"):
-        (tmp_path / "token").write_bytes(broken)
-        assert headers(otlp) == {"x-key": "one"}
-    (tmp_path / "token").unlink()
-    assert headers(otlp) == {"x-key": "one"}
+    assert now() == {"x-key": "two"}
+    with structlog.testing.capture_logs() as logs:
+        for broken in (b"", b"a\nb", b"\xff", b"x" * 70_000):
+            (tmp_path / "token").write_bytes(broken)
+            assert now() == {"x-key": "two"}
+        (tmp_path / "token").unlink()
+        assert [now(), now()] == [{"x-key": "two"}] * 2
+    assert [(e["log_level"], e["header"], e["problem"].split()[:3]) for e in logs] == [
+        ("warning", "x-key", ["file", "holds", "no"]),
+        ("warning", "x-key", ["file", "holds", "more"]),
+        ("warning", "x-key", ["file", "names", "a"]),
+    ]
+    (tmp_path / "token").write_text("three")
+    assert now() == {"x-key": "three"}
 
 
 def test_a_missing_extra_is_one_line_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from exporters.contract import MARK, Answer, ScriptedReceiver
 from exporters.webhook import Webhook, outcome, seconds_until
 from monitor.clock import SystemClock
 from monitor.receiver import Receiver
+from tests.signing import by, key_of
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 700_000, tzinfo=UTC)
 SECRET = b"a-very-secret-key-of-32-bytes-ab"
@@ -26,7 +27,7 @@ NOTE_ID = "msg_0123456789abcdef01234567"
 
 
 def send(url: str, seconds: float = 5.0, now: datetime = NOW, tls: ssl.SSLContext | None = None) -> Delivery:
-    return Webhook(url, SECRET, seconds, tls, allow_private=True).send(
+    return Webhook(url, by(SECRET), seconds, tls, allow_private=True).send(
         Notification(NOTE_ID, url, BODY, 0), now
     )
 
@@ -48,7 +49,7 @@ def test_sends_one_post_with_the_standard_headers() -> None:
 def test_each_attempt_has_its_own_timestamp_and_signature() -> None:
     with ScriptedReceiver(Answer(503)) as receiver:
         note = Notification(NOTE_ID, receiver.url, BODY, 0)
-        webhook = Webhook(receiver.url, SECRET, 5, allow_private=True)
+        webhook = Webhook(receiver.url, by(SECRET), 5, allow_private=True)
         for minutes in (0, 5):
             webhook.send(note, NOW + timedelta(minutes=minutes))
     first, second = (seen.headers for seen in receiver.seen)
@@ -67,22 +68,12 @@ def test_the_zone_of_the_time_does_not_change_the_signature(hours: int) -> None:
     assert second["webhook-timestamp"] == first["webhook-timestamp"]
 
 
-def test_a_secret_with_its_prefix_is_the_key_behind_it() -> None:
-    raw, serialized = b"0123456789abcdef01234567", b"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3\n"
-    with ScriptedReceiver(Answer(200)) as receiver:
-        for secret in (raw, serialized):
-            Webhook(receiver.url, secret, 5, allow_private=True).send(
-                Notification(NOTE_ID, receiver.url, BODY, 0), NOW
-            )
-    assert len({seen.headers["webhook-signature"] for seen in receiver.seen}) == 1
-
-
 def test_a_raw_key_may_begin_and_end_with_white_space() -> None:
     heard: list[str] = []
     for key in (b"\t" + SECRET, SECRET + b"\n", b" " + SECRET + b"\r"):
         with Receiver(b"whsec_" + base64.b64encode(key), lambda h: heard.append(h.verdict)) as receiver:
             note = Notification(NOTE_ID, receiver.url, BODY, 0)
-            webhook = Webhook(receiver.url, key, 5, allow_private=True)
+            webhook = Webhook(receiver.url, by(key), 5, allow_private=True)
             assert webhook.send(note, SystemClock().now()) == Delivered(204)
     assert heard == ["verified"] * 3
 
@@ -128,7 +119,7 @@ def test_the_environment_sets_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_log_and_no_repr_shows_a_secret(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with ScriptedReceiver(Answer(302, (("location", "/"),))) as receiver:
-        webhook = Webhook(receiver.url, SECRET, 5, allow_private=True)
+        webhook = Webhook(receiver.url, by(SECRET), 5, allow_private=True)
         note = Notification(NOTE_ID, receiver.url, BODY, 0)
         shown = f"{webhook!r} {webhook!s} {note!r} {webhook.send(note, NOW)!r} {caplog.text}"
     for secret in (SECRET.decode(), MARK, "user:", "dXNlcjpz", "token="):
@@ -142,15 +133,8 @@ def test_no_log_and_no_repr_shows_a_secret(caplog: pytest.LogCaptureFixture) -> 
 )
 def test_a_url_that_cannot_be_used_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(ValueError, match="a webhook's") as caught:
-        Webhook(url, SECRET, 5)
+        Webhook(url, by(SECRET), 5)
     assert "pw" not in str(caught.value)
-
-
-@pytest.mark.parametrize("secret", [b"", b" \n", b"whsec_", b"whsec_\xff", b"whsec_abcde"])
-def test_a_secret_that_cannot_be_used_is_refused_without_being_shown(secret: bytes) -> None:
-    with pytest.raises(ValueError, match="secret is empty") as caught:
-        Webhook("http://h/", secret, 5)
-    assert "abcde" not in str(caught.value)
 
 
 def test_every_reason_is_documented() -> None:
@@ -160,7 +144,7 @@ def test_every_reason_is_documented() -> None:
 
 def test_a_note_for_another_endpoint_is_never_signed() -> None:
     with pytest.raises(ValueError, match="another endpoint"):
-        Webhook("http://h/", SECRET, 5).send(Notification(NOTE_ID, "http://evil/", BODY, 0), NOW)
+        Webhook("http://h/", by(SECRET), 5).send(Notification(NOTE_ID, "http://evil/", BODY, 0), NOW)
 
 
 def test_a_time_without_a_zone_is_refused() -> None:
@@ -185,7 +169,7 @@ def test_the_signature_is_the_one_of_the_specification() -> None:
     secret, body = b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b'{"test": 2432232314}'
     moment = datetime.fromtimestamp(1_614_265_330, UTC)
     with ScriptedReceiver(Answer(200)) as receiver:
-        webhook = Webhook(receiver.url, secret, 5, allow_private=True)
+        webhook = Webhook(receiver.url, by(key_of(secret)), 5, allow_private=True)
         webhook.send(Notification("msg_p5jXN8AQM9LWM0D4loKWxJek", receiver.url, body, 0), moment)
     expected = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
     assert receiver.seen[0].headers["webhook-signature"] == expected

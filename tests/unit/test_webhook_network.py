@@ -17,6 +17,7 @@ from exporters import bounded
 from exporters.base import Delivered, Delivery, Notification, Reason, Refused, Retry
 from exporters.contract import Answer, ScriptedReceiver
 from exporters.webhook import Webhook
+from tests.signing import by
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 700_000, tzinfo=UTC)
 SECRET = b"a-very-secret-key-of-32-bytes-ab"
@@ -26,7 +27,7 @@ Speak = Callable[[socket.socket], None]
 
 
 def send(url: str, seconds: float = 5.0, now: datetime = NOW, tls: ssl.SSLContext | None = None) -> Delivery:
-    return Webhook(url, SECRET, seconds, tls, allow_private=True).send(
+    return Webhook(url, by(SECRET), seconds, tls, allow_private=True).send(
         Notification(NOTE_ID, url, BODY, 0), now
     )
 

@@ -1,0 +1,228 @@
+"""A verdict computed again from its audit record alone, and compared with what was said."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.base import Level, Verdict
+from detectors.calibration import Calibrator
+from detectors.drift import Drift
+from detectors.monitors import FAILURES, Judgement, MonitorSpec, judged
+from detectors.profile import Grid, Profile, WindowProfile, empty, summaries
+from detectors.quality import Quality
+from detectors.readings import Readers, Reading, Source, reader
+from detectors.score_null import ScoreNull
+from detectors.seasons import Clock
+from detectors.sequential import limits, strongest
+from detectors.series import Series, judge_series
+from detectors.window_null import WindowNull
+from monitor.core.measured_records import estimated, realised
+from monitor.core.recording import feature_grid
+from monitor.core.records import AuditRecord
+
+NEAR = 1e-9
+"""Relative: two releases of a library may differ in a number's last digits."""
+NUMBERS = ("score", "threshold", "effect", "pvalue")
+ROW_NUMBERS = 4
+SAID = MappingProxyType(
+    {
+        "gathered": "the score was gathered over windows whose readings are not kept: it is taken as "
+        "recorded, and threshold, effect and verdict follow from it",
+        "stream": "the detector went over rows that are not kept: score and threshold are taken as recorded, "
+        "and the verdict follows from them",
+        "other": "score and threshold are taken as recorded, and the verdict follows from them",
+        "estimate": "from the losses that the stored model of losses expected of the window's sampled rows",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One number of a verdict: as recorded, and as computed again."""
+
+    name: str
+    recorded: float | str | None
+    again: float | str | None
+
+    @property
+    def equal(self) -> bool:
+        """Tell whether they agree."""
+        a, b = self.recorded, self.again
+        if isinstance(a, float | int) and isinstance(b, float | int):
+            return math.isclose(a, b, rel_tol=NEAR, abs_tol=1e-300)
+        return a == b
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What came of a verdict computed again. sealed: the record is as it was. note: what was taken as it is."""
+
+    sealed: bool
+    compared: tuple[Compared, ...]
+    note: str = ""
+    problem: str = ""
+
+    @property
+    def equal(self) -> bool:
+        """Tell whether the record is whole and gives the verdict it tells of."""
+        return self.sealed and not self.problem and all(each.equal for each in self.compared)
+
+
+def verify(record: AuditRecord) -> Verified:
+    """Compute the verdict of a record again. Needs nothing else: no configuration, log or state."""
+    try:
+        again = WAYS.get(record.head["how"], _taken)(record)
+        said = record.head["verdict"]
+        compared = tuple(Compared(n, said[n], getattr(again, n)) for n in NUMBERS)
+        compared += (Compared("verdict", said["level"], str(again.level)),)
+        compared += (Compared("n", said["n"], again.n),)
+        note = SAID.get(record.head["how"], "") if _partly(record) else ""
+        return Verified(record.intact, compared, note, "" if again.level is not Level.ERROR else again.note)
+    except (*FAILURES, AttributeError) as error:
+        said = f"cannot be computed again: {type(error).__name__}: {error}"
+        return Verified(record.intact, (), "", said)
+
+
+def _partly(record: AuditRecord) -> bool:
+    return record.head["how"] != "estimate" or "losses" in record.arrays
+
+
+def spec_of(record: AuditRecord) -> MonitorSpec:
+    """Return the monitor."""
+    m = record.head["monitor"]
+    return MonitorSpec(m["feature"], m["detector"], m["kind"], record.head["threshold"])
+
+
+def judgement_of(record: AuditRecord) -> Judgement:
+    """Return how strict it was."""
+    alarms = record.head["config"]["alarms"]
+    return Judgement(record.head["level"], alarms["min_effect"], alarms["min_rows"])
+
+
+def beside(record: AuditRecord) -> WindowProfile:
+    """Return the feature's window beside the reference."""
+    grid = feature_grid(record.head["grid"], record.head["monitor"]["feature"], record.arrays)
+    rows, reference = record.head["rows"]
+    return WindowProfile(
+        grid,
+        _profile(grid, rows, record.arrays["window"]),
+        _profile(grid, reference, record.arrays["reference"]),
+    )
+
+
+def _profile(grid: Grid, rows: int, cells: NDArray[Any]) -> Profile:
+    nothing = empty(grid, sample=False)
+    if len(cells) != grid.width:
+        raise ValueError(f"{len(cells)} cells for a grid of {grid.width}")
+    return Profile(rows, cells, nothing.low, nothing.high)
+
+
+def _distance(record: AuditRecord) -> Verdict:
+    spec, level = spec_of(record), record.head["level"]
+    limit = record.head.get("limit", 0.0)
+    if "sizes" in record.arrays:
+        start, length = record.head["clock"]
+        null = ScoreNull.load(_under(record.arrays, "null/"))
+        again = float(null.thresholds(record.arrays["sizes"], Clock(np.array([start]), length), level)[0, 0])
+        if not math.isclose(again, limit, rel_tol=NEAR):
+            raise ValueError(f"the null model's limit is {again!r}, and {limit!r} is recorded")
+    drift = Drift([spec], judgement_of(record), Calibrator())
+    cluster = tuple(record.head["cluster"])
+    limits_ = {(spec.feature, spec.detector): limit}
+    return drift.close(beside(record), limits_, {spec.feature: cluster})[0]
+
+
+def _quality(record: AuditRecord) -> Verdict:
+    spec = spec_of(record)
+    cluster = {spec.feature: tuple(record.head["cluster"])}
+    return Quality([spec], judgement_of(record)).close(beside(record), cluster)[0]
+
+
+def _whole(record: AuditRecord) -> Verdict:
+    spec, grid = spec_of(record), Grid(())
+    rows, reference = record.head["rows"]
+    columns, nulls = frozenset(record.head["columns"]), record.arrays["nulls"]
+    if spec.detector == "missing_columns":
+        gone = (nulls[:, 0] == nulls[:, 1]) & (nulls[:, 2] < nulls[:, 3])
+        columns = frozenset(np.array(record.head["features"])[gone].tolist())
+    window = WindowProfile(
+        grid,
+        _profile(grid, rows, np.zeros(0, np.int64)),
+        _profile(grid, reference, np.zeros(0, np.int64)),
+        columns,
+        columns,
+        tuple(record.arrays["history"].tolist()),
+        record.head["complete"],
+    )
+    return Quality([spec], judgement_of(record)).close(window)[0]
+
+
+def series_of(record: AuditRecord) -> Series:
+    """Return the group's last windows of one feature, and what is usual in them."""
+    seen = beside(record)
+    summary = next(iter(summaries(seen.grid, seen.reference)))
+    missing = summary.rows - summary.n - summary.invalid
+    ordered = record.head["grid"]["kind"] == "numeric"
+    readers = Readers((reader(Source(summary.grid.name, summary.counts, missing, ordered)),))
+    null = WindowNull.load(_under(record.arrays, "null/"), readers)
+    reading = Reading(record.arrays["values"], record.arrays["sizes"])
+    _refuse_other_window(seen, reading, readers)
+    return Series(null, reading, Clock(record.arrays["starts"], record.head["clock"][0]))
+
+
+def _refuse_other_window(seen: WindowProfile, reading: Reading, readers: Readers) -> None:
+    """Read the window's cells again: the last of the readings must be theirs."""
+    summary = next(iter(summaries(seen.grid, seen.window)))
+    missing = summary.rows - summary.n - summary.invalid
+    again = readers.read([summary.counts[None]], np.array([[missing]]), np.array([summary.rows]))
+    if not np.allclose(again.values[0], reading.values[-1], rtol=NEAR, atol=1e-12):
+        raise ValueError("the window's cells do not give the readings that were judged")
+    if not np.array_equal(again.sizes[0], reading.sizes[-1]):
+        raise ValueError("the window's cells do not give the numbers of rows that were judged")
+
+
+def _windows(record: AuditRecord) -> Verdict:
+    return judge_series([spec_of(record)], judgement_of(record), series_of(record))[0]
+
+
+def _gathered(record: AuditRecord) -> Verdict:
+    spec, series, head = spec_of(record), series_of(record), record.head
+    score, threshold = float(head["own"]), spec.threshold
+    if threshold is None:
+        threshold = float(limits(record.arrays["scores"], head["alpha"])[head["place"]])
+        score = float(record.arrays["scores"][head["place"]])
+    effect = float(strongest(series.null, series.reading, series.clock).effect[0])
+    small = score > threshold and effect < judgement_of(record).min_effect
+    return judged(spec, int(series.sizes[0]), (min(score, threshold) if small else score, threshold), effect)
+
+
+def _taken(record: AuditRecord) -> Verdict:
+    """Return the verdict that follows from the score and the threshold that are recorded."""
+    said, spec = record.head["verdict"], spec_of(record)
+    score, threshold = said["score"], said["threshold"]
+    level = Level.BREACH if score > threshold else Level.OK
+    numbers = (score, threshold, said["pvalue"], said["effect"])
+    return Verdict(spec.detector, spec.feature, spec.kind, level, said["n"], *numbers)
+
+
+def _under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+
+
+WAYS: Mapping[str, Callable[[AuditRecord], Verdict]] = MappingProxyType(
+    {
+        "distance": _distance,
+        "quality": _quality,
+        "whole": _whole,
+        "windows": _windows,
+        "gathered": _gathered,
+        "realised": realised,
+        "estimate": estimated,
+    }
+)
+"""By how a verdict was come to: what computes it again."""

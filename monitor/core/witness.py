@@ -1,0 +1,124 @@
+"""What is kept of episodes when they begin: which monitors share one, and an audit record of each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from detectors.attribution import Attribution
+from detectors.performance import ESTIMATED
+from monitor.core.attributing import document, of_episode, of_inputs, of_track
+from monitor.core.decomposing import of_performance, onset_of
+from monitor.core.episode_log import EpisodeRecord
+from monitor.core.grouping import grouped
+from monitor.core.measured_records import measured_evidence
+from monitor.core.plan import Plan
+from monitor.core.policy import Transition
+from monitor.core.profiles import GroupKey
+from monitor.core.recording import Evidence, Recorder
+from monitor.core.records import SPACE, AuditRecord
+from monitor.core.scenes import Begun, Tick
+from monitor.types import Changes
+
+REALISED = "performance"
+MEASURED = frozenset({REALISED, "estimated_performance"})
+
+
+class Auditor:
+    """Makes records of the episodes of one model; without state. software: see `Recorder`."""
+
+    def __init__(self, plan: Plan, software: Mapping[str, str]) -> None:
+        self._plan = plan
+        self._recorder = Recorder(plan, software)
+
+    def __call__(self, tick: Tick, entered: Sequence[Transition]) -> Begun:
+        """Return what is to be kept of the episodes that begin at a tick."""
+        found = grouped(self._plan, tick, entered)
+        episodes, changes = {record.id: record for record in found.episodes}, Changes()
+        theirs: dict[str, list[Transition]] = {}
+        for change in entered:
+            id_ = found.joined.get(change.key, change.episode)
+            theirs.setdefault(id_, []).append(replace(change, episode=id_))
+        for id_, members in theirs.items():
+            if id_ in tick.state.episodes:
+                continue
+            worst = _worst(members, episodes.get(id_))
+            record = self._record(tick, worst, members)
+            changes[SPACE, self._plan.name, id_] = record.dump()
+            episodes[id_] = replace(episodes.get(id_) or EpisodeRecord.of(worst), seal=record.seal)
+        return Begun(self._attributed(tick, entered, episodes), found.joined, changes)
+
+    def _attributed(
+        self, tick: Tick, entered: Sequence[Transition], episodes: Mapping[str, EpisodeRecord]
+    ) -> tuple[EpisodeRecord, ...]:
+        """Add what changed, where and since when; of each group the features are ranked once."""
+        places = {GroupKey(c.start, c.key.version, c.key.segment) for c in entered}
+        level = self._recorder.level
+        ranked = {
+            place: of_inputs(self._plan, scene, level(scene.seen.grid, scene.groups))
+            for place, scene in tick.scenes.items()
+            if place in places
+        }
+        return tuple(
+            record
+            if id_ in tick.state.episodes
+            else replace(record, attribution=self._why(tick, record, ranked))
+            for id_, record in episodes.items()
+        )
+
+    def _why(
+        self, tick: Tick, record: EpisodeRecord, ranked: Mapping[GroupKey, Attribution]
+    ) -> Mapping[str, Any] | None:
+        """Return what an episode is attributed to, None where nothing is known of its window."""
+        found = of_episode(self._plan, tick, record.keys, record.started, ranked)
+        if record.kind not in MEASURED or tick.maturing is None:
+            return found
+        group = GroupKey(record.started, record.version, record.segment)
+        assessor, standard, _, groups = tick.maturing.scene(group)
+        labels, metric = tick.maturing.ledger.labels, record.detector.removeprefix(ESTIMATED)
+        if found is None:
+            found = {**document(self._past(tick, group, groups)), "segment": None, "version": None}
+        if record.kind == REALISED:
+            found = {**found, "onset": onset_of(labels, assessor.bench(standard), group, metric)}
+        parts = of_performance(assessor, standard, labels, group, record.detector)
+        return {**found, "performance": parts}
+
+    def _past(self, tick: Tick, group: GroupKey, groups: int) -> Attribution:
+        """Rank the features of a window that closed earlier."""
+        baseline = tick.state.baseline_at(group.start)
+        if baseline is None:
+            return Attribution((), None)
+        level = self._recorder.level(baseline.grid, max(groups, 1))
+        return of_track(self._plan, tick.state, baseline, group, level)
+
+    def _record(self, tick: Tick, change: Transition, members: Sequence[Transition]) -> AuditRecord:
+        """Return the audit record of a verdict; where nothing else is known, of its numbers alone."""
+        group = GroupKey(change.start, change.key.version, change.key.segment)
+        scene, more = tick.scenes.get(group), {"members": _members(members)}
+        if change.kind in MEASURED and tick.maturing is not None:
+            seen = scene.seen if scene is not None else None
+            measured = tick.maturing.scene(group)
+            found = measured_evidence(measured, group.segment, change.key.detector, seen)
+            if found is not None:
+                return self._recorder.sealed(change, found, more)
+        elif scene is not None:
+            return self._recorder.of_window(change, scene, more)
+        how = "stream" if change.key.feature.startswith("_") else "other"
+        return self._recorder.sealed(change, Evidence(how, {}, {}), {"threshold": None, **more})
+
+
+def _worst(members: Sequence[Transition], record: EpisodeRecord | None) -> Transition:
+    """Return the monitor whose numbers an episode has."""
+    if record is None:
+        return members[0]
+    numbers = record.score, record.threshold
+    same = (c for c in members if (c.verdict.score, c.verdict.threshold) == numbers)
+    return next(same, members[0])
+
+
+def _members(members: Sequence[Transition]) -> list[list[str | float | None]]:
+    """Return what is kept of the other monitors of an episode: which, with score and threshold."""
+    if len(members) == 1:
+        return []
+    return [
+        [c.key.segment, c.key.feature, c.key.detector, c.verdict.score, c.verdict.threshold] for c in members
+    ]

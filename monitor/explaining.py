@@ -1,0 +1,95 @@
+"""An episode explained: what is known of it, and its verdict computed again from its audit record."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from monitor.config import Config
+from monitor.core.plan import Plan
+from monitor.core.recomputing import Verified, verify
+from monitor.core.records import SPACE, AuditRecord
+from monitor.core.state import load_model
+from monitor.errors import DriftdError
+from monitor.inspecting import read_entries
+from monitor.responses import episode_items, load_responses
+
+Document = dict[str, Any]
+NUMBERS = ("score", "threshold")
+OLDER = "it began under a release of driftd that kept no audit records"
+UNREADABLE = "cannot be read as an audit record"
+
+
+def explained(config: Config, id_: str, *, check: bool) -> Document:
+    """Return all that is known of an episode of the last commit; check: compute its verdict again.
+
+    Raises DriftdError where no such episode is known, or a check is wished and there is no record.
+    """
+    entries = read_entries(config)
+    watching = [(Plan.of(m), load_model(m.name, entries)) for m in config.models]
+    items = {item["id"]: item for item in episode_items(watching, load_responses(entries))}
+    if id_ not in items:
+        raise DriftdError(f'no episode "{id_[:100]}" is known; `driftd episodes --all` lists those that are')
+    item = items[id_]
+    value = entries.get((SPACE, item["model"], id_))
+    if value is None:
+        if check:
+            raise DriftdError(f"{id_} has no audit record: {OLDER}")
+        return {"episode": item, "record": None, "verified": None}
+    return {"episode": item, **_checked(_load(value, id_), item, check=check)}
+
+
+def explained_file(path: Path, *, check: bool) -> Document:
+    """Return what a file tells that `driftd explain --json` wrote, without any configuration or state."""
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise DriftdError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise DriftdError(f"{path}: {UNREADABLE}: it is no JSON") from error
+    whole: Document = document if isinstance(document, dict) else {}
+    item = whole.get("episode")
+    try:
+        record = AuditRecord.read(whole.get("record") or whole)
+    except ValueError as error:
+        raise DriftdError(f"{path}: {UNREADABLE}: {error}") from error
+    item = item if isinstance(item, dict) else None
+    return {"episode": item, **_checked(record, item, check=check)}
+
+
+def _load(value: bytes, id_: str) -> AuditRecord:
+    try:
+        return AuditRecord.load(value)
+    except ValueError as error:
+        raise DriftdError(f"{id_}: its audit record {UNREADABLE}: {error}") from error
+
+
+def _checked(record: AuditRecord, item: Document | None, *, check: bool) -> Document:
+    return {
+        "record": record.document(),
+        "verified": _verified(verify(record), record, item) if check else None,
+    }
+
+
+def _another(record: AuditRecord, item: Document | None) -> bool:
+    """Tell whether an episode says other than the record that was written with it."""
+    if item is None:
+        return False
+    said = (record.head["episode"], record.seal, *(record.head["verdict"][n] for n in NUMBERS))
+    return said != tuple(item.get(name) for name in ("id", "seal", *NUMBERS))
+
+
+def _verified(found: Verified, record: AuditRecord, item: Document | None) -> Document:
+    problem, other = found.problem, _another(record, item)
+    if not found.sealed:
+        problem = "the record has changed since it was written" + (f"; {problem}" if problem else "")
+    elif other:
+        problem = "the episode says other than the record that was written with it"
+    return {
+        "equal": found.equal and not other,
+        "problem": problem,
+        "note": found.note,
+        "numbers": [
+            {"name": each.name, "recorded": each.recorded, "again": each.again, "equal": each.equal}
+            for each in found.compared
+        ],
+    }

@@ -1,0 +1,16 @@
+"""Which releases compute: named in audit records, so that a number can be computed again by the same."""
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+
+COMPUTES = ("driftd", "numpy", "scipy", "polars", "river")
+
+
+def software() -> Mapping[str, str]:
+    """Return the versions of all that has a part in a verdict.
+
+    >>> sorted(software())
+    ['driftd', 'numpy', 'polars', 'python', 'river', 'scipy']
+    """
+    return {"python": platform.python_version(), **{name: version(name) for name in COMPUTES}}
