@@ -11,6 +11,8 @@ from typing import Literal
 from detectors.joint import Option
 
 PREFIX = "alibi."
+SIMULATIONS = 10
+"""Simulated streams for each row of the expected run time; with fewer the thresholds are chance."""
 Takes = Literal["numeric", "categorical", "binary", "any"]
 TAKES = {
     "numeric": "numeric columns",
@@ -173,6 +175,10 @@ def wrong_options(detector: str, options: Mapping[str, Option]) -> dict[str, str
     accepts = ALIBI[detector.removeprefix(PREFIX)].accepts
     wrong = {name: kind.problem(options[name]) for name, kind in accepts.items() if name in options}
     known = ", ".join(sorted(accepts))
+    if "ert" in accepts and not any(wrong.values()):
+        ert, bootstraps = (options.get(name, accepts[name].default) for name in ("ert", "n_bootstraps"))
+        few = float(bootstraps) < SIMULATIONS * float(ert)
+        wrong["n_bootstraps"] = f"must be at least {SIMULATIONS} times ert, which is {ert}" if few else ""
     wrong |= {name: f"is no option of {detector}; it has {known}" for name in options if name not in accepts}
     return {name: says for name, says in wrong.items() if says}
 

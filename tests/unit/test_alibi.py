@@ -82,11 +82,19 @@ def test_every_option_has_a_default_that_is_allowed(name: str) -> None:
         ({"n_permutations": True}, "must be a whole number from 30 to 10000"),
         ({"n_permutations": 100.5}, "must be a whole number from 30 to 10000"),
         ({"sigma": -1}, "must be a number from 0 to 1e+06"),
+        ({"n_permutations": 10**6}, "must be a whole number from 30 to 10000"),
         ({"kernel": "rbf"}, "is no option of alibi.mmd; it has n_permutations, rows, sigma"),
     ],
 )
 def test_a_wrong_option_is_named(options: dict[str, bool | int | float | str], says: str) -> None:
     assert wrong_options("alibi.mmd", options) == dict.fromkeys(options, says)
+
+
+def test_online_thresholds_need_many_simulated_streams() -> None:
+    assert wrong_options("alibi.online_cvm", {"ert": 1000}) == {
+        "n_bootstraps": "must be at least 10 times ert, which is 1000"
+    }
+    assert wrong_options("alibi.online_cvm", {"ert": 1000, "n_bootstraps": 10_000}) == {}
 
 
 def asked(detector: str, columns: int = 3, **options: str) -> Request:
