@@ -23,6 +23,8 @@ FARTHEST_FACTOR = 1.5
 PRODUCT_ROWS = 100
 """Of fewer rows on a side products are not taken: their sums are not normal enough."""
 TINY = 1e-300
+ALIKE = 1e-12
+"""A smaller variance of the kernel is the rounding of rows that are all alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +115,31 @@ def mmd(
     chosen = made(MmdOptions, "mmd", options)
     enough(reference, window)
     both = pooled(reference, window)
-    rng = np.random.default_rng(seed)
     points = Encoder.of(both, chosen.scale).points(both).rows
+    return compared(*_discrepancy_of(points, reference.rows, chosen, np.random.default_rng(seed)), level)
+
+
+def _discrepancy_of(
+    points: Floats, first: int, chosen: MmdOptions, rng: np.random.Generator
+) -> tuple[Discrepancy, str]:
+    """Return how far the first points are from the others, and by what."""
     gamma = 1.0 / (2.0 * chosen.bandwidth**2) if chosen.bandwidth else 1.0 / median_square(points, rng)
-    enough_rows = min(reference.rows, window.rows) >= PRODUCT_ROWS
-    factors = clipped(points) if chosen.products and enough_rows else points[:, :0]
+    many = min(first, len(points) - first) >= PRODUCT_ROWS
+    factors = clipped(points) if chosen.products and many else points[:, :0]
     if len(points) <= QUADRATIC_ROWS:
-        kernel = gaussian(points, gamma) + like(gaussian(points, gamma), np.square(factors @ factors.T))
-        return compared(by_pairs(kernel, reference.rows), level, "every pair compared")
+        kernel = gaussian(points, gamma)
+        kernel = kernel + like(kernel, np.square(factors @ factors.T))
+        return by_pairs(kernel, first), "every pair compared"
     features = random_features(points, gamma, chosen.features, rng)
     features = np.hstack([features, like_features(features, products(factors))])
-    return compared(by_features(features, reference.rows), level, "random features")
+    return by_features(features, first), "random features"
 
 
-def compared(found: Discrepancy, level: float, note: str) -> Comparison:
+def compared(found: Discrepancy, note: str, level: float) -> Comparison:
     """Return what a discrepancy says at this level."""
     score = found.squared - found.law.mean
     threshold = max(found.law.quantile(level) - found.law.mean, 0.0)
-    effect = float(np.sqrt(max(score, 0.0) / found.spread)) if found.spread > TINY else 0.0
+    effect = float(np.sqrt(max(score, 0.0) / found.spread)) if found.spread else 0.0
     return Comparison(score, threshold, found.law.tail(found.squared), effect, note=note)
 
 
@@ -176,16 +185,18 @@ def dealt(first: int, rows: int) -> Floats:
 
 
 def _discrepancy(squared: float, values: Floats, first: int, rows: int) -> Discrepancy:
-    values = np.maximum(values, 0.0)
-    law = QuadraticForm(values * (1.0 / first + 1.0 / (rows - first)))
-    return Discrepancy(max(squared, 0.0), float(values.sum()), law)
+    spread = float(np.maximum(values, 0.0).sum())
+    if spread <= ALIKE:
+        return Discrepancy(0.0, 0.0, QuadraticForm(np.zeros(1)))
+    law = QuadraticForm(np.maximum(values, 0.0) * (1.0 / first + 1.0 / (rows - first)))
+    return Discrepancy(max(squared, 0.0), spread, law)
 
 
 def random_features(points: Floats, gamma: float, count: int, rng: np.random.Generator) -> Floats:
     """Return [rows, count] features whose products are about exp(-gamma d**2)."""
     directions = rng.normal(scale=np.sqrt(2.0 * gamma), size=(points.shape[1], count // 2))
     angles = points @ directions
-    return np.hstack([np.cos(angles), np.sin(angles)]) / np.sqrt(directions.shape[1])
+    return np.asarray(np.hstack([np.cos(angles), np.sin(angles)]) / np.sqrt(directions.shape[1]))
 
 
 def gaussian(points: Floats, gamma: float) -> Floats:
@@ -199,7 +210,7 @@ def clipped(points: Floats) -> Floats:
     if centred.shape[1] > PRODUCTS_OF:
         centred = centred @ np.linalg.eigh(centred.T @ centred)[1][:, -PRODUCTS_OF:]
     reach = FARTHEST_FACTOR * centred.std(axis=0)
-    return np.clip(centred, -reach, reach)
+    return np.asarray(np.clip(centred, -reach, reach))
 
 
 def products(factors: Floats) -> Floats:

@@ -4,9 +4,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from detectors.calibration import Calibrator
 from monitor.book_facts import source_names
 from monitor.config import Config, Model
-from monitor.core.judging import null_models
+from monitor.core.judging import BudgetJudge, null_models
 from monitor.core.plan import Plan
 from monitor.core.profiles import Rows
 from monitor.core.reference import Baseline, build
@@ -17,6 +18,7 @@ from monitor.decoders.plain import decode
 from monitor.errors import DriftdError, ReferenceUnusableError
 from monitor.fields import TimeUnit
 from monitor.gathering import Gathered
+from monitor.heavy_opening import heavy_of
 from monitor.models import adopt, open_source
 from monitor.polling import ROWS
 from monitor.references import read_frame, schema_of, watched
@@ -70,7 +72,8 @@ def make_baseline(config: Config, name: str, span: Span) -> str:
         after, changes = adopt(plan, state, fresh)
         added = after.baselines[-1]
         nulls = null_models(plan, added, rows)
-        store.commit(changes | nulls_changes(name, nulls))
+        _, usual = heavy_of(plan, BudgetJudge(plan, Calibrator()).level).taught(after, rows, map)
+        store.commit(changes | nulls_changes(name, nulls) | usual)
     finally:
         store.close()
     return f"{name}: reference {added.number} stored, {added.rows:,} rows, {added.hash}, from {span.text}"

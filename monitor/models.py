@@ -52,6 +52,8 @@ class WatchedModel:
 
     def drain(self, tools: Tools, stop: Callable[[], bool]) -> int:
         """Take in all that every source has; returns how many batches."""
+        if tools.heavy is not None:
+            tools.heavy.after(tools, self.worker)  # what an earlier life has left
         return self.worker.drain_all(tools, self.feeds(), stop)
 
     def feeds(self) -> list[Feed]:

@@ -1,6 +1,7 @@
 """The daemon itself: does it keep up, does it lose nothing, does it deliver."""
 
 from dashboards.building.board import HARM, Board, Choice, Panel, Query, Row, number
+from dashboards.building.daemon_heavy import heavy
 from dashboards.building.daemon_input import account, ingest
 from dashboards.building.daemon_room import OFF, room
 from dashboards.building.selectors import DAEMON as AT
@@ -28,7 +29,7 @@ def daemon() -> Board:
                 'label_values(driftd_model_info{instance="$instance"}, model)',
             ),
         ),
-        rows=(_now(), ingest(), account(), _speed(), _webhooks(), room()),
+        rows=(_now(), ingest(), account(), _speed(), heavy(), _webhooks(), room()),
         status=("Status page", "http://${instance}/"),
         since="now-6h",
     )

@@ -11,7 +11,7 @@ import pytest
 
 from monitor.baselining import Span, list_baselines, make_baseline
 from monitor.clock import ManualClock
-from monitor.config import Columns, Config, Features, Reference, Source
+from monitor.config import Alarms, Columns, Config, Features, Monitor, Reference, Source
 from monitor.config import Daemon as DaemonConfig
 from monitor.core.state import ModelState, load_model
 from monitor.daemon import Daemon
@@ -218,6 +218,22 @@ def test_other_columns_than_the_learnt_reference_has_are_refused_until_there_is_
     after = lived(narrow, flush=True)
     assert after.book.total("stored") == 900
     assert {f.name for f in after.baselines[-1].grid.features} == {"x"}
+
+
+def test_heavy_monitors_learn_from_the_windows_of_a_reference_made_of_the_log(tmp_path: Path) -> None:
+    settings = {"monitors": (Monitor(detector="cosine"),), "alarms": Alarms(min_rows=30)}
+    config = project(tmp_path, reference=Reference(first=timedelta(minutes=21)), **settings)
+    write(tmp_path, rows(0, 25 * 60))
+
+    by_first = lived(config).heavy_nulls[1]
+    make_baseline(config, "m", span(0, 24 * 60))
+    by_command = stored(config).heavy_nulls[2]
+    lived(config)
+
+    assert {len(found) for found in by_first.pvalues.values()} == {21}
+    assert not by_first.waiting
+    assert len(by_command.waiting) == 24
+    assert {len(found) for found in stored(config).heavy_nulls[2].pvalues.values()} == {24}
 
 
 def test_another_file_is_another_version_for_the_windows_to_come(tmp_path: Path) -> None:
