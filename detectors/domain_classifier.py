@@ -147,6 +147,7 @@ def scored(
         place[rng.permutation(sample)] = np.arange(len(sample)) % chosen.folds
     for number in range(chosen.folds):
         known, new = np.flatnonzero(place != number), np.flatnonzero(place == number)
+        empty = np.isnan(rows[known]).all(axis=0)  # it fails on a column of nothing
         learner = HistGradientBoostingClassifier(
             max_iter=chosen.trees,
             max_leaf_nodes=chosen.leaves,
@@ -154,8 +155,8 @@ def scored(
             early_stopping=False,
             categorical_features=categories if categories.any() else None,
             random_state=seed,
-        ).fit(rows[known], later[known])
-        yield Fold(new, learner, learner.decision_function(rows[new]))
+        ).fit(np.where(empty, 0.0, rows[known]), later[known])
+        yield Fold(new, learner, learner.decision_function(np.where(empty, 0.0, rows[new])))
 
 
 def area(scores: Floats, later: NDArray[np.bool_]) -> float:

@@ -23,6 +23,8 @@ FARTHEST_FACTOR = 1.5
 PRODUCT_ROWS = 100
 """Of fewer rows on a side products are not taken: their sums are not normal enough."""
 TINY = 1e-300
+ALIKE = 1e-12
+"""A smaller variance of the kernel is the rounding of rows that are all alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def compared(found: Discrepancy, level: float, note: str) -> Comparison:
     """Return what a discrepancy says at this level."""
     score = found.squared - found.law.mean
     threshold = max(found.law.quantile(level) - found.law.mean, 0.0)
-    effect = float(np.sqrt(max(score, 0.0) / found.spread)) if found.spread > TINY else 0.0
+    effect = float(np.sqrt(max(score, 0.0) / found.spread)) if found.spread else 0.0
     return Comparison(score, threshold, found.law.tail(found.squared), effect, note=note)
 
 
@@ -176,9 +178,11 @@ def dealt(first: int, rows: int) -> Floats:
 
 
 def _discrepancy(squared: float, values: Floats, first: int, rows: int) -> Discrepancy:
-    values = np.maximum(values, 0.0)
-    law = QuadraticForm(values * (1.0 / first + 1.0 / (rows - first)))
-    return Discrepancy(max(squared, 0.0), float(values.sum()), law)
+    spread = float(np.maximum(values, 0.0).sum())
+    if spread <= ALIKE:
+        return Discrepancy(0.0, 0.0, QuadraticForm(np.zeros(1)))
+    law = QuadraticForm(np.maximum(values, 0.0) * (1.0 / first + 1.0 / (rows - first)))
+    return Discrepancy(max(squared, 0.0), spread, law)
 
 
 def random_features(points: Floats, gamma: float, count: int, rng: np.random.Generator) -> Floats:

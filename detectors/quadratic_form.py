@@ -59,9 +59,9 @@ class QuadraticForm:
         return np.asarray(self.weights[self.weights > NEGLIGIBLE * self._largest] / self._largest)
 
     def tail(self, value: float) -> float:
-        """Return P(Q > value)."""
+        """Return P(Q >= value)."""
         if value <= 0.0 or not self._largest:
-            return float(value < 0.0 or self._largest > 0.0)
+            return float(value <= 0.0)
         aim = value / self._largest
         return self._tail_at(_solve(lambda t: self._slope(t) - aim))
 
