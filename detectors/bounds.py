@@ -69,7 +69,7 @@ def anderson_darling_range(p: Counts, q: Counts) -> tuple[float, float]:
     (125.7, 143.5)
 
     """
-    both, n, m = p + q, float(p.sum()), float(q.sum())
+    both, n, m = (p + q).astype(np.int64), float(p.sum()), float(q.sum())
     used = np.flatnonzero(both)
     cell = np.repeat(used, both[used])
     first = np.cumsum(both) - both

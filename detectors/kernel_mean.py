@@ -189,7 +189,7 @@ def random_features(points: Floats, gamma: float, count: int, rng: np.random.Gen
     """Return [rows, count] features whose products are about exp(-gamma d**2)."""
     directions = rng.normal(scale=np.sqrt(2.0 * gamma), size=(points.shape[1], count // 2))
     angles = points @ directions
-    return np.hstack([np.cos(angles), np.sin(angles)]) / np.sqrt(directions.shape[1])
+    return np.asarray(np.hstack([np.cos(angles), np.sin(angles)]) / np.sqrt(directions.shape[1]))
 
 
 def gaussian(points: Floats, gamma: float) -> Floats:
@@ -203,7 +203,7 @@ def clipped(points: Floats) -> Floats:
     if centred.shape[1] > PRODUCTS_OF:
         centred = centred @ np.linalg.eigh(centred.T @ centred)[1][:, -PRODUCTS_OF:]
     reach = FARTHEST_FACTOR * centred.std(axis=0)
-    return np.clip(centred, -reach, reach)
+    return np.asarray(np.clip(centred, -reach, reach))
 
 
 def products(factors: Floats) -> Floats:

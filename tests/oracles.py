@@ -65,7 +65,7 @@ def cells(grid: NumericGrid, values: Floats) -> Counts:
     return np.array([(values < grid.lo).sum(), *bins, (values > grid.hi).sum()])
 
 
-def anderson_darling(old: Floats, new: Floats) -> float:
+def anderson_darling(old: Floats | Counts, new: Floats | Counts) -> float:
     """Return A^2 by its definition, each of tied rows at the end of its tie."""
     pooled = np.concatenate([old, new])
     difference = stats.ecdf(old).cdf.evaluate(pooled) - stats.ecdf(new).cdf.evaluate(pooled)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -28,8 +29,8 @@ from detectors.quadratic_form import QuadraticForm
 from detectors.reconstruction import Components, pca_reconstruction
 
 
-def joint(numbers: Floats, codes: Floats | None = None) -> Joint:
-    kept = np.empty((len(numbers), 0)) if codes is None else codes
+def joint(numbers: Floats, codes: NDArray[np.int64] | None = None) -> Joint:
+    kept = np.empty((len(numbers), 0), np.int64) if codes is None else codes
     names = tuple(f"c{place}" for place in range(numbers.shape[1] + kept.shape[1]))
     return Joint(names, numbers, kept.astype(np.int32))
 
