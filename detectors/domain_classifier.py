@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.choices import enough, made
+from detectors.choices import LEAST_ROWS, enough, made
 from detectors.distances import Floats
 from detectors.encoding import pooled
 from detectors.joint import Comparison, Joint, Option
@@ -103,21 +103,23 @@ def domain_classifier(
 
     """
     chosen = made(DomainOptions, "domain_classifier", options)
-    enough(reference, window)
+    enough(reference, window, (max(LEAST_ROWS, chosen.folds),) * 2)
     rows, categories = table(pooled(reference, window))
     later = np.arange(len(rows)) >= reference.rows
     folds = list(scored(rows, later, categories, chosen, seed))
+    return _judged(later, folds, level, _parts(rows, later, folds, reference.columns, seed))
+
+
+def _judged(
+    later: NDArray[np.bool_], folds: list[Fold], level: float, parts: tuple[tuple[str, float], ...]
+) -> Comparison:
+    """Return what the scores of the folds say."""
     areas = np.array([area(fold.scores, later[fold.rows]) for fold in folds])
     weights, error = _weights(later, folds)
     auc = float(weights @ areas)
-    z = (auc - 0.5) / error
-    return Comparison(
-        auc,
-        min(0.5 - error * float(normal_quantile(level)), 1.0),
-        float(normal_cdf(-z)),
-        _distance(auc, len(rows)),
-        _parts(rows, later, folds, reference.columns, seed),
-    )
+    threshold = min(0.5 - error * float(normal_quantile(level)), 1.0)
+    pvalue = float(normal_cdf((0.5 - auc) / error))
+    return Comparison(auc, threshold, pvalue, _distance(auc, len(later)), parts)
 
 
 def table(rows: Joint) -> tuple[Floats, NDArray[np.bool_]]:

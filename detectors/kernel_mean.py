@@ -115,20 +115,27 @@ def mmd(
     chosen = made(MmdOptions, "mmd", options)
     enough(reference, window)
     both = pooled(reference, window)
-    rng = np.random.default_rng(seed)
     points = Encoder.of(both, chosen.scale).points(both).rows
+    return compared(*_discrepancy_of(points, reference.rows, chosen, np.random.default_rng(seed)), level)
+
+
+def _discrepancy_of(
+    points: Floats, first: int, chosen: MmdOptions, rng: np.random.Generator
+) -> tuple[Discrepancy, str]:
+    """Return how far the first points are from the others, and by what."""
     gamma = 1.0 / (2.0 * chosen.bandwidth**2) if chosen.bandwidth else 1.0 / median_square(points, rng)
-    enough_rows = min(reference.rows, window.rows) >= PRODUCT_ROWS
-    factors = clipped(points) if chosen.products and enough_rows else points[:, :0]
+    many = min(first, len(points) - first) >= PRODUCT_ROWS
+    factors = clipped(points) if chosen.products and many else points[:, :0]
     if len(points) <= QUADRATIC_ROWS:
-        kernel = gaussian(points, gamma) + like(gaussian(points, gamma), np.square(factors @ factors.T))
-        return compared(by_pairs(kernel, reference.rows), level, "every pair compared")
+        kernel = gaussian(points, gamma)
+        kernel = kernel + like(kernel, np.square(factors @ factors.T))
+        return by_pairs(kernel, first), "every pair compared"
     features = random_features(points, gamma, chosen.features, rng)
     features = np.hstack([features, like_features(features, products(factors))])
-    return compared(by_features(features, reference.rows), level, "random features")
+    return by_features(features, first), "random features"
 
 
-def compared(found: Discrepancy, level: float, note: str) -> Comparison:
+def compared(found: Discrepancy, note: str, level: float) -> Comparison:
     """Return what a discrepancy says at this level."""
     score = found.squared - found.law.mean
     threshold = max(found.law.quantile(level) - found.law.mean, 0.0)

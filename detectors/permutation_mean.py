@@ -50,7 +50,9 @@ class DealtMean:
         return self._tail_at(_halve(lambda s: self._mean_at(s) >= aim, STEEPEST))
 
     def quantile(self, level: float) -> float:
-        """Return what the drawn mean exceeds the mean of all by with probability `level`."""
+        """Return what the drawn mean is above the mean of all by with probability `level`, or the most."""
+        if self._tail_at(STEEPEST) > level:
+            return float(np.sort(self._values)[-self._k :].mean()) * self._unit
         return self._mean_at(_halve(lambda s: self._tail_at(s) <= level, STEEPEST)) * self._unit
 
     def _tilted(self, s: float) -> tuple[float, Floats]:

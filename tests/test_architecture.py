@@ -78,7 +78,7 @@ NAMED_IN = {
         "detectors/pvalues.py",
         "detectors/score_calibration.py",
     },
-    "sklearn": {"detectors/direct_loss.py"},  # fitting trees, lazily
+    "sklearn": {"detectors/direct_loss.py", "detectors/domain_classifier.py"},  # fitting trees, lazily
     "opentelemetry": {  # spans, log records and the wire format, in one package
         "exporters/otlp/identity.py",
         "exporters/otlp/logs.py",
