@@ -39,6 +39,7 @@ bench: setup
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python -m benchmarks.join
 	$(BIN)/python -m benchmarks.defaults
+	$(BIN)/python -m benchmarks.multivariate
 	$(BIN)/python -m benchmarks.closing
 	$(BIN)/python -m benchmarks.scrape
 
