@@ -20,7 +20,7 @@ from monitor.types import Decoded
 Vectors = NDArray[np.float32]
 LISTS = pl.List(pl.Float64)
 BLOCK, PARTS = 64, 16
-"""Texts that are parsed one by one where they cannot be parsed at once, and how many parts are tried before."""
+"""Texts that are parsed one by one where they cannot be at once, and how many parts are tried before."""
 ROWS = 4096
 """Vectors that are multiplied at a time."""
 MANY = "*"
