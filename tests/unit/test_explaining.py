@@ -17,12 +17,16 @@ from monitor.core.decomposing import says
 from monitor.core.policy import Phase
 from monitor.core.recomputing import verify
 from monitor.core.records import AuditRecord
+from monitor.core.reporting import why
+from monitor.core.retrain import ClosedWindow, Firing, Rule, body
 from monitor.core.state import ModelState, load_model
 from monitor.store.sqlite import SqliteStore
 from monitor.types import EntryKey
 from tests.audits import records, unequal
+from tests.json_schema import faults
 
 Names = tuple[str, ...]
+SCHEMA = Path(__file__).parents[2] / "docs" / "webhook.schema.json"
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 ROWS = 80
 """Rows of an hour."""
@@ -169,6 +173,17 @@ def test_a_feature_that_moved_is_first_with_where_and_since_when(state: ModelSta
     assert first["effect"] == pytest.approx(1.0, abs=0.4)
     assert found["segment"]["label"] == "region=a"
     assert found["onset"] == "2026-01-05T18:00:00Z"
+
+
+def test_the_webhooks_body_tells_it_in_its_form(state: ModelState) -> None:
+    firing = [
+        Firing(r.kind, r.detector, r.feature, r.segment, r.version, r.score, r.threshold, r.id, why(r))
+        for r in sorted(state.episodes.values(), key=lambda r: r.kind != "performance")
+    ]
+    text = body(Rule("m", "hook", frozenset(), 0, 2), firing, ClosedWindow(0, 1, "hash"))
+    told = json.loads(text)
+    assert faults(json.loads(SCHEMA.read_text()), told) == []
+    assert {one["change"] for one in told["data"]["episodes"]} >= {"relation changed", None}
 
 
 def test_open_episodes_are_what_fires(state: ModelState) -> None:
