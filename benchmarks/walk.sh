@@ -13,7 +13,7 @@ cd "$PLACE"
 say() { printf '\n[%4d s] $ %s\n' $(($(date +%s) - BEGAN)) "$*"; }
 run() { say "$*"; eval "$*" 2>&1 | tail -n "$LINES_SHOWN" | cut -c1-200; }
 ended() {
-  pkill -INT -f "$PLACE/driftd/.venv/bin/driftd demo" || true
+  pkill -TERM -f "$PLACE/driftd/.venv/bin/driftd demo" || true
   pkill -f -- "--storage.tsdb.path=../monitoring/data" || true
   pkill -f -- "--storage.path=../monitoring/alerts" || true
 }
@@ -23,6 +23,7 @@ alerts() { amtool --alertmanager.url=$URL:9093 alert query "$@" 2>/dev/null; }
 
 run git clone -q "$SOURCE" driftd
 cd driftd
+touch "$PLACE/demo.txt"
 say "make demo                       # in a terminal of its own"
 make demo >"$PLACE/demo.txt" 2>&1 &
 until_said "the daemon is ready"
@@ -61,4 +62,4 @@ run driftd webhooks list --config "$CONFIG"
 say "# the status page: $PLACE/status.png"
 chromium --headless --no-sandbox --disable-gpu --window-size=1280,900 --screenshot="$PLACE/status.png" \
   $URL:9478/ >/dev/null 2>&1
-say "# Ctrl-C in the demo's terminal"
+say "# Ctrl-C in the demo's terminal ends all of it"
