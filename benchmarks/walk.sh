@@ -53,7 +53,7 @@ alerts -o json alertname=DriftdPerformanceLoss |
   python3 -c 'import json, sys; print(*(f"{k}: {v}" for k, v in json.load(sys.stdin)[0]["annotations"].items()), sep="\n")'
 BOOK=$(alerts -o json alertname=DriftdPerformanceLoss |
   python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["annotations"]["runbook_url"].removeprefix("file://"))')
-run "sed -n '1,/^## What to do/p' '$BOOK'"
+run "sed -n '1,/^## How to look/p' '$BOOK'"
 CONFIG=$(grep -o '/[^ ]*/driftd-demo-[a-z0-9_]*/config.toml' "$PLACE/demo.txt" | head -1)
 run driftd status --config "$CONFIG"
 EPISODE=$(driftd status --config "$CONFIG" | grep -o 'ep_[0-9a-f]*' | head -1)
