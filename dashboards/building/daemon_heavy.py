@@ -19,8 +19,8 @@ def _waiting() -> Panel:
         "short",
         (
             Query(f"driftd_heavy_pending{{{OF_DAEMON}}}", "{{model}}: waiting"),
-            Query(f"{given_up} > 0", "{{model}}: given up"),
-            Query(f"sum by (model, detector, reason) ({failed}) > 0", "{{model}} {{detector}}: {{reason}}"),
+            Query(given_up, "{{model}}: given up"),
+            Query(f"sum by (model, detector, reason) ({failed})", "{{model}} {{detector}}: {{reason}}"),
         ),
         runbook="DriftdMonitorError",
     )

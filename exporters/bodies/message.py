@@ -82,6 +82,21 @@ EXAMPLE = Event(
                     }
                 ],
                 "omitted": 0,
+                "episodes": [
+                    {
+                        "id": "ep-income",
+                        "cause": "",
+                        "onset": "2026-02-27T00:00:00Z",
+                        "agree": True,
+                        "features": [
+                            {"feature": "income", "share": 0.81, "effect": 0.52, "what": "location"}
+                        ],
+                        "segment": None,
+                        "version": None,
+                        "change": None,
+                        "record": "9f86d081...",
+                    }
+                ],
             },
         }
     ),
