@@ -6,14 +6,12 @@ import subprocess
 import sys
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("monitor", "detectors", "exporters")
@@ -134,13 +132,27 @@ class Module:
 
 
 MODULES = [Module(p) for package in (*PACKAGES, "dashboards") for p in sorted((ROOT / package).rglob("*.py"))]
-each_module = pytest.mark.parametrize("module", MODULES, ids=lambda m: m.name)
-each_of_monitor = pytest.mark.parametrize(
-    "module", [m for m in MODULES if m.name.startswith("monitor/")], ids=lambda m: m.name
-)
-each_of_core = pytest.mark.parametrize(
-    "module", [m for m in MODULES if m.name.startswith("monitor/core/")], ids=lambda m: m.name
-)
+Check = Callable[[Module], None]
+
+
+def each(within: str) -> Callable[[Check], Callable[[], None]]:
+    """Make one test of a check of each module in a folder; thousands of tests would cost a minute."""
+
+    def made(check: Check) -> Callable[[], None]:
+        def whole() -> None:
+            for module in (m for m in MODULES if m.name.startswith(within)):
+                try:
+                    check(module)
+                except AssertionError as error:
+                    error.add_note(f"in {module.name}")
+                    raise
+
+        return whole
+
+    return made
+
+
+each_module, each_of_monitor, each_of_core = each(""), each("monitor/"), each("monitor/core/")
 
 
 def layer(part: str) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.programs import Project
 
-REFERENCE, OPENING = 9_072, 17_424
+REFERENCE, OPENING, AFTER = 9_072, 17_424, 480
 """Rows, one every half hour: half a year; and when the Victorian market joined."""
 BUDGET_DAYS = 30
 FEATURES = ("nswprice", "nswdemand", "vicprice", "vicdemand", "transfer")
@@ -40,7 +40,7 @@ def power(data: Path) -> pl.DataFrame:
 
 def backtest(folder: Path, power: pl.DataFrame, window: str) -> list[dict[str, Any]]:
     power.head(REFERENCE).write_parquet(folder / "reference.parquet")
-    power.slice(REFERENCE).write_parquet(folder / "serve.parquet")
+    power.slice(REFERENCE, OPENING - REFERENCE + AFTER).write_parquet(folder / "serve.parquet")
     project = Project(folder).configure(CONFIG.replace("WINDOW", window))
     return episodes(project)
 

@@ -126,7 +126,7 @@ def test_any_batches_of_both_logs_end_in_the_same_entries(
     assert waiting(state_of(pieces)) == waiting(state_of(whole))
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(cases(), policies, st.lists(st.tuples(st.integers(1, 4), cut_places, cut_places), max_size=5))
 def test_a_state_dumped_and_loaded_between_batches_changes_nothing(
     case: Case, policy: Policy, lives: list[tuple[int, set[int], set[int]]]
@@ -210,7 +210,7 @@ def assert_window(labels: Labels, place: tuple[int, str], rows: Sequence[Met]) -
         assert accuracy.value == (pytest.approx(right / known) if known else None)
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(cases(), policies, st.lists(st.booleans(), max_size=16), cut_places, cut_places)
 def test_outcomes_read_long_after_their_time_change_what_was_judged_to_the_same(
     case: Case, policy: Policy, turns: list[bool], cuts: set[int], others: set[int]
