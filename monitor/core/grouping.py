@@ -180,9 +180,8 @@ def _begun(entered: Sequence[Transition], cause: Cause) -> EpisodeRecord:
     named = next((d for d, how in FAILS.items() if how == cause.how and d in detectors), first.key.detector)
     worst = max(entered, key=lambda c: (c.key.detector == named, _share(c), _order(c)))
     whole = TripKey(first.key.version, first.key.segment, WHOLE, named)
-    id_ = episode_id(
-        first.model, TripKey(whole.version, whole.segment, f"\x1e{cause.name}", named), first.start
-    )
+    about = cause.name or "\x1e".join(sorted(cause.features))  # in one window several may fail apart
+    id_ = episode_id(first.model, TripKey(whole.version, whole.segment, f"\x1e{about}", named), first.start)
     kind = "quality" if named in FAILS else first.kind
     score, threshold = finite(worst.verdict.score), finite(worst.verdict.threshold)
     place = (whole.version, whole.segment, whole.feature, whole.detector)
