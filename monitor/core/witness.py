@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from detectors.attribution import Attribution
-from detectors.monitors import FAILURES, NOTE
+from detectors.monitors import FAILURES
 from detectors.performance import ESTIMATED
 from detectors.stream_choice import STREAMS
 from monitor.core.attributing import Ranks, document, of_episode, of_track
@@ -66,9 +66,9 @@ class Auditor:
         """Return what an episode is attributed to; an episode that cannot be is told all the same."""
         try:
             return self._why(tick, record, ranks)
-        except FAILURES as error:
+        except FAILURES as error:  # only the type is told: a message may quote a value
             nothing = {**document(Attribution((), None)), **NOWHERE, "onset": rfc3339(record.started)}
-            return {**nothing, "problem": f"{type(error).__name__}: {error}"[:NOTE]}
+            return {**nothing, "problem": type(error).__name__}
 
     def _why(self, tick: Tick, record: EpisodeRecord, ranks: Ranks) -> Mapping[str, Any] | None:
         """Return what an episode is attributed to, None where nothing is known of its window."""
@@ -104,8 +104,8 @@ class Auditor:
         """Return the audit record of a verdict; where no more is to be had, of its numbers alone."""
         try:
             return self._whole(tick, change, members)
-        except FAILURES as error:
-            more = {"threshold": None, "problem": f"{type(error).__name__}: {error}"[:NOTE]}
+        except FAILURES as error:  # as above
+            more = {"threshold": None, "problem": type(error).__name__}
             return self._recorder.sealed(change, Evidence("other", {}, {}), more)
 
     def _whole(self, tick: Tick, change: Transition, members: Sequence[Transition]) -> AuditRecord:
