@@ -9,7 +9,7 @@ from typing import Protocol
 from detectors.joint import Comparison, Joint, Option
 from detectors.monitors import FAILURES
 from detectors.multivariate import MULTIVARIATE
-from monitor.comparing_process import serve
+from monitor.comparing_process import one_thread, serve
 
 SECONDS = 300.0
 MEMORY = 4 * 2**30
@@ -135,14 +135,23 @@ class Apart:
         if self._process is not None and not self._process.is_alive():
             self._end()
         if self._line is None:
-            context = multiprocessing.get_context("spawn")
-            self._line, other = context.Pipe()
-            self._process = context.Process(
-                target=self._entry, args=(other, self._memory), name="driftd-compare", daemon=True
-            )
-            self._process.start()
-            other.close()
+            self._line, self._process = self._started()
         return self._line
+
+    def _started(self) -> tuple[Connection, multiprocessing.process.BaseProcess]:
+        """Start a process; OSError where there is no room for one, and then nothing is held of it."""
+        context = multiprocessing.get_context("spawn")
+        line, other = context.Pipe()
+        made = context.Process(
+            target=self._entry, args=(other, self._memory), name="driftd-compare", daemon=True
+        )
+        try:
+            with other, one_thread():
+                made.start()
+        except OSError:
+            line.close()
+            raise
+        return line, made
 
     def _end(self) -> None:
         if self._process is not None:

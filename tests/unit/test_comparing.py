@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 
 import numpy as np
 import pytest
@@ -96,6 +97,59 @@ def test_closing_ends_what_is_under_way() -> None:
     thread.join(30)
 
     assert found == [Failure("stopped", "the daemon stops")]
+
+
+def telling(line: Connection, _memory: int) -> None:
+    """Say how many threads it may use."""
+    line.recv()
+    line.send(Failure("raised", os.environ["OPENBLAS_NUM_THREADS"]))
+
+
+def test_it_computes_on_one_thread_and_the_daemon_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    apart = Apart(entry=telling)
+    try:
+        found = asked(apart)
+    finally:
+        apart.close()
+
+    assert found == Failure("raised", "1")
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
+
+
+def test_one_that_cannot_be_started_fails_and_is_started_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    apart = Apart(entry=telling)
+    with monkeypatch.context() as full:
+        full.setattr(SpawnProcess, "_Popen", no_room)
+        none = asked(apart)
+    try:
+        after = asked(apart)
+    finally:
+        apart.close()
+
+    assert isinstance(none, Failure)
+    assert none.reason == "died"
+    assert after == Failure("raised", "1")
+
+
+def no_room(*_: object) -> None:
+    raise BlockingIOError(11, "no room for another process")
+
+
+def test_what_ends_a_whole_service_is_for_the_daemon_to_obey() -> None:
+    apart = Apart()
+    try:
+        asked(apart, count=3)
+        process = apart._process  # noqa: SLF001 - the one that answered
+        assert process is not None
+        process.terminate()
+        found = asked(apart, 3.0)
+        same = apart._process is process  # noqa: SLF001 - as above
+    finally:
+        apart.close()
+
+    assert isinstance(found, Comparison)
+    assert same
 
 
 @pytest.mark.parametrize(
