@@ -53,6 +53,7 @@ class AlibiDetect:
     _not_before: float = 0.0
     _told: bool = False
     _trouble: str = ""
+    _wished: Alibi | None = None
     _ending: Event = field(default_factory=Event)
     _lock: Lock = field(default_factory=Lock)
 
@@ -75,6 +76,7 @@ class AlibiDetect:
         except ValueError as error:
             return Failure("refused", str(error))
         with self._lock:
+            self._take_on()
             try:
                 found = self._ask(asked, level)
             except AlibiError as error:
@@ -83,11 +85,21 @@ class AlibiDetect:
         return found
 
     def configure(self, table: Alibi) -> None:
-        """Run it as this table says; one that runs otherwise is ended, once it has answered."""
-        if table == self.table:
-            return
-        with self._lock:
-            self.table = table
+        """Run it as this table says; one that runs otherwise is ended, once it has answered.
+
+        Waits for no answer: whoever reloads holds up the reading of rows.
+        """
+        self._wished = table
+        if self._lock.acquire(blocking=False):
+            try:
+                self._take_on()
+            finally:
+                self._lock.release()
+
+    def _take_on(self) -> None:
+        wished, self._wished = self._wished, None
+        if wished is not None and wished != self.table:
+            self.table = wished
             self._end()
 
     @property

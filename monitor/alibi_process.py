@@ -13,6 +13,8 @@ from monitor.alibi_frames import answered
 PROGRAM = Path(__file__).parent / "alibi" / "worker.py"
 SLICE = 0.2
 """Seconds after which a wait looks whether the answer is still wanted."""
+SECONDS_TO_END = 5.0
+"""For a process that has closed its end of a pipe."""
 PIECE = 2**16
 LONGEST_ANSWER = 64 * 2**20
 KEPT_OUTPUT = 2**14
@@ -115,11 +117,17 @@ class Process:
         return bool(piece)
 
     def _ended(self) -> EndedError:
-        """Return how it ended, after what it printed was read."""
-        code = self._process.wait()
+        """Return how it ended, after what it printed was read; processes of its own may hold stderr open."""
+        try:
+            code = self._process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:  # it answers no more, and lives
+            self._process.kill()
+            code = self._process.wait()
         _, _, stderr = self._pipes()
-        while self._read(stderr, None):
-            continue
+        with selectors.DefaultSelector() as ready:
+            ready.register(stderr, selectors.EVENT_READ)
+            while ready.select(0) and self._read(stderr, None):
+                continue
         return EndedError(code, self._printed)
 
     def end(self) -> None:

@@ -5,6 +5,7 @@ What it does with a request is said by the file named in STAND_IN, or by the req
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from monitor.alibi.worker import Answer, answer, serve
 
 FILE_GIVEN = 3
-MODES = ("answer", "hang", "die", "memory", "raise", "nonsense", "print")
+MODES = ("answer", "hang", "die", "memory", "raise", "nonsense", "print", "leave")
 """By their place: the seed that asks for them."""
 
 
@@ -31,6 +32,9 @@ def trouble(asked: Mapping[str, Any], reference: np.ndarray, window: np.ndarray)
         case "hang":
             time.sleep(3600)
         case "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "leave":
+            subprocess.Popen(["sleep", "20"], stdin=subprocess.DEVNULL)  # holds stderr open
             os.kill(os.getpid(), signal.SIGKILL)
         case "memory":
             np.ones(2**40)

@@ -12,6 +12,7 @@ import json
 import os
 import random
 import resource
+import signal
 import struct
 import sys
 import threading
@@ -70,6 +71,7 @@ def seed_all(seed: int) -> None:
 def serve(greet: Callable[[], Answer], reply: Callable[[bytes], Answer]) -> None:
     """Answer requests until stdin ends."""
     parent, memory = int(sys.argv[1]), int(sys.argv[2])
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # systemd sends it to all of a service: the daemon ends us
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     with os.fdopen(os.dup(1), "wb") as out:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,42 @@ def test_no_answer_in_time_ends_it(alibi: AlibiDetect) -> None:
     assert failure.reason == "hung"
     assert failure.note.startswith("alibi-detect gave no answer within 5s and was ended; it is started again")
     assert isinstance(ask(alibi, "answer"), Comparison)
+
+
+def test_another_configuration_waits_for_no_answer(alibi: AlibiDetect) -> None:
+    found: list[Comparison | Failure] = []
+    ask(alibi, "answer")
+    alibi.configure(table("3s"))
+    thread = threading.Thread(target=lambda: found.append(ask(alibi, "hang")))
+    thread.start()
+    eventually(alibi._lock.locked)  # noqa: SLF001 - it is at work
+
+    alibi.configure(table("50s"))
+    waited = not found
+    thread.join(30)
+    after = ask(alibi, "answer")
+
+    assert waited
+    assert isinstance(found[0], Failure)
+    assert isinstance(after, Comparison)
+    assert alibi.table == table("50s")
+
+
+def test_what_its_own_children_hold_open_is_not_waited_for(alibi: AlibiDetect) -> None:
+    failure = ask(alibi, "leave")
+
+    assert isinstance(failure, Failure)
+    assert failure.reason == "died"
+
+
+def test_what_ends_a_whole_service_does_not_end_it(alibi: AlibiDetect) -> None:
+    ask(alibi, "answer")
+    first = alibi.pid
+    assert first is not None
+    os.kill(first, signal.SIGTERM)
+
+    assert isinstance(ask(alibi, "answer"), Comparison)
+    assert alibi.pid == first
 
 
 def test_one_that_is_killed_between_two_questions_is_started_again(alibi: AlibiDetect) -> None:
