@@ -31,7 +31,7 @@ class Fleet:
         self._shelves = shelves
         self._stopping = stopping
         self._working = threading.Lock()
-        self._asked_for = False
+        self._waiting: list[object] = []  # whoever asks for `still`
         self._aside: frozenset[str] = frozenset()
         self._unread: set[str] = set()
         self._log = logger("daemon")
@@ -68,10 +68,16 @@ class Fleet:
     @contextmanager
     def still(self) -> Iterator[None]:
         """No model works inside: the batch under way ends and is committed."""
-        self._asked_for = True
-        with self._working:
-            self._asked_for = False
+        me = object()
+        self._waiting.append(me)
+        try:
+            self._working.acquire()
+        finally:
+            self._waiting.remove(me)
+        try:
             yield
+        finally:
+            self._working.release()
 
     @contextmanager
     def aside(self, names: Collection[str]) -> Iterator[None]:
@@ -107,7 +113,7 @@ class Fleet:
         self.models = models
 
     def _interrupted(self) -> bool:
-        return self._stopping() or self._asked_for
+        return self._stopping() or bool(self._waiting)
 
     def _drain(self, model: WatchedModel) -> int:
         name = model.worker.plan.name

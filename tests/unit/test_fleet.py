@@ -1,5 +1,6 @@
 """Each model's turn: what is not read to its end is not silent, and one in trouble stops no other."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -7,6 +8,7 @@ from typing import Any
 
 from monitor.errors import StoreUnavailableError
 from monitor.fleet import Fleet
+from tests.programs import eventually
 
 
 @dataclass
@@ -74,12 +76,41 @@ def test_a_reading_that_ended_early_is_no_silence() -> None:
     made = fleet(first, second)
 
     def somebody_waits() -> None:
-        made._asked_for = True  # noqa: SLF001 - as `still` does from another thread
+        made._waiting.append(object())  # noqa: SLF001 - as `still` does from another thread
 
     first.meanwhile = somebody_waits
     made.read()
 
     assert (first.done, second.done) == (["read"], ["read"])
+
+
+def test_reading_ends_early_until_all_who_wait_have_had_their_turn() -> None:
+    made, turns = fleet(), list[bool]()
+    hold, held, going = (threading.Event() for _ in range(3))
+
+    def first() -> None:
+        with made.still():
+            held.set()
+            hold.wait(30)
+
+    def later() -> None:
+        with made.still():
+            turns.append(made._interrupted())  # noqa: SLF001 - what a drain is told
+            going.wait(30)
+
+    threads = [threading.Thread(target=work) for work in (first, later, later)]
+    threads[0].start()
+    assert held.wait(30)
+    for thread in threads[1:]:
+        thread.start()
+    eventually(lambda: len(made._waiting) == 2)  # noqa: SLF001 - both ask
+    hold.set()
+    eventually(lambda: len(turns) == 1)
+    going.set()
+    for thread in threads:
+        thread.join(30)
+
+    assert turns == [True, False]
 
 
 def test_those_who_took_a_place_meanwhile_are_read_first() -> None:
