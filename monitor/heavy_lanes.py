@@ -82,6 +82,7 @@ class HeavyLanes:
         self._apart = False
         self._busy = False
         self._stopping = False
+        self._troubles: dict[tuple[str, str], str] = {}
         self._log = logger("heavy")
 
     def start(self, every: Every, look: Callable[["HeavyLanes", str], None]) -> None:
@@ -118,12 +119,28 @@ class HeavyLanes:
         while going and not self._stopping:
             going = False
             for model in models():
-                work = _next(model.worker, lane)
-                if work is not None and not self._stopping:
-                    going |= self._judge(work, lane, tools, amend)
+                if not self._stopping:
+                    going |= self._looked(model, lane, tools, amend)
+
+    def _looked(self, model: WatchedModel, lane: str, tools: Tools, amend: Amend) -> bool:
+        """Judge a job of a model that goes on meanwhile, if it has one; what fails stops no other model."""
+        place, trouble = (model.worker.plan.name, lane), ""
+        try:
+            work = _next(model.worker, lane)
+            if work is None or self._judge(work, lane, tools, amend):
+                self._troubles.pop(place, None)
+                return work is not None
+        except StoreUnavailableError as error:
+            trouble = str(error)
+        except UNEXPECTED as error:  # a fault of ours; only the type is told: a message may quote a value
+            trouble = type(error).__name__
+        if trouble and trouble != self._troubles.get(place):
+            self._troubles[place] = trouble
+            self._log.error("not recorded, tried again", model=place[0], error=trouble)
+        return False
 
     def _judge(self, work: "_Work | _Lesson", lane: str, tools: Tools, amend: Amend) -> bool:
-        """Judge a job of a model that goes on meanwhile; tells whether it is done."""
+        """Judge a job; tells whether it is done."""
         found = work.done(self._figures, self._comparers[lane])
         if found is None:
             return False
@@ -132,13 +149,7 @@ class HeavyLanes:
             if work.still(model.worker):  # else it is looked at anew
                 model.worker.amend(tools, found)
 
-        try:
-            return amend(work.plan.name, take)
-        except StoreUnavailableError as error:
-            self._log.error("not recorded, tried again", model=work.plan.name, error=str(error))
-        except UNEXPECTED as error:  # a fault of ours; only the type is told: a message may quote a value
-            self._log.error("not recorded, tried again", model=work.plan.name, error=type(error).__name__)
-        return False
+        return amend(work.plan.name, take)
 
     def samples(self) -> list[Sample]:
         """Return what is exported of the comparisons."""

@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -163,6 +165,23 @@ def test_what_was_found_for_a_model_that_has_been_replaced_is_not_applied() -> N
     assert asked == ["m"]
     assert len(other.worker.state.jobs) == 2
     assert KEY not in other.worker.state.trips
+
+
+def test_a_fault_in_one_model_stops_no_other() -> None:
+    heavy = lanes()
+    found, _ = apart(MemoryStore(), watched(), heavy)
+    found.run(Cut(log([0, 5]), ()), flush=True)
+    broken: Any = SimpleNamespace(plan=SimpleNamespace(name="broken"), heavy="no heavy monitors", state=None)
+
+    def amend(_name: str, work: Callable[[WatchedModel], None]) -> bool:
+        work(WatchedModel(found.worker, ()))
+        return True
+
+    with ThreadPoolExecutor(1) as ahead:
+        models = [WatchedModel(worker, ()) for worker in (broken, found.worker)]
+        heavy.look(POOL, found.tools(ahead), lambda: models, amend)
+
+    assert not found.worker.state.jobs
 
 
 def test_too_many_jobs_are_given_up_but_the_oldest_and_the_newest_and_that_is_said() -> None:
