@@ -84,7 +84,8 @@ class Appender:
 
     def _turn(self) -> None:
         """Rename the full file, and remove the oldest of its kind."""
-        rotated = sorted(self._folder.glob(f"{self._stem}.*.jsonl"))
+        known = self._folder.glob(f"{self._stem}.*.jsonl")
+        rotated = sorted(path for path in known if path.name.split(".")[-2].isdecimal())
         number = 1 + (int(rotated[-1].name.split(".")[-2]) if rotated else 0)
         self._path.rename(self._folder / f"{self._stem}.{number:010d}.jsonl")
         self.close()

@@ -20,6 +20,8 @@ from monitor.clock import Clock, SystemClock
 PREDICTIONS, OUTCOMES = "predictions", "outcomes"
 WRITE = 2**20
 """Bytes of lines that one write takes, unless a file is smaller or a single line longer."""
+FAILURES: tuple[type[BaseException], ...] = (Exception,)
+"""What a row that is encoded may raise: anything, as it holds the service's own objects."""
 AGAIN = 1.0
 """Seconds after which a file that could not be written is tried again."""
 Time = datetime | str | int | float
@@ -95,7 +97,8 @@ class Log:
         )
         own = {"prediction": prediction, **scores, "version": version}
         given = {column: value for column, value in own.items() if value is not None}
-        self._put(PREDICTIONS, {"id": name, "timestamp": self._at(timestamp), **given}, features or {})
+        more = {} if features is None else features
+        self._put(PREDICTIONS, {"id": name, "timestamp": self._at(timestamp), **given}, more)
         return name
 
     def outcome(self, *, id: str, label: object, timestamp: Time | None = None) -> None:  # noqa: A002 - as above
@@ -148,9 +151,9 @@ class Log:
         try:
             clash = own.keys() & features.keys()
             if clash:
-                raise ValueError(f"features have a column {min(clash)} that the log has itself")  # noqa: TRY301 - one way to refuse
+                raise ValueError(f"features have a column {min(clash)} that the log has itself")
             line = encode({**own, **features})
-        except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        except FAILURES as error:
             self._lose(1, f"a row was not logged: {type(error).__name__}: {error}")
             return
         with self._changed:

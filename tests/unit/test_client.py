@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -195,6 +196,45 @@ def test_the_oldest_full_files_go(tmp_path: Path) -> None:
         "predictions-0.jsonl",
     ]
     assert [row["row"] for row in rows(tmp_path)] == [3, 4, 5]
+
+
+def test_a_copy_that_somebody_left_beside_it_stays_and_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "predictions-0.copy.jsonl").write_text("{}\n")
+    with Log(tmp_path, rotate=10, keep=1) as log:
+        for name in "abc":
+            log.prediction(id=name, timestamp=1)
+            assert log.flush()
+
+    assert (log.written, log.dropped) == (3, 0)
+    assert (tmp_path / "predictions-0.copy.jsonl").read_text() == "{}\n"
+
+
+@dataclass
+class Table:
+    """As features come from pandas: columns and values, but neither true nor false."""
+
+    trouble: Exception | None = None
+
+    def keys(self) -> set[str]:
+        return {"age"}
+
+    def __getitem__(self, _column: str) -> int:
+        if self.trouble is not None:
+            raise self.trouble
+        return 31
+
+    def __bool__(self) -> bool:
+        raise ValueError("the truth value is ambiguous")
+
+
+def test_nothing_is_raised_by_what_the_service_hands_in(tmp_path: Path) -> None:
+    with Log(tmp_path) as log:
+        for name, trouble in (("a", None), ("b", RuntimeError("changed during iteration"))):
+            features: Any = Table(trouble)
+            log.prediction(id=name, timestamp=1, features=features)
+
+    assert rows(tmp_path) == [{"id": "a", "timestamp": 1, "age": 31}]
+    assert (log.written, log.dropped) == (1, 1)
 
 
 def test_each_log_has_a_file_and_the_next_one_goes_on_with_one_that_is_free(tmp_path: Path) -> None:
