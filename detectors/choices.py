@@ -5,7 +5,7 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from detectors.joint import Joint, Option
+from detectors.joint import Joint, Option, RefusedError
 
 WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 LEAST_ROWS = 20
@@ -55,10 +55,10 @@ def enough(
 ) -> None:
     """Demand the same columns, at least one, and so many (usable) rows of the reference and of the window."""
     if reference.columns != window.columns or not reference.columns:
-        raise ValueError("the reference and the window must have the same columns, at least one")
+        raise RefusedError("the reference and the window must have the same columns, at least one")
     of_reference, of_window = rows or (reference.rows, window.rows)
     if of_reference < least[0] or of_window < least[1]:
-        raise ValueError(
+        raise RefusedError(
             f"{of_window} usable rows in the window, {of_reference} in the reference: "
             f"at least {least[1]} and {least[0]} are needed"
         )

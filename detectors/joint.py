@@ -13,6 +13,10 @@ from detectors.sample import Sample, Vectors
 Option = bool | int | float | str
 
 
+class RefusedError(ValueError):
+    """A window, or a reference, that a detector can say nothing of: too few rows, above all."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Joint:
     """k rows, each with all of its columns.
@@ -67,4 +71,4 @@ class Compare(Protocol):
     def __call__(
         self, reference: Joint, window: Joint, level: float, options: Mapping[str, Option], seed: int
     ) -> Comparison:
-        """Compare; `level` is the probability of a breach without drift. ValueError: too few usable rows."""
+        """Compare; `level` is the probability of a breach without drift. RefusedError: too few rows."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from detectors.choices import enough, made
 from detectors.distances import Floats
-from detectors.joint import Comparison, Joint, Option
+from detectors.joint import Comparison, Joint, Option, RefusedError
 from detectors.limits import size
 from detectors.quadratic_form import QuadraticForm, spectrum
 
@@ -84,7 +84,7 @@ def cosine(
 def _complete(rows: Joint) -> Floats:
     """Return the numbers of the rows that lack none."""
     if not rows.numeric.shape[1]:
-        raise ValueError("cosine needs numeric columns: the coordinates of an embedding")
+        raise RefusedError("cosine needs numeric columns: the coordinates of an embedding")
     return np.asarray(rows.numeric[~np.isnan(rows.numeric).any(axis=1)])
 
 
@@ -94,7 +94,7 @@ def _compared(usual: Floats, mean: Floats, noise: float, least_signal: float, le
     apart = usual - middle
     length = float(np.linalg.norm(middle))
     if length <= least_signal * np.sqrt(noise * np.square(apart).sum() / len(usual)):
-        raise ValueError("the mean of the reference's rows is too near to 0 to have a direction: use mmd")
+        raise RefusedError("the mean of the reference's rows is too near to 0 to have a direction: use mmd")
     ahead = middle / length
     values = spectrum(apart - np.outer(apart @ ahead, ahead)) / (2.0 * length**2)
     law = QuadraticForm(values * noise)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Protocol
 
-from detectors.joint import Comparison, Joint, Option
+from detectors.joint import Comparison, Joint, Option, RefusedError
 from detectors.monitors import FAILURES
 from detectors.multivariate import MULTIVARIATE
 from monitor.comparing_process import one_thread, serve
@@ -55,7 +55,7 @@ def answered(asked: Asked) -> Comparison | Failure:
         return MULTIVARIATE[name](reference, window, level, options, seed)
     except MemoryError:
         return Failure("memory", "there is not enough memory")
-    except ValueError as error:
+    except RefusedError as error:
         return Failure("refused", str(error))
     except FAILURES as error:  # only the type is told: a message may quote a value
         return Failure("raised", f"the detector failed: {type(error).__name__}")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from detectors.joint import Comparison, Joint
+from monitor import comparing
 from monitor.comparing import Apart, Failure, Here
 from monitor.cron import Cron
 from tests.programs import eventually
@@ -56,6 +57,15 @@ def test_the_process_says_what_the_detector_says_and_lives_on_after_it_refused()
     assert isinstance(found, Comparison)
     assert found == asked(Here(), 3.0)
     assert found.score > found.threshold
+
+
+def test_a_fault_of_a_detector_is_an_error_that_quotes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def singular(*_: object) -> Comparison:
+        raise np.linalg.LinAlgError("of 123.456")
+
+    monkeypatch.setattr(comparing, "MULTIVARIATE", {"mmd": singular})
+
+    assert asked(Here()) == Failure("raised", "the detector failed: LinAlgError")
 
 
 def test_a_process_that_dies_fails_and_another_goes_on() -> None:
