@@ -10,6 +10,7 @@ from monitor.core.recomputing import Verified, verify
 from monitor.core.records import SPACE, AuditRecord
 from monitor.core.state import load_model
 from monitor.errors import DriftdError
+from monitor.explain_text import explain_lines
 from monitor.inspecting import read_entries
 from monitor.responses import episode_items, load_responses
 
@@ -53,7 +54,12 @@ def explained_file(path: Path, *, check: bool) -> Document:
     except ValueError as error:
         raise DriftdError(f"{path}: {UNREADABLE}: {error}") from error
     item = item if isinstance(item, dict) else None
-    return {"episode": item, **_checked(record, item, check=check)}
+    try:
+        found = {"episode": item, **_checked(record, item, check=check)}
+        explain_lines(found)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise DriftdError(f"{path}: {UNREADABLE}: parts of it are missing or other than written") from error
+    return found
 
 
 def _load(value: bytes, id_: str) -> AuditRecord:

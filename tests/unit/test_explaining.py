@@ -244,7 +244,16 @@ def test_the_command_says_it_and_verifies_it_without_the_state(
     assert "NOT EQUAL: the record has changed since it was written" in text
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"record": {}}', '{"head": 1, "seal": "", "arrays": {}}'])
+PART = '{"head": {"format": 1}, "arrays": {}, "seal": ""}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", '{"record": {}}', '{"head": 1, "seal": "", "arrays": {}}'),
+        *(PART, f'{{"episode": {{"id": "ep"}}, "record": {PART}}}'),
+    ],
+)
 def test_what_is_no_record_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     file = tmp_path / "other.json"
     file.write_text(text)
