@@ -42,8 +42,9 @@ def applied(
     for verdict in verdicts:
         steps.take(plan, group, verdict, job.first)
         place = TripKey(key.version, ALL, verdict.feature, verdict.detector)
-        longer = every[verdict.feature, verdict.detector]
-        if longer > plan.window and place in steps.trips:
+        usual = every[verdict.feature, verdict.detector]
+        longer = usual if usual > plan.window else 0  # a schedule may have been taken out
+        if place in steps.trips and steps.trips[place].every != longer:
             steps.trips[place] = replace(steps.trips[place], every=longer)
     episodes, records = steps.follow(Tick(state, {}), witness)
     state = replace(state, episodes=episodes)

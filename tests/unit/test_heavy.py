@@ -229,6 +229,18 @@ def test_a_schedule_merges_the_windows_before_it_and_runs_once() -> None:
     assert is_stale(MINUTE, trip.window + 15 * MINUTE, trip)
 
 
+def test_a_monitor_without_its_schedule_is_expected_after_each_window_again() -> None:
+    store, rows = MemoryStore(), log([0] * 12)
+    scheduled = watched(MMD.model_copy(update={"schedule": "*/5 * * * *"}))
+    process(store, scheduled, lanes()).run(Cut(rows, ()), flush=True)
+    before = load_model("m", store.load()).trips[KEY]
+    process(store, watched(), lanes()).run(Cut(log([0] * 14), ()), flush=True)
+    after = load_model("m", store.load()).trips[KEY]
+
+    assert (before.every, after.every) == (5 * MINUTE, 0)
+    assert after.window > before.window
+
+
 def test_monitors_with_the_same_detector_on_other_columns_are_other_monitors() -> None:
     found = lived(
         watched(MMD, Monitor(detector="mmd", on="numeric"), Monitor(detector="mmd", on=("x",))), log([0])
