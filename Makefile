@@ -28,7 +28,7 @@ demo: setup
 	exec $(BIN)/driftd demo
 
 test: lint .envs/mlflow/.ready
-	DRIFTD_REQUIRE_MLFLOW=1 $(BIN)/pytest -q -n 3 --maxschedchunk 1 --ignore tests/alibi # a third worker: many tests wait for programs
+	DRIFTD_REQUIRE_MLFLOW=1 $(BIN)/pytest -q -n 4 --maxschedchunk 1 --ignore tests/alibi # more than cores: many tests wait for programs
 
 lint: setup
 	$(BIN)/ruff check .
