@@ -7,7 +7,7 @@ from detectors.base import Level, Verdict
 from detectors.beside import Classes
 from detectors.calibration import Calibrator
 from detectors.class_shift import LABEL_SHIFT, PREDICTION, LabelShift
-from detectors.measure import Floats
+from detectors.distances import Counts, Floats
 from detectors.monitors import Judgement, MonitorSpec
 from detectors.profile import CategoryGrid, Grid, WindowProfile, empty
 from monitor.config import Alarms, Model, Monitor
@@ -28,7 +28,7 @@ SPEC = MonitorSpec(PREDICTION, LABEL_SHIFT, "prediction_drift")
 
 
 def verdict(
-    predicted: Floats, confusion: Floats, alarms: Judgement, cluster: tuple[float, float] = (1.0, 1.0)
+    predicted: Counts, confusion: Counts, alarms: Judgement, cluster: tuple[float, float] = (1.0, 1.0)
 ) -> Verdict:
     classes = Classes(("fine", "fraud"), ("score",), confusion, predicted)
     window = WindowProfile(Grid(()), NOTHING, NOTHING, classes=classes)
@@ -61,7 +61,8 @@ def test_calm_windows_hold_the_level() -> None:
     for _ in range(2000):
         confusion = np.stack([rng.multinomial(n, r) for n, r in zip((1500, 500), RATES, strict=True)])
         window = rng.multinomial(500, np.array([0.75, 0.25]) @ RATES)
-        breaches += verdict(window, confusion, Judgement(0.02, min_effect=0.0)).level is Level.BREACH
+        found = verdict(window, confusion, Judgement(0.02, min_effect=0.0))
+        breaches += found.level is Level.BREACH
 
     assert breaches / 2000 == pytest.approx(0.02, abs=0.01)
 
@@ -86,7 +87,7 @@ def without_outcomes() -> Model:
 def scores(rng: np.random.Generator, positive: float, n: int) -> Floats:
     """Return scores of rows whose true share of positives is other than in `answered`, and nothing else."""
     pairs, label = rng.random((n, 2)), rng.random(n) < positive
-    return np.where(label, pairs.max(axis=1), pairs.min(axis=1))
+    return np.asarray(np.where(label, pairs.max(axis=1), pairs.min(axis=1)))
 
 
 def lived(shares: tuple[float, ...]) -> tuple[ModelState, MemoryStore]:
@@ -111,7 +112,8 @@ def test_a_daemon_without_a_log_of_outcomes_finds_it_in_each_group_and_can_prove
         (Level.BREACH, 1)
     }
     assert whole is not None
-    assert (whole.n, whole.effect) == (900, pytest.approx(0.9, abs=0.15))  # 0.45 by the deviation of a half
+    assert whole.n == 900
+    assert whole.effect == pytest.approx(0.9, abs=0.15)  # 0.45 by the deviation of a half
     assert unequal(store.load()) == {}
 
 
@@ -121,6 +123,8 @@ def test_calm_hours_are_calm() -> None:
 
     assert trip.verdict is not None
     assert (trip.verdict.level, trip.episodes) == (Level.OK, 0)
+    told = label_shift_line(without_outcomes(), state.labels.standards[0])
+    assert told == "  label_shift: by 6,000 outcomes of the reference"
 
 
 def test_prior_drift_is_chi_square_of_the_predicted_class_and_both_share_the_budget() -> None:
