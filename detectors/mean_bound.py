@@ -72,12 +72,26 @@ def upper_mean(moments: Moments, risk: float) -> float:
     Maurer, A., Pontil, M. (2009). Empirical Bernstein bounds and sample variance penalization. COLT.
 
     """
-    if moments.binary and moments.total == moments.n:
-        return 1.0
     if moments.binary:
-        from scipy import special  # noqa: PLC0415 - a slow import, see detectors/pvalues.py
-
-        return float(special.betaincinv(moments.total + 1, moments.n - moments.total, 1.0 - risk))
+        return float(upper_shares(np.array(moments.total), np.array(moments.n), risk))
     rarity = math.log(2.0 / risk)
     reach = math.sqrt(2.0 * moments.variance * rarity / moments.n)
     return moments.mean + reach + 7.0 * rarity / (3.0 * (moments.n - 1))
+
+
+def upper_shares(found: Floats, rows: Floats, risk: float) -> Floats:
+    """Return the share that each true one exceeds with probability `risk` at most (Clopper and Pearson).
+
+    found: how many of the rows have a property, not more than these; parts of rows may be counted.
+
+    Examples
+    --------
+    >>> upper_shares(np.array([0.0, 100.0, 1000.0]), np.array(1000.0), 0.05).round(4).tolist()
+    [0.003, 0.117, 1.0]
+
+    """
+    from scipy import special  # noqa: PLC0415 - a slow import, see detectors/pvalues.py
+
+    rest = rows - found
+    most = special.betaincinv(found + 1.0, np.where(rest > 0, rest, 1.0), 1.0 - risk)
+    return np.asarray(np.where(rest > 0, most, 1.0))

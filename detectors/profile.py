@@ -13,13 +13,14 @@ s1 and s2 are the sums of q and r*r with q = rint((x - centre) / unit) and r = r
 as two limbs of 32 bits, low limb in [0, 2**32).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.beside import Classes, Fault
 from detectors.sample import Sample, merge_samples
 
 Ints = NDArray[np.int64]
@@ -215,6 +216,7 @@ class WindowProfile:
     columns_missing and columns_unknown: how many configured columns never appeared, and how many
     appeared that nobody configured. history: rows of the closed windows before it, oldest first.
     complete: False when the log was cut short in the window, so that its number of rows means nothing.
+    classes: None unless they are asked for and known. faults: (feature, detector) -> what was gathered.
     """
 
     grid: Grid
@@ -224,6 +226,8 @@ class WindowProfile:
     columns_unknown: frozenset[str] = field(default_factory=frozenset)
     history: tuple[int, ...] = ()
     complete: bool = True
+    classes: Classes | None = None
+    faults: Mapping[tuple[str, str], Fault] = field(default_factory=dict)
 
 
 def empty(grid: Grid, *, sample: bool = True) -> Profile:

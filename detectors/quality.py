@@ -63,7 +63,7 @@ def null_share(reference: Summary, window: Summary, chance: Chance) -> Found:
 
     The score is the excess over the reference's share; fewer than there are no fault.
     """
-    return _excess((_missing(reference), reference.rows), (_missing(window), window.rows), chance)
+    return _excess((missing(reference), reference.rows), (missing(window), window.rows), chance)
 
 
 def type_failures(reference: Summary, window: Summary, chance: Chance) -> Found:
@@ -94,7 +94,8 @@ def new_category(reference: Summary, window: Summary, chance: Chance) -> Found:
     return window.n, score, max(chance.allowed(expected, reference.n, window.n), LEAST_SHARE)
 
 
-def _missing(summary: Summary) -> int:
+def missing(summary: Summary) -> int:
+    """Count the rows without a usable value: null, NaN and infinite."""
     if isinstance(summary, NumericSummary):
         return summary.null + summary.nan + summary.neg_inf + summary.pos_inf
     return summary.null

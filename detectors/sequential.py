@@ -78,7 +78,10 @@ class Wealth:
 
         """
         bets = np.array(BETS)
-        e = bets * np.maximum(pvalues, SMALLEST)[:, None] ** (bets - 1.0)
+        return self.grown(bets * np.maximum(pvalues, SMALLEST)[:, None] ** (bets - 1.0), judged)
+
+    def grown(self, e: Floats, judged: NDArray[np.bool_]) -> "Wealth":
+        """Return it one window later, by what that makes of each bet's money: e [F, bets], 0 or more."""
         later = np.minimum(e * (np.minimum(self.money, RICHEST * TINY) + 1.0), RICHEST)
         return replace(self, money=np.where(judged[:, None], later, self.money))
 

@@ -78,6 +78,13 @@ class Series:
         """Return the clusters of the last window; see `clusters_of`."""
         return clusters_of(self.null, int(self.reading.sizes[-1].max()))
 
+    def absences(self) -> Mapping[str, Cluster]:
+        """Return the clusters of the last window's rows without a value."""
+        columns = [i for i, kind in enumerate(self.readers.kinds) if kind is Kind.MISSING]
+        sizes = int(self.reading.sizes[-1].max()), int(np.median(self.null.typical))
+        own, known = (self.null.usual.clustering(n)[columns].tolist() for n in sizes)
+        return {f.name: (own[i], known[i]) for i, f in enumerate(self.readers.features)}
+
     def limits(self, level: float) -> Mapping[tuple[str, str], float]:
         """Return what the reference's windows say each distance may be: (feature, detector) -> score."""
         if self.scores is None:

@@ -9,8 +9,10 @@ import numpy as np
 import polars as pl
 
 from detectors.calibration import Calibrator
+from detectors.class_shift import LABEL_SHIFT
 from detectors.classification import ClassMeasure
 from detectors.drift import STATISTICS
+from detectors.faults import E_QUALITY, FAULTS
 from detectors.measure import Better, Measure
 from detectors.performance import Allowed, Question, limit
 from detectors.quality import QUALITY
@@ -23,6 +25,7 @@ from detectors.window_null import shortage
 from monitor.alibi_checks import alibi_lines
 from monitor.config import Config, Model
 from monitor.core.assessing import Assessor
+from monitor.core.class_shares import PRIOR_DRIFT, label_shift_line, wants_classes
 from monitor.core.heavy import heavy_monitors
 from monitor.core.judging import BudgetJudge, null_models
 from monitor.core.nulls import Nulls
@@ -86,6 +89,8 @@ def _model(model: Model) -> Iterator[str]:
     elif not model.deduplicate:
         yield "  deduplicate = false: a row sent twice counts twice"
     yield from _performance(model, standard)
+    if wants_classes(model):
+        yield label_shift_line(model, standard)
     yield from stream_lines(model, schema, replay, standard)
     yield from heavy_lines(model, schema, replay, BudgetJudge(Plan.of(model), Calibrator()))
     if baseline is not None:
@@ -239,6 +244,10 @@ def detector_lines() -> list[str]:
     lines.insert(1, f"{EVIDENCE:20} drift    every feature, where the reference's windows are independent")
     lines += [f"{name:20} quality" for name in QUALITY]
     lines.append(f"{'quality':20} all the quality monitors")
+    lines += [f"{name:20} quality  gathered over windows" for name in FAULTS]
+    lines.append(f"{E_QUALITY:20} all of these")
+    lines.append(f"{LABEL_SHIFT:20} drift    the predicted class, where the reference has outcomes")
+    lines.append(f"{PRIOR_DRIFT:20} drift    the predicted class: chi2 on prediction")
     lines += heavy_detector_lines()
     lines += [f"{name:20} stream   {TAKEN[kind.takes]}" for name, kind in STREAMS.items()]
     return lines + [f"{name:20} performance  {', '.join(tasks)}" for name, tasks in _tasks().items()]

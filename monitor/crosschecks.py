@@ -16,6 +16,7 @@ from monitor.heavy_checks import heavy_monitor, is_heavy, light_monitor
 from monitor.outcome_checks import is_performance, outcomes, performance_monitor
 from monitor.quantities import format_duration
 from monitor.registry_checks import registry
+from monitor.shift_checks import is_shift, shift_monitor
 from monitor.stream_checks import is_stream, stream_monitor, window_monitor
 from monitor.upstream_checks import upstream
 from monitor.webhook_checks import address, authentication, body, private, url_problem
@@ -83,6 +84,9 @@ def _monitor(
         return
     elif is_stream(name):
         yield from stream_monitor(model, monitor, at, place)
+        return
+    elif is_shift(name):
+        yield from shift_monitor(model, monitor, at, place)
         return
     elif heavy:
         yield from heavy_monitor(model, place)

@@ -24,7 +24,7 @@ from monitor.core.standard import Standard, layout, same_codes
 from monitor.core.state import ModelState, volume_changes
 from monitor.core.streaming import Streaming
 from monitor.core.tracks import track_changes
-from monitor.core.wealth import wealth_changes
+from monitor.core.wealth import FAULTS, wealth_changes
 from monitor.decoders.plain import decode, peek_time
 from monitor.errors import ConfigError, ReferenceUnusableError
 from monitor.heavy_opening import heavy_of, with_jobs, with_samples
@@ -146,7 +146,8 @@ def with_window(plan: Plan, state: ModelState) -> tuple[ModelState, Changes]:
         changes = volume_changes(plan.name, dict.fromkeys(state.volumes))
         changes |= track_changes(plan.name, state.tracks, {})
         changes |= wealth_changes(plan.name, state.wealth, {})
-        state = replace(state, volumes={}, tracks={}, wealth={})
+        changes |= wealth_changes(plan.name, state.faults, {}, FAULTS)
+        state = replace(state, volumes={}, tracks={}, wealth={}, faults={})
     return replace(state, book=book), changes
 
 

@@ -205,7 +205,7 @@ def of_episode(tick: Tick, keys: Sequence[TripKey], start: int, ranks: Ranks) ->
     found = ranks.of(group, scene, first)
     own = {f.name for f in scene.seen.grid.features}
     feature = first.feature if first.feature in own else found.parts[0].feature if found.parts else ""
-    missing = first.detector == MISSING
+    missing = first.detector in {MISSING, f"e_{MISSING}"}
     place = where(tick, group, feature, missing=missing) if feature else {"segment": None, "version": None}
     began = ranks.onset(group, scene, feature, tick.state.trips.get(first))
     return {**document(found), **place, "onset": began, "performance": None}

@@ -9,7 +9,9 @@ from detectors.profile import Profile, WindowProfile
 from detectors.series import Lent, Series, clusters_of
 from monitor.core import dedup
 from monitor.core.assessing import Assessor
+from monitor.core.class_shares import classes_of
 from monitor.core.episode_log import lately
+from monitor.core.fault_wealth import FaultKeeper
 from monitor.core.maturing import Maturing, begun, without
 from monitor.core.outbox import Note
 from monitor.core.plan import MICROSECOND, Plan
@@ -32,7 +34,7 @@ from monitor.core.stepping import Steps, Watch
 from monitor.core.streaming import Streaming
 from monitor.core.streams import Pass
 from monitor.core.tracks import Track, followed, track_changes
-from monitor.core.wealth import Keeper, wealth_changes
+from monitor.core.wealth import FAULTS, Keeper, wealth_changes
 from monitor.core.wishes import ask_for_retraining
 from monitor.types import Around, Changes, alone
 
@@ -77,6 +79,7 @@ class _Tally:
     versions: dict[str, int]
     tracks: dict[tuple[str, str], Track]
     keeper: Keeper
+    faults: FaultKeeper
     changes: Changes = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     maturing: Maturing | None = None
@@ -152,6 +155,7 @@ def _begun(plan: Plan, state: ModelState, maturing: Maturing | None, watch: Watc
         dict(state.book.versions),
         dict(state.tracks),
         Keeper(plan, state.wealth),
+        FaultKeeper(plan, state.faults),
         maturing=maturing,
     )
 
@@ -178,6 +182,7 @@ def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[i
         volumes=tally.volumes,
         tracks=tally.tracks,
         wealth=tally.keeper.held,
+        faults=tally.faults.held,
     )
     if tally.maturing is not None:
         ledger = tally.maturing.ledger
@@ -192,6 +197,7 @@ def _finished(plan: Plan, tally: _Tally, over: Sequence[int], stale: frozenset[i
     changes |= volume_changes(state.model, moved(state.volumes, tally.volumes))
     changes |= track_changes(state.model, state.tracks, tally.tracks)
     changes |= wealth_changes(state.model, state.wealth, tally.keeper.held)
+    changes |= wealth_changes(state.model, state.faults, tally.faults.held, FAULTS)
     return Closed(after, changes, tuple(tally.steps.transitions), tuple(tally.notes))
 
 
@@ -206,6 +212,7 @@ def _forget_versions(tally: _Tally, oldest: int) -> None:
     tally.volumes = {place: rows for place, rows in tally.volumes.items() if place[0] in kept}
     tally.tracks = {place: track for place, track in tally.tracks.items() if place[0] in kept}
     tally.keeper.forget(kept)
+    tally.faults.forget(kept)
 
 
 def _close_window(
@@ -220,14 +227,17 @@ def _close_window(
         history = tally.volumes.get(place, ())
         seen = beside_reference(tally.state, baseline, group, profile)
         if seen is not None:
-            seen = replace(seen, history=history, complete=complete)
+            classes = classes_of(plan, tally.maturing, group)
+            seen = replace(seen, history=history, complete=complete, classes=classes)
             tally.steps.trips.pop(TripKey(*place, *NOT_YET), None)  # there is a reference now
         series = _series(tally, baseline, group, profile)
         if baseline is not None and seen is not None:
+            seen = tally.faults.gathered(place, baseline.number, seen, series)
             tally.scenes[group] = Scene(baseline, seen, series, len(groups))
         verdicts = judge(baseline, seen, len(groups), series)
         for verdict in verdicts:
             tally.steps.take(plan, group, verdict)
+        tally.faults.settle(place, seen, verdicts)
         tally.keeper.settle(place, series if isinstance(series, Series) else None, verdicts)
         for verdict in tally.streams.close(baseline, group) if tally.streams is not None else ():
             tally.steps.take(plan, group, verdict)

@@ -31,7 +31,12 @@ LATELY = 3
 NAMED = 5
 """Features that a cause names."""
 TEXT = 40
-FAILS = {"null_share": "missing", "type_failures": "unreadable"}
+FAILS = {
+    "null_share": "missing",
+    "type_failures": "unreadable",
+    "e_null_share": "missing",
+    "e_type_failures": "unreadable",
+}
 GROUPED = frozenset({"quality", "drift"})
 COLUMNS = ("_all", "missing_columns")
 WHOLE = "_all"

@@ -1,13 +1,15 @@
 """Which monitors a model has, and one closed window judged by all of them within the budget."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from detectors.base import Level, Verdict
 from detectors.budget import SEQUENTIAL_PART, level
 from detectors.calibration import Calibrator
+from detectors.class_shift import LABEL_SHIFT, PREDICTION, LabelShift
 from detectors.drift import STATISTICS, Drift, applies
+from detectors.faults import E_QUALITY, FAULTS, Faults, fault_monitors
 from detectors.gathered import judge_evidence
 from detectors.monitors import Judgement, MonitorSpec, default_statistic, unjudged
 from detectors.performance import METRICS
@@ -16,6 +18,7 @@ from detectors.quality import ALONE, QUALITY, Quality, quality_monitors
 from detectors.series import EVIDENCE, MISSING, SERIES, SHIFT, Lent, Series, judge_series
 from detectors.stream_choice import STREAMS
 from monitor.config import Model, Monitor
+from monitor.core.class_shares import PRIOR_DRIFT, as_distance
 from monitor.core.closing import NOT_YET
 from monitor.core.heavy import heavy_monitors, heavy_names
 from monitor.core.nulls import Nulls, learn_nulls, recipe_of
@@ -28,13 +31,14 @@ JUDGES_KEPT = 64
 
 def detector_names() -> frozenset[str]:
     """Return every name that a monitor's `detector` may have."""
-    return frozenset({*SERIES, *STATISTICS, *QUALITY, *METRICS, *STREAMS, *heavy_names(), "quality"})
+    others = {"quality", *FAULTS, E_QUALITY, LABEL_SHIFT, PRIOR_DRIFT}
+    return frozenset({*SERIES, *STATISTICS, *QUALITY, *METRICS, *STREAMS, *heavy_names(), *others})
 
 
 def drift_monitors(model: Model) -> tuple[Monitor, ...]:
     """Return the configured monitors that are not about performance."""
-    known = {*SERIES, *STATISTICS, *QUALITY, "quality"}
-    return tuple(m for m in model.monitors if m.detector in known)
+    known = {*SERIES, *STATISTICS, *QUALITY, "quality", *FAULTS, E_QUALITY, LABEL_SHIFT}
+    return tuple(m for m in map(as_distance, model.monitors) if m.detector in known)
 
 
 def monitor_specs(model: Model, grid: Grid, *, windows: bool = False) -> tuple[MonitorSpec, ...]:
@@ -61,9 +65,12 @@ def monitor_specs(model: Model, grid: Grid, *, windows: bool = False) -> tuple[M
 def _specs(model: Model, grid: Grid, monitor: Monitor) -> list[MonitorSpec]:
     if monitor.detector == "quality":
         return list(quality_monitors(grid))
+    if monitor.detector == LABEL_SHIFT:
+        return [MonitorSpec(PREDICTION, LABEL_SHIFT, "prediction_drift", monitor.threshold)]
     chosen = targets(model, grid, monitor)
-    if monitor.detector in QUALITY:
-        every = (s for s in quality_monitors(grid) if s.detector == monitor.detector)
+    if monitor.detector in {*QUALITY, *FAULTS, E_QUALITY}:
+        both = (*quality_monitors(grid), *fault_monitors(grid))
+        every = (s for s in both if s.detector in _meant(monitor.detector))
         return [
             MonitorSpec(s.feature, s.detector, s.kind, monitor.threshold)
             for s in every
@@ -78,6 +85,11 @@ def _specs(model: Model, grid: Grid, monitor: Monitor) -> list[MonitorSpec]:
         for name in chosen
         if monitor.detector in SERIES or applies(monitor.detector, grids[name])
     ]
+
+
+def _meant(detector: str) -> Collection[str]:
+    """Return the checks that a name stands for."""
+    return FAULTS if detector == E_QUALITY else (detector,)
 
 
 def distances_of(model: Model, grid: Grid) -> tuple[MonitorSpec, ...]:
@@ -161,9 +173,12 @@ class BudgetJudge:
         evidence = _Evidence(
             [s for s in specs if s.detector == EVIDENCE], self.sequential_level(grid, groups)
         )
-        return _Bench(
-            Drift(drift, strict, self._calibrator), Quality(quality, strict), series, evidence, strict
+        told = (
+            LabelShift([s for s in specs if s.detector == LABEL_SHIFT], strict),
+            Faults([s for s in specs if s.detector in FAULTS], strict),
         )
+        parts = Drift(drift, strict, self._calibrator), Quality(quality, strict), *told
+        return _Bench(*parts, series, evidence, strict)
 
 
 def _by_windows(spec: MonitorSpec, *, windows: bool) -> bool:
@@ -185,20 +200,28 @@ class _Bench:
 
     drift: Drift
     quality: Quality
+    labels: LabelShift
+    faults: Faults
     series: Sequence[MonitorSpec]
     evidence: _Evidence
     alarms: Judgement
 
     def close(self, window: WindowProfile, series: Series | Lent | None) -> list[Verdict]:
+        return [*self._compared(window, series), *self.faults.close(window)]
+
+    def _compared(self, window: WindowProfile, series: Series | Lent | None) -> list[Verdict]:
         if not isinstance(series, Series):
             clusters = series.clusters if series is not None else ALONE
             note = "the reference's own windows are not known: `driftd check` says why"
             lacking = (*self.series, *self.evidence.specs)
             alone = [unjudged(spec, Level.NO_REFERENCE, window.window.rows, note) for spec in lacking]
             drift = self.drift.close(window, clusters=clusters)
-            return [*self.quality.close(window, clusters), *alone, *drift]
+            labels = self.labels.close(window, clusters)
+            return [*self.quality.close(window, clusters), *alone, *drift, *labels]
         limits = series.limits(self.alarms.level)
         beside = judge_series(self.series, self.alarms, series)
-        quality = self.quality.close(window, series.clustering())
+        clusters = series.clustering()
+        quality = self.quality.close(window, clusters)
+        labels = self.labels.close(window, clusters)
         gathered = judge_evidence(self.evidence.specs, self.alarms, self.evidence.level, series)
-        return [*quality, *beside, *gathered, *self.drift.close(window, limits)]
+        return [*quality, *beside, *gathered, *self.drift.close(window, limits), *labels]

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.base import Level, Verdict
+from detectors.beside import Classes
 from detectors.calibration import Calibrator
+from detectors.class_shift import PREDICTION, LabelShift
 from detectors.drift import Drift
 from detectors.monitors import FAILURES, Judgement, MonitorSpec, judged
 from detectors.profile import Grid, Profile, WindowProfile, empty, summaries
@@ -164,6 +166,15 @@ def _whole(record: AuditRecord) -> Verdict:
     return Quality([spec], judgement_of(record)).close(window)[0]
 
 
+def _labels(record: AuditRecord) -> Verdict:
+    spec, nothing = spec_of(record), empty(Grid(()), sample=False)
+    counts = record.arrays["confusion"], record.arrays["predicted"]
+    classes = Classes(tuple(record.head["classes"]), (PREDICTION,), *counts)
+    window = WindowProfile(Grid(()), nothing, nothing, classes=classes)
+    cluster = {PREDICTION: tuple(record.head["cluster"])}
+    return LabelShift([spec], judgement_of(record)).close(window, cluster)[0]
+
+
 def series_of(record: AuditRecord) -> Series:
     """Return the group's last windows of one feature, and what is usual in them."""
     seen = beside(record)
@@ -221,6 +232,7 @@ WAYS: Mapping[str, Callable[[AuditRecord], Verdict]] = MappingProxyType(
         "distance": _distance,
         "quality": _quality,
         "whole": _whole,
+        "labels": _labels,
         "windows": _windows,
         "gathered": _gathered,
         "realised": realised,

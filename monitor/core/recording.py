@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.beside import Classes
 from detectors.calibration import Calibrator
+from detectors.class_shift import LABEL_SHIFT, worst_cluster
 from detectors.drift import STATISTICS
 from detectors.monitors import MonitorSpec
 from detectors.profile import CategoryGrid, Grid, NumericGrid, WindowProfile, summaries
-from detectors.quality import QUALITY, WindowCheck
+from detectors.quality import ALONE, QUALITY, Cluster, WindowCheck
 from detectors.series import EVIDENCE, MISSING, SHIFT, Lent, Series
 from detectors.stream_choice import STREAMS
 from monitor.core.codec import grid_head
@@ -155,12 +157,9 @@ def evidence_of(spec: MonitorSpec, scene: Scene, level: float, gathering: Gather
         return _gathered(scene.seen, series, spec, gathering)
     if spec.detector in STATISTICS:
         return _distance(spec, scene, level)
-    if isinstance(QUALITY.get(spec.detector), WindowCheck):
-        return _whole(spec, scene.seen)
-    if spec.detector in QUALITY:
-        head, arrays = feature_part(scene.seen, spec.feature)
-        return Evidence("quality", {**head, "cluster": _cluster(scene, spec.feature, quality=True)}, arrays)
-    return Evidence("other", {}, {})
+    if spec.detector == LABEL_SHIFT and scene.seen.classes is not None:
+        return _labels(scene, scene.seen.classes)
+    return _quality(spec, scene) if spec.detector in QUALITY else Evidence("other", {}, {})
 
 
 def feature_part(seen: WindowProfile, feature: str) -> tuple[Head, Arrays]:
@@ -189,14 +188,22 @@ def feature_grid(head: Mapping[str, Any], name: str, arrays: Mapping[str, NDArra
     return Grid((CategoryGrid(name, listed, others, head["closed"]),))
 
 
-def _cluster(scene: Scene, feature: str, *, quality: bool) -> list[float]:
+def _clusters(scene: Scene, *, quality: bool) -> Mapping[str, Cluster]:
     """Return how many rows tell as much as one independent row, as `judging.py` gives it to a detector."""
-    known: Mapping[str, tuple[float, float]] = {}
     if isinstance(scene.series, Lent):
-        known = scene.series.clusters
-    elif isinstance(scene.series, Series) and quality:
-        known = scene.series.clustering()
-    return list(known.get(feature, (1.0, 1.0)))
+        return scene.series.clusters
+    return scene.series.clustering() if isinstance(scene.series, Series) and quality else ALONE
+
+
+def _cluster(scene: Scene, feature: str, *, quality: bool) -> list[float]:
+    return list(_clusters(scene, quality=quality).get(feature, (1.0, 1.0)))
+
+
+def _labels(scene: Scene, classes: Classes) -> Evidence:
+    cluster = worst_cluster(_clusters(scene, quality=True), classes.columns)
+    head = {"classes": classes.names, "cluster": cluster}
+    arrays = {"confusion": np.asarray(classes.confusion), "predicted": np.asarray(classes.predicted)}
+    return Evidence("labels", head, arrays)
 
 
 def _distance(spec: MonitorSpec, scene: Scene, level: float) -> Evidence:
@@ -241,6 +248,13 @@ def _gathered(seen: WindowProfile, series: Series, spec: MonitorSpec, gathering:
     place = sharing.index(spec.feature) if spec.feature in sharing else None
     head = {"alpha": gathering.alpha, "place": place, "own": float(scores[places[spec.feature]])}
     return Evidence("gathered", {**found.head, **head}, found.arrays)
+
+
+def _quality(spec: MonitorSpec, scene: Scene) -> Evidence:
+    if isinstance(QUALITY[spec.detector], WindowCheck):
+        return _whole(spec, scene.seen)
+    head, arrays = feature_part(scene.seen, spec.feature)
+    return Evidence("quality", {**head, "cluster": _cluster(scene, spec.feature, quality=True)}, arrays)
 
 
 def _whole(spec: MonitorSpec, seen: WindowProfile) -> Evidence:

@@ -30,8 +30,8 @@ from monitor.core.standard import Standard
 from monitor.core.stream_state import SPACE as STREAMS
 from monitor.core.stream_state import Streams, load_streams
 from monitor.core.tracks import Track, load_tracks
+from monitor.core.wealth import FAULTS, Purses, load_wealth
 from monitor.core.wealth import SPACE as WEALTH
-from monitor.core.wealth import Purses, load_wealth
 from monitor.core.windows import Progress
 from monitor.fields import TimeUnit
 from monitor.types import Changes, EntryKey, Position
@@ -110,6 +110,7 @@ class ModelState:
     arrivals: Arrivals = field(default_factory=Arrivals)
     jobs: Jobs = field(default_factory=dict)
     heavy_nulls: HeavyNulls = field(default_factory=dict)
+    faults: Purses = field(default_factory=dict)
 
     def baseline_at(self, start: int) -> Baseline | None:
         """Return the reference that windows starting at `start` are judged by."""
@@ -289,6 +290,7 @@ def load_model(model: str, entries: Mapping[EntryKey, bytes], reopen: Reopen | N
         arrivals=load_arrivals(spaces),
         jobs=load_jobs(spaces),
         heavy_nulls=load_heavy_nulls(spaces),
+        faults=load_wealth(spaces.get(FAULTS, {})),
     )
 
 

@@ -16,6 +16,8 @@ from monitor.core.tracks import Place
 from monitor.types import Changes
 
 SPACE = "wealth"
+FAULTS = "faults"
+"""The space of what is gathered of faulty values (fault_wealth.py)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,14 +92,14 @@ def load_wealth(entries: Mapping[str, bytes]) -> dict[Place, Held]:
     return found
 
 
-def wealth_changes(model: str, before: Purses, after: Purses) -> Changes:
+def wealth_changes(model: str, before: Purses, after: Purses, space: str = SPACE) -> Changes:
     """Return the entries that differ."""
     changes: Changes = {
-        (SPACE, model, _key(place)): held.dump()
+        (space, model, _key(place)): held.dump()
         for place, held in after.items()
         if before.get(place) is not held
     }
-    return changes | {(SPACE, model, _key(place)): None for place in before.keys() - after.keys()}
+    return changes | {(space, model, _key(place)): None for place in before.keys() - after.keys()}
 
 
 def _key(place: Place) -> str:

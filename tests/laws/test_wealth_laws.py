@@ -21,7 +21,7 @@ from tests.lives import Cut, DiedError, Process, lasting
 from tests.logs import EPOCH, SECOND, Row, model, plan_of
 
 DAYS, EACH = 120, 40
-GATHERING = (Monitor(detector=EVIDENCE), Monitor(detector="shift"))
+GATHERING = (Monitor(detector=EVIDENCE), Monitor(detector="shift"), Monitor(detector="e_quality"))
 MADE = model(
     window=timedelta(days=1),
     lateness=timedelta(hours=6),
@@ -120,14 +120,16 @@ def test_windows_that_depend_on_each_other_gather_nothing(monkeypatch: pytest.Mo
 def test_without_the_monitor_what_was_gathered_goes() -> None:
     store = lived(days(0, 3, 0.0))
     assert state_of(store).wealth
-    process(store, MADE.model_copy(update={"monitors": GATHERING[1:]})).run(
+    assert state_of(store).faults
+    process(store, MADE.model_copy(update={"monitors": GATHERING[1:2]})).run(
         Cut(days(0, 3, 0.0) + days(3, 3, 0.0), ()), flush=True
     )
 
-    assert state_of(store).wealth == {}
+    assert state_of(store).wealth == state_of(store).faults == {}
 
 
 def test_versions_without_rows_take_what_they_gathered_with_them() -> None:
     state = state_of(lived(days(0, 3, 0.0, "old") + days(3, 200, 0.0, "new")))
 
     assert {version for version, _ in state.wealth} == {"new"}
+    assert {version for version, _ in state.faults} == {"new"}

@@ -33,6 +33,8 @@ DETECTORS = (
     "ddm",
     "e_sr",
     "mmd",
+    "label_shift",
+    "prior_drift",
     "accuracy",
     "cost",
     "mae",

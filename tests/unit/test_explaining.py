@@ -48,6 +48,7 @@ monitors = [
   { detector = "quality" }, { detector = "shift" }, { detector = "ks", on = "numeric" }, { detector = "js" },
   { detector = "psi", on = ["x"], threshold = 0.2 }, { detector = "evidence" },
   { detector = "accuracy" }, { detector = "estimated_accuracy" }, { detector = "e_sr", on = "error" },
+  { detector = "e_quality" }, { detector = "label_shift" },
 ]
 [models.columns]
 prediction_id = "id"
