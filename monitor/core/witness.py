@@ -11,7 +11,7 @@ from detectors.stream_choice import STREAMS
 from monitor.core.attributing import Ranks, document, of_episode, of_track
 from monitor.core.decomposing import of_performance, onset_of
 from monitor.core.episode_log import EpisodeRecord
-from monitor.core.grouping import grouped
+from monitor.core.grouping import Grouped, grouped
 from monitor.core.measured_records import measured_evidence
 from monitor.core.plan import Plan
 from monitor.core.policy import Transition, TripKey
@@ -37,7 +37,7 @@ class Auditor:
 
     def __call__(self, tick: Tick, entered: Sequence[Transition]) -> Begun:
         """Return what is to be kept of the episodes that begin at a tick."""
-        found = grouped(self._plan, tick, entered)
+        found = self._grouped(tick, entered)
         episodes, changes = {record.id: record for record in found.episodes}, Changes()
         theirs: dict[str, list[Transition]] = {}
         for change in entered:
@@ -51,6 +51,15 @@ class Auditor:
             changes[SPACE, self._plan.name, id_] = record.dump()
             episodes[id_] = replace(episodes.get(id_) or EpisodeRecord.of(worst), seal=record.seal)
         return Begun(self._attributed(tick, episodes), found.joined, changes)
+
+    def _grouped(self, tick: Tick, entered: Sequence[Transition]) -> Grouped:
+        """Return the episodes of several monitors; where that fails each stands alone, and says so."""
+        try:
+            return grouped(self._plan, tick, entered)
+        except FAILURES as error:
+            alone = map(EpisodeRecord.of, entered)
+            cause = f"alone, as causes could not be looked for: {type(error).__name__}"
+            return Grouped(tuple(replace(record, cause=cause) for record in alone), {})
 
     def _attributed(self, tick: Tick, episodes: Mapping[str, EpisodeRecord]) -> tuple[EpisodeRecord, ...]:
         """Add what changed, where and since when, to those that are new."""

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from detectors.base import Level, Verdict
 from detectors.profile import Grid, NumericGrid
@@ -11,6 +12,10 @@ from detectors.sample import Sample
 from monitor.core.grouping import grouped
 from monitor.core.policy import Phase, Reason, Transition, Trip, TripKey
 from monitor.core.profiles import ALL, GroupKey
+from monitor.core.scenes import Tick
+from monitor.core.state import ModelState
+from monitor.core.witness import Auditor
+from tests.logs import model, plan_of
 
 ROWS, HOUR = 200, 3600 * 10**6
 FEATURES = ("a", "b", "c", "d", "e", "f")
@@ -59,3 +64,15 @@ def test_two_failures_of_one_window_on_other_rows_are_two_episodes() -> None:
         "b",
         "c",
     }
+
+
+def test_where_causes_cannot_be_looked_for_each_monitor_stands_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("a value")
+
+    monkeypatch.setattr("monitor.core.witness.grouped", broken)
+    found = Auditor(plan_of(model()), {})(Tick(ModelState("m"), {}), [began("a"), began("b")])
+
+    says = "alone, as causes could not be looked for: ValueError"
+    assert {record.id: record.cause for record in found.episodes} == {"ep_a": says, "ep_b": says}
+    assert found.joined == {}
