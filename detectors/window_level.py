@@ -9,8 +9,8 @@ import numpy as np
 from detectors.distances import Floats
 from detectors.probability import normal_cdf, normal_quantile, student_quantile
 
-LEAST_WINDOWS = 20
-"""Of fewer windows of the reference nothing is learnt."""
+LEAST_WINDOWS = 7
+"""Of fewer windows of the reference nothing is learnt; of so few, that only far smaller p-values are news."""
 SMALLEST = 1e-300
 
 
@@ -19,7 +19,8 @@ def window_level(pvalues: Floats, level: float, windows: int) -> float:
 
     The p-values are turned into deviates of a normal law; a new window's is taken to be one more draw of the
     same normal law with unknown mean and spread, so its limit is a quantile of Student's t. A reference is in
-    part made of each of its windows, which brings them nearer to it; that is taken back.
+    part made of each of its windows, which brings them nearer to it; that is taken back. 0 where windows
+    differ so much that no p-value is small enough to be news: doubles end at 1e-308.
 
     Parameters
     ----------
@@ -35,8 +36,10 @@ def window_level(pvalues: Floats, level: float, windows: int) -> float:
     >>> calm, tied = np.random.default_rng(1).random(60), np.random.default_rng(1).random(60) ** 4
     >>> f"{window_level(calm, 1e-3, 300):.0e}", f"{window_level(tied, 1e-3, 300):.0e}"
     ('1e-03', '1e-10')
-    >>> window_level(calm[:10], 1e-3, 300)
-    0.001
+    >>> f"{window_level(calm[:10], 1e-3, 300):.0e}", window_level(calm[:6], 1e-3, 300)
+    ('2e-07', 0.001)
+    >>> window_level(calm**300, 1e-3, 300)
+    0.0
 
     References
     ----------
@@ -47,6 +50,7 @@ def window_level(pvalues: Floats, level: float, windows: int) -> float:
     if count < LEAST_WINDOWS:
         return level
     deviates = -normal_quantile(np.clip(pvalues, SMALLEST, 1.0 - 1e-12))
-    spread = float(deviates.std(ddof=1)) * np.sqrt(1.0 + 1.0 / count) * windows / max(windows - 1, 1)
+    spread = float(deviates.std(ddof=1)) * np.sqrt(1.0 + 1.0 / count)
     limit = float(deviates.mean()) + spread * float(student_quantile(count - 1, level))
-    return float(min(level, max(float(normal_cdf(-limit)), SMALLEST)))
+    found = min(level, float(normal_cdf(-limit * windows / max(windows - 1, 1))))
+    return found if found > SMALLEST else 0.0

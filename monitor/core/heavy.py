@@ -176,7 +176,7 @@ class Heavy:
     def ask_of_reference(self, state: ModelState, null: HeavyNull, place: Place) -> Iterator[Question]:
         """Yield what each monitor has to find out about a reference's own sample."""
         key = JobKey(place[1], "", place[0], null.number)
-        for asked in self._asked(state, key, null.waiting[place]):
+        for asked in self._asked(state, key, null.waiting[place], None):
             if isinstance(asked, Question):
                 yield replace(asked, level=HALF)
 
@@ -213,10 +213,13 @@ class Heavy:
 
     def ask(self, state: ModelState, key: JobKey) -> Iterator[Question | Verdict]:
         """Yield what each monitor of a job has to find out, or its verdict where there is nothing to."""
-        return self._asked(state, key, state.jobs[key])
-
-    def _asked(self, state: ModelState, key: JobKey, job: Job) -> Iterator[Question | Verdict]:
         null = state.heavy_nulls.get(key.number)
+        known = null if null is not None and null.recipe == self.recipe else None
+        return self._asked(state, key, state.jobs[key], known)
+
+    def _asked(
+        self, state: ModelState, key: JobKey, job: Job, known: HeavyNull | None
+    ) -> Iterator[Question | Verdict]:
         baseline = next((b for b in state.baselines if b.number == key.number), None)
         for spec in self.specs:
             if spec.line != key.line:
@@ -227,10 +230,14 @@ class Heavy:
             elif baseline is None or (usual := baseline.profiles[ALL].sample) is None:
                 yield spec.verdict(Level.NO_REFERENCE, 0, "the reference is gone")
             else:
-                level = self.level(spec, baseline.grid, job.groups)
-                if null is not None and null.recipe == self.recipe:
-                    level = null.level(spec.id, spec.line, level)
-                yield self._question(spec, baseline.grid, (usual, job.sample), level, _seed(state, key, spec))
+                level, why = self.level(spec, baseline.grid, job.groups), ""
+                if known is not None and spec.wish.threshold is None:
+                    level, why = known.level(spec.id, spec.line, level, job.last - job.first)
+                samples, seed = (usual, job.sample), _seed(state, key, spec)
+                if why:
+                    yield spec.verdict(Level.INSUFFICIENT_DATA, len(job.sample.keys), why)
+                else:
+                    yield self._question(spec, baseline.grid, samples, level, seed)
 
     def _question(
         self, spec: HeavySpec, grid: Grid, samples: tuple[Sample, Sample], level: float, seed: int
