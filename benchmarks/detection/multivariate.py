@@ -20,10 +20,14 @@ import polars as pl
 
 from benchmarks.detection.families import FAMILIES, NAMED, WATCHED_DAYS, Family
 from benchmarks.detection.sampling import Column, Rowwise, rowwise
+from detectors.calibration import Calibrator
 from monitor.backtest import Replay, Wishes, backtest
 from monitor.clock import ManualClock
 from monitor.config import Columns, Config, Daemon, Model, Monitor, Reference, Source
 from monitor.core.heavy import heavy_names
+from monitor.core.heavy_null import HeavyNull
+from monitor.core.judging import BudgetJudge
+from monitor.heavy_opening import heavy_of
 
 HERE = Path(__file__).parent
 SEEDS, FIRST_SEED = 3, 1000
@@ -46,13 +50,15 @@ class Setting:
 class Seen:
     """What one seed showed. episodes: by detector, all false.
 
-    alarmed: which share of the time watched each heavy monitor was in an alarm. learnt: how many of the
-    reference's runs the heavy monitors learnt from.
+    alarmed: which share of the time watched each heavy monitor was in an alarm. levels: how small a p-value
+    has to be for each of them to be news, 0 where they do not judge. learnt: how many of the reference's runs
+    that was learnt from.
     """
 
     setting: Setting
     episodes: dict[str, int]
     alarmed: dict[str, float]
+    levels: dict[str, float]
     learnt: int
     seconds: float
 
@@ -112,7 +118,7 @@ def trial(setting: Setting) -> Seen:
     alarmed = {name: in_alarm(replay, name) for name in setting.monitors}
     pvalues = [len(found) for null in replay.state.heavy_nulls.values() for found in null.pvalues.values()]
     seconds = round(time.process_time() - began, 1)
-    return Seen(setting, dict(episodes), alarmed, max(pvalues, default=0), seconds)
+    return Seen(setting, dict(episodes), alarmed, levels(replay), max(pvalues, default=0), seconds)
 
 
 def write(folder: Path, family: Family, seed: int) -> None:
@@ -158,6 +164,18 @@ def configured(folder: Path, setting: Setting) -> Config:
     return Config(daemon=Daemon(state=folder / "state"), models=(model,))
 
 
+def levels(replay: Replay) -> dict[str, float]:
+    """Return how small a p-value has to be for each heavy monitor to breach in a whole run."""
+    heavy = heavy_of(replay.plan, BudgetJudge(replay.plan, Calibrator()).level)
+    (baseline,) = replay.state.baselines
+    null = replay.state.heavy_nulls.get(baseline.number, HeavyNull(baseline.number))
+    day = timedelta(days=1) // timedelta(microseconds=1)
+    return {
+        spec.detector: null.level(spec.id, spec.line, heavy.level(spec, baseline.grid, 1), day)[0]
+        for spec in heavy.specs
+    }
+
+
 def in_alarm(replay: Replay, detector: str) -> float:
     """Return which share of the time watched a detector was in an alarm."""
     last = replay.last or 0
@@ -178,7 +196,7 @@ def page(every: Sequence[Seen]) -> str:
 def table(monitors: Sequence[str], schedule: str, mine: Sequence[Seen]) -> Iterator[str]:
     """Yield the lines of one table."""
     heads = ["family", "seeds", "false episodes, mean", "at most one in", "most", "of the defaults"]
-    heads += [part for name in monitors for part in (f"of `{name}`", "in alarm")]
+    heads += [part for name in monitors for part in (f"of `{name}`", "in alarm", "news below p =")]
     heads += ["runs learnt from"]
     yield f"## {' and '.join(monitors)}, {schedule or 'every window'}"
     yield ""
@@ -200,7 +218,16 @@ def row(family: str, monitors: Sequence[str], found: Sequence[Seen]) -> str:
     for name in monitors:
         cells.append(mean(seen.episodes.get(name, 0) for seen in found))
         cells.append(f"{100 * np.mean([seen.alarmed[name] for seen in found]):.0f} %")
+        cells.append(news([seen.levels[name] for seen in found if name in seen.levels]))
     return f"| {' | '.join([*cells, str(min(seen.learnt for seen in found))])} |"
+
+
+def news(levels: Sequence[float]) -> str:
+    """Return the median level, and in how many seeds a monitor does not judge."""
+    judged = [level for level in levels if level]
+    mute = f"not judged in {len(levels) - len(judged)}"
+    said = [f"{np.median(judged):.0e}"] if judged else []
+    return ", ".join([*said, mute] if len(judged) < len(levels) else said)
 
 
 def mean(counts: Iterable[int]) -> str:
