@@ -1,6 +1,7 @@
 """RESULTS.md: the targets, the peers, every single run, and how to repeat it."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from statistics import median
 
 from benchmarks.results import Pair, Results
@@ -65,6 +66,7 @@ def _page(results: Results) -> Iterator[str]:
         yield from _runs(pair)
     yield from _long(results)
     yield from _live(results)
+    yield from _scrapes()
     yield HOW
     yield REPEAT
 
@@ -162,6 +164,19 @@ def _live(results: Results) -> Iterator[str]:
     yield f"- start to /readyz, existing state: {_seconds(live.restarts)} s"
     yield f"- appended row to committed, median {median(live.latencies):.2f} s: {_seconds(live.latencies)} s"
     yield f"- idle: {live.idle * 100:.2f} % of a core\n"
+
+
+def _scrapes() -> Iterator[str]:
+    """Repeat what `python -m benchmarks.scrape` measured last, with its date."""
+    page = Path(__file__).parent / "SCRAPE.md"
+    if not page.exists():
+        return
+    told = page.read_text("utf-8").splitlines()
+    yield "### Scrapes while rows come in at full speed\n"
+    yield from (line for line in told if line.startswith("- Date:"))
+    yield ""
+    yield from (line for line in told if line.startswith("|"))
+    yield "\n[SCRAPE.md](SCRAPE.md) says how that is measured.\n"
 
 
 def _seconds(values: Iterable[float]) -> str:

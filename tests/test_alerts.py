@@ -7,10 +7,12 @@ from pathlib import Path
 import click
 import pytest
 
+from detectors.faults import FAULTS
 from detectors.quality import QUALITY
 from exporters.catalog import CATALOG
 from monitor.cli import main
 from monitor.core.closing import NOT_YET
+from monitor.core.judging import detector_names
 from monitor.core.usual import ERROR, LOSS
 
 ROOT = Path(__file__).parents[1]
@@ -120,11 +122,13 @@ def test_only_exported_metrics_are_named(path: Path) -> None:
 
 def test_the_checks_of_quality_are_those_of_the_detectors() -> None:
     text = "".join(path.read_text() for path in (*RULES, RUNBOOKS / "DriftdDataQuality.md"))
-    lists = re.findall(r"detector(?:!~|=~)[\"']([a-z_|]+)[\"']", text)
+    patterns = re.findall(r"detector(?:!~|=~)[\"']([a-z_|()?]+)[\"']", text)
+    known = detector_names() | {*QUALITY, *FAULTS}
 
-    assert len(lists) > 3
-    for names in lists:
-        assert set(names.split("|")) - {NOT_YET[1]} == set(QUALITY)
+    assert len(patterns) > 3
+    for pattern in patterns:
+        assert {name for name in known if re.fullmatch(pattern, name)} == {*QUALITY, *FAULTS}
+    assert any(re.fullmatch(pattern, NOT_YET[1]) for pattern in patterns)
     assert f'feature=~"{ERROR}|{LOSS}"' in text
 
 

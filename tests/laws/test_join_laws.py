@@ -157,7 +157,7 @@ def is_right(met: Met) -> bool:
     return met.winner is not None and (met.guess.score >= 0.5) == (met.winner.label == 1)
 
 
-@MANY
+@settings(max_examples=100)
 @given(cases(), policies, cut_places, cut_places)
 def test_the_join_is_what_plain_python_makes_of_both_logs(
     case: Case, policy: Policy, cuts: set[int], others: set[int]

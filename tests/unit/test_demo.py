@@ -6,6 +6,7 @@ import re
 import socket
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -92,9 +93,16 @@ def children() -> set[int]:
     return {int(pid) for file in listing for pid in file.read_text().split()}
 
 
+@pytest.fixture
+def left() -> Callable[[], set[int]]:
+    """Return what tells which processes a test leaves behind; other tests' are their own."""
+    before = children()
+    return lambda: children() - before
+
+
 @pytest.mark.usefixtures("pretend")
 def test_the_console_tells_the_story_and_nothing_is_left(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    left: Callable[[], set[int]], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("monitor.demo.LOOK_EVERY", 0.6)
     said: list[str] = []
@@ -121,7 +129,7 @@ def test_the_console_tells_the_story_and_nothing_is_left(
     assert any("ks on x, version v2, segment all" in line for line in said)
     assert sum("CONCEPT DRIFT" in line for line in said) == 1
     assert not list(folder.iterdir())
-    assert not children()
+    assert not left()
 
 
 @pytest.mark.usefixtures("pretend", "folder")
@@ -158,7 +166,7 @@ def test_the_service_does_in_each_act_what_the_act_says(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("pretend")
-def test_stop_ends_it_without_a_trace(folder: Path) -> None:
+def test_stop_ends_it_without_a_trace(left: Callable[[], set[int]], folder: Path) -> None:
     clock, said = SystemClock(), list[str]()
 
     def say(line: str) -> None:
@@ -168,23 +176,25 @@ def test_stop_ends_it_without_a_trace(folder: Path) -> None:
 
     assert run_demo(say, clock) == 0
     assert not list(folder.iterdir())
-    assert not children()
+    assert not left()
 
 
 @pytest.mark.usefixtures("pretend")
-def test_stop_is_heard_before_the_daemon_is_ready(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stop_is_heard_before_the_daemon_is_ready(
+    left: Callable[[], set[int]], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PRETEND", "never ready")
     clock = SystemClock()
     clock.wake()
 
     assert run_demo(lambda _: None, clock) == 0
     assert not list(folder.iterdir())
-    assert not children()
+    assert not left()
 
 
 @pytest.mark.usefixtures("pretend")
 def test_a_daemon_that_ends_ends_the_demo_with_its_last_words(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    left: Callable[[], set[int]], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PRETEND", "die")
     said: list[str] = []
@@ -192,11 +202,11 @@ def test_a_daemon_that_ends_ends_the_demo_with_its_last_words(
     assert run_demo(said.append, SystemClock()) == 1
     assert any("the state folder is locked" in line for line in said)
     assert not list(folder.iterdir())
-    assert not children()
+    assert not left()
 
 
 @pytest.mark.usefixtures("pretend")
-def test_an_interrupt_inside_leaves_nothing_either(folder: Path) -> None:
+def test_an_interrupt_inside_leaves_nothing_either(left: Callable[[], set[int]], folder: Path) -> None:
     def say(line: str) -> None:
         if "ready" in line:
             raise KeyboardInterrupt
@@ -205,7 +215,7 @@ def test_an_interrupt_inside_leaves_nothing_either(folder: Path) -> None:
         run_demo(say, SystemClock())
 
     assert not list(folder.iterdir())
-    assert not children()
+    assert not left()
 
 
 @pytest.mark.usefixtures("pretend")
