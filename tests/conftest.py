@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -35,11 +35,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _logs() -> Iterator[None]:
-    """Undo what a command that ran within a test set up: its log went to a stderr that is gone."""
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
+def _logs() -> None:
+    """Undo what a command within an earlier test or fixture set up: its log went to a stderr that is gone."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
