@@ -4,12 +4,14 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from monitor.options import config_option, load_to_read
 
 SHORTEST = 8
+PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
@@ -57,11 +59,17 @@ def explain(path: Path, episode: str | None, file: Path | None, *, verify: bool,
 @click.argument("episode")
 @click.option("--who", required=True, help="Who looks after it.")
 @click.option("--why", required=True, help="What it is, or what is done.")
-def ack(path: Path, episode: str, who: str, why: str) -> None:
+@click.option("--cert", type=PEM, help="A certificate to show, where the daemon asks clients for one.")
+@click.option("--key", type=PEM, help="The certificate's key, where --cert does not hold it.")
+def ack(path: Path, episode: str, **said: Any) -> None:  # noqa: ANN401 - who, why: str; cert, key: Path or None
     """Tell the running daemon that somebody looks after EPISODE."""
-    from monitor.asking import acknowledge  # noqa: PLC0415 - as in cli
+    from monitor.asking import Shown, acknowledge  # noqa: PLC0415 - as in cli
 
-    click.echo(acknowledge(load_to_read(path), os.environ, episode, {"who": who, "why": why}))
+    cert, key = said.pop("cert"), said.pop("key")
+    if key is not None and cert is None:
+        raise click.UsageError("--key needs --cert")
+    shown = Shown(cert, key) if cert is not None else None
+    click.echo(acknowledge(load_to_read(path), os.environ, episode, said, shown))
 
 
 @click.command()

@@ -83,7 +83,7 @@ def _load(context: ssl.SSLContext, web: Web) -> None:
     if web.cert_file is None or web.key_file is None:
         raise DriftdError("cert_file and key_file are needed both")
     try:
-        context.load_cert_chain(web.cert_file, web.key_file, password=_no_password)
+        context.load_cert_chain(web.cert_file, web.key_file, password=no_password)
     except FileNotFoundError as error:
         raise DriftdError("cert_file or key_file does not exist") from error
     except (OSError, ssl.SSLError, ValueError) as error:
@@ -91,6 +91,6 @@ def _load(context: ssl.SSLContext, web: Web) -> None:
         raise DriftdError(says) from error
 
 
-def _no_password() -> str:
+def no_password() -> str:
     """Answer OpenSSL, which would ask at the terminal otherwise."""
     return ""

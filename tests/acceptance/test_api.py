@@ -25,6 +25,7 @@ WEB = """
 token_files = ["token"]
 """
 TLS = WEB + 'cert_file = "cert.pem"\nkey_file = "key.pem"\nusers_file = "users"\n'
+CLIENTS = TLS + 'client_ca_file = "ca.pem"\n'
 
 
 def drifting(folder: Path, web: str) -> Project:
@@ -84,7 +85,8 @@ def test_an_acknowledgement_outlives_the_daemon(tmp_path: Path) -> None:
 
 def test_the_commands_work_over_https_and_no_secret_is_logged(tmp_path: Path) -> None:
     _, trusting = encrypted(tmp_path)
-    project = drifting(tmp_path, TLS)
+    trusting.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    project = drifting(tmp_path, CLIENTS)
     made_line = subprocess.run(
         [DRIFTD, "password", "anna"], input="correct horse\n", capture_output=True, text=True, check=True
     ).stdout
@@ -94,9 +96,12 @@ def test_the_commands_work_over_https_and_no_secret_is_logged(tmp_path: Path) ->
         episode = first_episode(daemon, trusting)
         text = (tmp_path / "config.toml").read_text().replace("127.0.0.1:0", address)
         (tmp_path / "config.toml").write_text(text)
-        done = project.driftd("ack", episode, "--who", "anna", "--why", "late")
+        nobody = project.driftd("ack", episode, "--who", "anna", "--why", "late", code=1)
+        assert "the daemon wants a certificate of daemon.web.client_ca_file; give it by" in nobody.stderr
+        shown = ("--cert", str(tmp_path / "cert.pem"), "--key", str(tmp_path / "key.pem"))
+        done = project.driftd("ack", episode, "--who", "anna", "--why", "late", *shown)
         assert done.stdout == f"{episode}: acknowledged by anna\n"
-        taken = project.driftd("ack", episode, "--who", "ben", "--why", "late", code=1)
+        taken = project.driftd("ack", episode, "--who", "ben", "--why", "late", *shown, code=1)
         assert f"driftd: {episode}: acknowledged by anna already" in taken.stderr
         assert daemon.stop() == 0
         assert '"by": "token"' in daemon.text
