@@ -42,9 +42,14 @@ class Child:
         self._read += len(whole)
         return whole.decode(errors="replace").splitlines()
 
+    @property
+    def text(self) -> str:
+        """All that it printed."""
+        return self._log.read_text(errors="replace")
+
     def last_lines(self, count: int = 5) -> str:
         """Return the end of its output, for a complaint."""
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-count:])
+        return "\n".join(self.text.splitlines()[-count:])
 
     def stop(self, grace: float = GRACE) -> None:
         """End it: SIGTERM, then SIGKILL after `grace` seconds. Stopping twice is fine."""

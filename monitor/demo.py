@@ -1,6 +1,6 @@
 """`driftd demo`: a simulated service, the real daemon on its logs, and a receiver, told in plain lines."""
 
-import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,12 +8,12 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from monitor.children import Child
+from monitor.cast import Cast
 from monitor.clock import Clock
 from monitor.errors import DriftdError
 from monitor.scrape import Reading, read_metrics
 from monitor.simulate import DAY
-from monitor.stage import HOST, Say, Stage, prepare
+from monitor.stage import HOST, Say, prepare
 from monitor.story import acts, lesson, news, summary
 from monitor.types import Micros
 
@@ -52,9 +52,8 @@ def run_demo(say: Say, clock: Clock, options: DemoOptions | None = None) -> int:
     try:
         with TemporaryDirectory(prefix="driftd-demo-") as folder, ExitStack() as running:
             stage = prepare(Path(folder), options.seed, _micros(clock), say)
-            show = Show(say, clock, options, stage)
-            show.start(running)
-            if show.wait_until_ready():
+            show = Show(say, clock, options, Cast(stage, say, running))
+            if show.start():
                 show.run()
             say("stopping the daemon and the receiver ...")
     except DriftdError as error:
@@ -67,41 +66,35 @@ def run_demo(say: Say, clock: Clock, options: DemoOptions | None = None) -> int:
 class Show:
     """The running demo: keeps the service writing, watches /metrics and the receiver, and tells."""
 
-    def __init__(self, say: Say, clock: Clock, options: DemoOptions, stage: Stage) -> None:
+    def __init__(self, say: Say, clock: Clock, options: DemoOptions, cast: Cast) -> None:
         self._say = say
         self._clock = clock
         self._options = options
-        self._stage = stage
-        self._children: dict[str, Child] = {}
+        self._cast = cast
         self._act, *self._acts = acts(options.calm, options.shift, options.rest)
         self._since = self._played = self._written = 0.0
-        self._event = stage.start
+        self._event = cast.stage.start
         self._taught = False
         self._caught_up = False
         self._reading = Reading()
 
-    def start(self, running: ExitStack) -> None:
-        """Start the receiver, then the daemon; `running` ends them in the other order."""
-        python, stage = (sys.executable, "-P", "-u", "-m"), self._stage
-        listener = ("--port", str(stage.receiver_port), "--secret-file", str(stage.secret))
-        for name, command in (
-            ("receiver", (*python, "monitor.receiver", *listener)),
-            ("daemon", (*python, "monitor.cli", "run", "--config", str(stage.config))),
-        ):
-            child = Child(command, stage.folder / f"{name}.log")
-            running.callback(child.stop)
-            self._children[name] = child
+    def start(self) -> bool:
+        """Start the receiver, then the daemon, and tell where to look; False when woken first."""
+        ready = self._wait_for("receiver", lambda: True)
+        ready = ready and self._wait_for("daemon", lambda: self._get("/readyz") is not None)
+        if ready:
+            self._tell_where_to_look()
+        return ready
 
-    def wait_until_ready(self) -> bool:
-        """Wait for /readyz, and tell where to look; False when woken first."""
+    def _wait_for(self, name: str, answers: Callable[[], bool]) -> bool:
         begin = self._clock.monotonic()
-        while self._get("/readyz") is None:
-            self._check_children()
+        self._cast.start(name)
+        while not (self._cast.listens(name) and answers()):
             if self._clock.monotonic() - begin > READY_WITHIN:
-                raise DriftdError(f"the daemon is not ready after {READY_WITHIN:.0f} s: {self._excuse()}")
+                said = self._cast.last_lines(name)
+                raise DriftdError(f"the {name} is not ready after {READY_WITHIN:.0f} s: {said}")
             if self._clock.wait(TICK):
                 return False
-        self._tell_where_to_look()
         return True
 
     def run(self) -> None:
@@ -110,7 +103,7 @@ class Show:
         end = self._options.seconds if self._options.seconds is not None else float("inf")
         while (at := self._clock.monotonic() - begin) < end:
             self._write(at)
-            self._check_children()
+            self._cast.check()
             if begin + at >= look:
                 look += LOOK_EVERY
                 self._look(at)
@@ -129,7 +122,7 @@ class Show:
             self._act, self._since = self._acts.pop(0), at
             self._tell(at, *self._act.says)
         self._event = self._advanced(step)
-        self._stage.service.write(self._event, incident=self._act.incident, concept=self._act.concept)
+        self._cast.stage.service.write(self._event, incident=self._act.incident, concept=self._act.concept)
 
     def _advanced(self, seconds: float) -> Micros:
         """Move event time on, never past the clock."""
@@ -141,7 +134,7 @@ class Show:
         return max(self._event, min(ahead, now))
 
     def _look(self, at: float) -> None:
-        for line in self._children["receiver"].new_lines():
+        for line in self._cast.new_lines("receiver"):
             self._tell(at, f"receiver: {line}")
         text = self._get("/metrics")
         if text is None:
@@ -160,30 +153,23 @@ class Show:
             self._say(line)
 
     def _tell_where_to_look(self) -> None:
-        root = f"http://{HOST}:{self._stage.daemon_port}"
+        stage = self._cast.stage
+        root = f"http://{HOST}:{stage.ports['daemon']}"
         calm, speed, window = f"{self._options.calm:.0f}", f"{SPEED:,}", DAY / 10**6 / SPEED
         for line in (
             "the daemon is ready. Where to look, from another terminal:",
             f"    {root}/metrics    what Prometheus scrapes",
             f"    {root}/readyz     200 while the daemon is ready",
-            f"    driftd status --config {self._stage.config}",
-            f"    {self._stage.folder}/logs    what the simulated service writes",
+            f"    driftd status --config {stage.config}",
+            f"    {stage.folder}/logs    what the simulated service writes",
             f"event time runs {speed} times as fast as the clock: a window, one day, takes {window:.0f} s.",
             f"after {calm} s of calm two incidents come, one after the other; Ctrl-C ends everything.",
         ):
             self._say(line)
 
-    def _check_children(self) -> None:
-        for name, child in self._children.items():
-            if child.ended is not None:
-                raise DriftdError(f"the {name} ended (exit {child.ended}): {child.last_lines()}")
-
-    def _excuse(self) -> str:
-        return self._children["daemon"].last_lines() or "it printed nothing"
-
     def _get(self, path: str) -> str | None:
         """Return the body of a 200 answer of the daemon, None for anything else."""
-        connection = HTTPConnection(HOST, self._stage.daemon_port, timeout=2.0)
+        connection = HTTPConnection(HOST, self._cast.stage.ports["daemon"], timeout=2.0)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()

@@ -177,13 +177,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         b""
     ]  # as in driftd's own secret_file, the newest
     secret = b"whsec_" + text.removeprefix(b"whsec_")
-    receiver = Receiver(
-        secret,
-        lambda heard: _say(heard.line),
-        options.port,
-        fail_first=options.fail_first,
-        status=options.status,
-    )
+    failing = {"fail_first": options.fail_first, "status": options.status}
+    try:
+        receiver = Receiver(secret, lambda heard: _say(heard.line), options.port, **failing)
+    except OSError as error:
+        parser.exit(1, f"cannot listen on 127.0.0.1:{options.port}: {error.strerror}; choose another port\n")
     with receiver:
         _say(f"listening on {receiver.url}")
         try:

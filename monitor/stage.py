@@ -3,8 +3,8 @@
 import base64
 import secrets
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from monitor.errors import DriftdError
@@ -15,8 +15,8 @@ from monitor.types import Micros
 Say = Callable[[str], None]
 
 HOST = "127.0.0.1"
-DAEMON_PORT = 9478
-RECEIVER_PORT = 9479
+PORTS: Mapping[str, int] = {"daemon": 9478, "receiver": 9479}
+"""Of each program, while they are free."""
 REFERENCE_DAYS = 40
 HISTORY_DAYS = 730
 """How far in the past event time begins: rows ahead of the clock would be rejected."""
@@ -24,12 +24,11 @@ HISTORY_DAYS = 730
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The folder made ready: where event time starts, on which ports the programs listen, the service."""
+    """The folder made ready: where event time starts, on which port each program listens, the service."""
 
     folder: Path
     start: Micros
-    daemon_port: int
-    receiver_port: int
+    ports: Mapping[str, int]
     service: LiveService
 
     @property
@@ -46,14 +45,9 @@ class Stage:
 def prepare(folder: Path, seed: int, now: Micros, say: Say) -> Stage:
     """Fill the folder; the service's logs already have their first hour."""
     model, start = LiveModel(seed), (now // DAY - HISTORY_DAYS) * DAY
-    stage = Stage(
-        folder,
-        start,
-        daemon_port=choose_port(DAEMON_PORT, "the daemon", say),
-        receiver_port=choose_port(RECEIVER_PORT, "the receiver", say),
-        service=LiveService(model, folder / "logs", start),
-    )
-    stage.config.write_text(configuration(stage.daemon_port, stage.receiver_port), encoding="utf-8")
+    ports = {name: choose_port(wanted, name, say) for name, wanted in PORTS.items()}
+    stage = Stage(folder, start, ports, service=LiveService(model, folder / "logs", start))
+    stage.config.write_text(configuration(ports), encoding="utf-8")
     _write_secret(stage.secret)
     rows = write_reference(model, folder / "reference.parquet", start - REFERENCE_DAYS * DAY, start)
     (folder / "logs").mkdir()
@@ -62,12 +56,19 @@ def prepare(folder: Path, seed: int, now: Micros, say: Say) -> Stage:
     return stage
 
 
-def configuration(daemon_port: int, receiver_port: int) -> str:
+def moved(stage: Stage, name: str, say: Say) -> Stage:
+    """Give a program another port, in the configuration too: someone has taken its own before it did."""
+    ports = {**stage.ports, name: _another(stage.ports[name], name, say)}
+    stage.config.write_text(configuration(ports), encoding="utf-8")
+    return replace(stage, ports=ports)
+
+
+def configuration(ports: Mapping[str, int]) -> str:
     """Return the demo's config.toml with these ports."""
     text = template().read_text(encoding="utf-8")
     for old, new in (
-        (f'"{HOST}:{DAEMON_PORT}"', f'"{HOST}:{daemon_port}"'),
-        (f'"http://{HOST}:{RECEIVER_PORT}/', f'"http://{HOST}:{receiver_port}/'),
+        (f'"{HOST}:{PORTS["daemon"]}"', f'"{HOST}:{ports["daemon"]}"'),
+        (f'"http://{HOST}:{PORTS["receiver"]}/', f'"http://{HOST}:{ports["receiver"]}/'),
     ):
         if text.count(old) != 1:
             raise DriftdError(f"{template()}: {old} must stand there once, for the demo to set the port")
@@ -81,14 +82,16 @@ def template() -> Path:
     return shipped if shipped.exists() else Path(__file__).parents[1] / "config.toml"
 
 
-def choose_port(wanted: int, user: str, say: Say) -> int:
+def choose_port(wanted: int, name: str, say: Say) -> int:
     """Return the wanted port, or a free one when it is taken."""
-    found = _bind(wanted)
+    return wanted if _bind(wanted) is not None else _another(wanted, name, say)
+
+
+def _another(taken: int, name: str, say: Say) -> int:
+    found = _bind(0)
     if found is None:
-        found = _bind(0)
-        say(f"port {wanted} is taken: {user} listens on {found} instead")
-    if found is None:
-        raise DriftdError(f"{HOST} has no free port for {user}; end another program and try again")
+        raise DriftdError(f"{HOST} has no free port for the {name}; end another program and try again")
+    say(f"port {taken} is taken: the {name} listens on {found} instead")
     return found
 
 

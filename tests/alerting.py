@@ -5,7 +5,6 @@ text, and fails when one of them is not there. Nothing else of them is changed.
 """
 
 import json
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -17,6 +16,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from monitor.rule_files import write_rules
+from tests.ports import free_port
 from tests.programs import Program
 
 ROOT = Path(__file__).parents[1]
@@ -153,7 +153,7 @@ def ask(address: str, path: str) -> Any:  # noqa: ANN401 - JSON
 @contextmanager
 def watched(folder: Path, daemon: str, program: Find) -> Iterator[Watch]:
     """Run both on the shipped files, shortened; daemon: its address, as host:port."""
-    prometheus, alertmanager = free_address(), free_address()
+    prometheus, alertmanager = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     with ExitStack() as running:
         receiver = running.enter_context(Receiver())
         _write(folder, receiver.address, {"127.0.0.1:9093": alertmanager, "127.0.0.1:9478": daemon})
@@ -190,9 +190,3 @@ def _write(folder: Path, receiver: str, addresses: Mapping[str, str]) -> None:
     }
     text = quick((DEPLOY / "alertmanager.yml").read_text(), {**ALERTMANAGER, **receivers})
     (folder / "alertmanager.yml").write_text(text)
-
-
-def free_address() -> str:
-    """Return an address of this machine where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return f"127.0.0.1:{probe.getsockname()[1]}"

@@ -1,7 +1,6 @@
 """A collector: opentelemetry-proto's own services over HTTP and gRPC, which keep what they are sent."""
 
 import gzip
-import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -107,12 +106,6 @@ def attributes(message: Any) -> dict[str, Any]:  # noqa: ANN401 - protobuf
     return {
         one.key: getattr(one.value, str(one.value.WhichOneof("value")), None) for one in message.attributes
     }
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Self
@@ -10,6 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.ports import free_port
 from tests.programs import PATIENCE, Program, eventually
 
 HOME = Path(__file__).parents[1] / ".envs" / "mlflow"
@@ -31,9 +31,7 @@ class MlflowServer(Program):
     """MLflow's server by itself: `mlflow server` would start it in the same way, and wait for it."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         command: list[str | Path] = [
             python(),

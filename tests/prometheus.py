@@ -1,7 +1,6 @@
 """A real Prometheus that scrapes a daemon, and what it answers."""
 
 import json
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from tests.ports import free_port
 from tests.programs import Program
 
 CONFIG = """
@@ -61,8 +61,7 @@ def scraping(
     """
     config = CONFIG.replace("ADDRESS", target).replace("INTERVAL", interval).replace("MORE", more)
     (folder / "prometheus.yml").write_text(config)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     command = [
         program,
         f"--config.file={folder / 'prometheus.yml'}",

@@ -71,9 +71,10 @@ def python(folder: Path, *command: str) -> str:
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """Run the service; gives its address once it answers."""
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        port = place.getsockname()[1]
+    place = socket.socket()  # bound as long as the service runs: nobody else is given the port
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    place.bind(("127.0.0.1", 0))
+    port = place.getsockname()[1]
     service = subprocess.Popen([sys.executable, "service.py", str(port)], cwd=folder, env=environment())
     try:
         end = time.monotonic() + PATIENCE
@@ -88,6 +89,7 @@ def served(folder: Path) -> Iterator[str]:
     finally:
         service.terminate()  # it writes what waits, and ends
         service.wait(PATIENCE)
+        place.close()
 
 
 class Driftd:

@@ -14,7 +14,8 @@ import pytest
 
 from monitor.service import LiveService
 from monitor.simulate import DAY, LiveModel, write_reference
-from tests.alerting import WIKI, Watch, free_address, named, watched
+from tests.alerting import WIKI, Watch, named, watched
+from tests.ports import free_port
 from tests.programs import Daemon, Project, eventually
 
 pytestmark = pytest.mark.acceptance
@@ -90,7 +91,7 @@ def stage(tmp_path: Path) -> Stage:
     """Prepare a project whose reference is 40 calm days."""
     model = LiveModel(7, ROWS_PER_DAY)
     write_reference(model, tmp_path / "reference.parquet", START - REFERENCE_DAYS * DAY, START)
-    address = free_address()  # the same one after a restart
+    address = f"127.0.0.1:{free_port()}"  # the same one after a restart
     project = Project(tmp_path).configure(CONFIG.replace("ADDRESS", address))
     return Stage(project, LiveService(model, tmp_path / "logs", START), START, address)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.cast import TAKEN
 from tests.programs import Project, eventually
 from tests.seconds import START, config, lines, made
 
@@ -84,7 +85,7 @@ def test_a_port_that_is_taken_is_said(project: Project) -> None:
         text = config().replace("127.0.0.1:0", taken)
         other.configure(text.replace("[daemon]", '[daemon]\nstate = "other"'))
         said = other.driftd("run", code=1).stderr.splitlines()[-1]
-        assert said.startswith(f"driftd: daemon.listen: cannot listen on {taken}: ")
+        assert said.startswith(f"driftd: daemon.listen: {TAKEN} {taken}: ")
         assert first.stop() == 0
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.collectors import Collector, attributes, free_port, over_grpc, over_http
+from tests.collectors import Collector, attributes, over_grpc, over_http
+from tests.ports import free_port
 from tests.programs import Project, eventually
 from tests.seconds import config, lines, made
 

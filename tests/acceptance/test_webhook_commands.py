@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import socket
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from monitor.receiver import Heard, Receiver
 from tests.drifting import ASKS, DRIFTS, drifting
+from tests.ports import free_port
 from tests.programs import Project, eventually
 
 pytestmark = pytest.mark.acceptance
@@ -20,8 +20,7 @@ pytestmark = pytest.mark.acceptance
 
 @pytest.fixture
 def project(tmp_path: Path, car_loans: pl.DataFrame) -> Iterator[Project]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}/hook?token=hidden-in-the-query"
     made = drifting(tmp_path, car_loans, DRIFTS + ASKS.replace("URL", url))
     (tmp_path / "secret").write_bytes(b64encode(secrets.token_bytes(30)))

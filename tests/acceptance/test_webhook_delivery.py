@@ -5,7 +5,6 @@ import os
 import re
 import secrets
 import signal
-import socket
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ import standardwebhooks
 from exporters.base import Reason
 from monitor.core.outbox import Note, NoteState
 from tests.drifting import ASKS, DRIFTS, drifting
+from tests.ports import free_port
 from tests.programs import Daemon, Program, Project, eventually
 
 pytestmark = pytest.mark.acceptance
@@ -63,8 +63,7 @@ class Setting:
 
 @pytest.fixture
 def setting(tmp_path: Path, car_loans: pl.DataFrame) -> Iterator[Setting]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     made = drifting(tmp_path, car_loans, DRIFTS + ASKS.replace("URL", f"http://127.0.0.1:{port}/hook"))
     (tmp_path / "secret").write_bytes(b64encode(b"\t" + secrets.token_bytes(30) + b"\n") + b"\n")
     (tmp_path / "secret").chmod(0o600)

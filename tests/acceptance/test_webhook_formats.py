@@ -3,7 +3,6 @@
 import base64
 import json
 import secrets
-import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from monitor.core.outbox import NoteState
 from tests.drifting import DRIFTS, drifting
 from tests.json_schema import faults
 from tests.pipeline_services import DagRun2, Services, ServiceServer
+from tests.ports import free_port
 from tests.programs import Program, Project, eventually
 
 pytestmark = pytest.mark.acceptance
@@ -67,8 +67,7 @@ class Setting:
 
 @pytest.fixture
 def setting(tmp_path: Path, car_loans: pl.DataFrame) -> Iterator[Setting]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     project = drifting(tmp_path, car_loans, DRIFTS)
     keys = [base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2)]
     (tmp_path / "secret").write_text("".join(f"whsec_{key}\n" for key in keys))  # while they are exchanged

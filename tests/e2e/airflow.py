@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from typing import Any
 import polars as pl
 
 from tests.drifting import DRIFTS, drifting
+from tests.ports import free_port
 from tests.programs import Program, Project, eventually
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "car_loan" / "car_loan_synthetic.parquet"
@@ -119,8 +119,7 @@ def main(program: str) -> None:
     """Do it all, saying what is seen."""
     with TemporaryDirectory(prefix="driftd-airflow-") as name:
         folder = Path(name)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         asks = ASKS_AIRFLOW.replace("PORT", str(port))
         project = drifting(folder, pl.read_parquet(DATA), DRIFTS + asks)
         (folder / "token").write_text("none-yet")

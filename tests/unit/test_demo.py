@@ -19,13 +19,19 @@ from monitor.service import LiveService
 from monitor.simulate import DAY, HOUR
 from monitor.stage import HISTORY_DAYS, HOST
 from monitor.types import Micros
+from tests.ports import free_port
 
 NOW = 20_000 * DAY + 5
 
 PRETENDER = """\
-import http.server, os, signal, sys, time
+import http.server, os, signal, socket, sys, time
 module, arguments = sys.argv[sys.argv.index("-m") + 1], sys.argv
 if module == "monitor.receiver":
+    try:
+        server = socket.create_server(("127.0.0.1", int(arguments[arguments.index("--port") + 1])))
+    except OSError as error:
+        sys.exit(f"cannot listen on {error}")
+    print("listening", flush=True)
     print("verified webhook msg_1", flush=True)
     signal.pause()
 import tomllib, pathlib
@@ -45,15 +51,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 host, port = config["daemon"]["listen"].split(":")
-http.server.HTTPServer((host, int(port)), Handler).serve_forever()
+try:
+    server = http.server.HTTPServer((host, int(port)), Handler)
+except OSError as error:
+    sys.exit(f"cannot listen on {port}: {error}")
+print("listening", flush=True)
+server.serve_forever()
 """
-
-
-def free_port() -> int:
-    """Return a port that tests running beside this one do not choose as well."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -163,6 +167,25 @@ def test_the_service_does_in_each_act_what_the_act_says(folder: Path) -> None:
         (False, True),
     ]
     assert not list(folder.iterdir())
+
+
+@pytest.mark.usefixtures("pretend")
+def test_a_port_that_someone_takes_before_its_program_does_is_replaced(
+    left: Callable[[], set[int]], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    with socket.create_server((HOST, 0)) as other:  # found free, and taken since
+        taken = other.getsockname()[1]
+        monkeypatch.setattr("monitor.stage.choose_port", lambda *_: taken)
+
+        code = run_demo(said.append, SystemClock(), DemoOptions(seconds=0.1))
+
+    assert code == 0, said
+    words = [line.split() for line in said if line.startswith(f"port {taken} is taken: the ")]
+    assert [found[5] for found in words] == ["receiver", "daemon"]
+    assert any(f"http://{HOST}:{words[1][-2]}/metrics" in line for line in said)
+    assert not list(folder.iterdir())
+    assert not left()
 
 
 @pytest.mark.usefixtures("pretend")

@@ -21,7 +21,8 @@ from exporters.otlp.metrics import Times
 from exporters.otlp.sending import Failed, HttpSender, Sender, Taken
 from exporters.otlp.streams import Queued, Snapshots, Stream
 from exporters.otlp.traces import encode, tracer
-from tests.collectors import Collector, free_port, over_grpc, over_http
+from tests.collectors import Collector, over_grpc, over_http
+from tests.ports import free_port
 from tests.programs import eventually
 
 ME = Identity("driftd", "1", "x")

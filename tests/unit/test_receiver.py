@@ -3,15 +3,17 @@
 import json
 import socket
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import standardwebhooks
 
 from exporters.base import Delivered, Delivery, Notification, Reason, Retry
 from exporters.webhook import Webhook
+from monitor.cast import TAKEN
 from monitor.clock import SystemClock
 from monitor.core.retrain import ClosedWindow, Firing, RetrainState, Rule, request
-from monitor.receiver import Heard, Judge, Receiver
+from monitor.receiver import Heard, Judge, Receiver, main
 from tests.signing import by, key_of
 
 SECRET = b"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
@@ -114,6 +116,17 @@ def test_a_request_that_is_no_webhook_gets_its_status(request_bytes: bytes, stat
     ):
         client.sendall(request_bytes)
         assert client.recv(1_000).split()[1] == status
+
+
+def test_a_port_that_is_taken_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "secret").write_bytes(SECRET)
+    with Receiver(SECRET, lambda _: None) as first:
+        port = first.url.split(":")[2][:-1]
+        with pytest.raises(SystemExit) as ended:
+            main(["--port", port, "--secret-file", str(tmp_path / "secret")])
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said == f"{TAKEN} 127.0.0.1:{port}: Address already in use; choose another port\n"
 
 
 def test_stopping_twice_and_before_the_start_is_fine() -> None:

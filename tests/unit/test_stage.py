@@ -15,15 +15,9 @@ from monitor.loading import load
 from monitor.service import LATEST, RESENT_WITHIN
 from monitor.simulate import DAY
 from monitor.stage import HOST, Stage, choose_port, configuration, prepare
+from tests.ports import free_port
 
 NOW = 20_000 * DAY + 5
-
-
-def free_port() -> int:
-    """Return a port that tests running beside this one do not choose as well."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def stage(tmp_path: Path, said: list[str]) -> Stage:
@@ -36,8 +30,8 @@ def test_the_stage_holds_what_the_configuration_names(tmp_path: Path) -> None:
     ready = stage(tmp_path, said)
 
     config = tomllib.loads(ready.config.read_text())
-    assert config["daemon"]["listen"] == f"{HOST}:{ready.daemon_port}"
-    assert f":{ready.receiver_port}/" in config["webhooks"]["training"]["url"]
+    assert config["daemon"]["listen"] == f"{HOST}:{ready.ports['daemon']}"
+    assert f":{ready.ports['receiver']}/" in config["webhooks"]["training"]["url"]
     assert (tmp_path / config["models"][0]["reference"]["path"]).is_file()
     for source in config["models"][0]["sources"]:
         assert list(tmp_path.glob(source["path"]))
@@ -64,7 +58,7 @@ def test_the_daemon_accepts_the_stages_configuration(tmp_path: Path) -> None:
 
     config = load(ready.config, {})
 
-    assert config.daemon.listen == f"{HOST}:{ready.daemon_port}"
+    assert config.daemon.listen == f"{HOST}:{ready.ports['daemon']}"
     assert config.models[0].columns.segments == ("region",)
     assert [source.role for source in config.models[0].sources] == ["predictions", "outcomes"]
 
@@ -99,7 +93,7 @@ def test_a_taken_port_is_replaced_and_said() -> None:
         other.listen()
         taken = other.getsockname()[1]
 
-        chosen = choose_port(taken, "the daemon", said.append)
+        chosen = choose_port(taken, "daemon", said.append)
 
     assert chosen != taken
     assert str(taken) in said[0]
@@ -110,7 +104,7 @@ def test_a_free_port_is_kept_without_a_word() -> None:
     said: list[str] = []
     free = free_port()
 
-    assert choose_port(free, "the daemon", said.append) == free
+    assert choose_port(free, "daemon", said.append) == free
     assert not said
 
 
@@ -120,4 +114,4 @@ def test_a_template_without_the_ports_is_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("monitor.stage.template", lambda: other)
 
     with pytest.raises(DriftdError, match="9478"):
-        configuration(1, 2)
+        configuration({"daemon": 1, "receiver": 2})

@@ -16,7 +16,8 @@ from monitor.logs import log_to_stderr, logger
 from monitor.otlp_table import Otlp
 from monitor.telemetry import KEY, Facts, Instance, Silent, headers, telemetry
 from monitor.types import Changes
-from tests.collectors import Collector, free_port, over_http
+from tests.collectors import Collector, over_http
+from tests.ports import free_port
 
 MODEL = """
 [[models]]
