@@ -29,6 +29,7 @@ from monitor.injector import Injector
 from monitor.models import WatchedModel
 from monitor.outgoing import enqueue, load_outbox
 from monitor.polling import Decode, Feed
+from monitor.reading_ahead import READERS
 from monitor.sources.identity import COMPRESSED
 from monitor.store.memory import MemoryStore
 from monitor.truth import Incident, unknown_features
@@ -114,7 +115,7 @@ def backtest(
     Raises DriftdError when the configuration, the reference, an incident or an injection cannot be used.
     """
     with ExitStack() as cleanup:
-        pool, ahead = (cleanup.enter_context(ThreadPoolExecutor(n)) for n in (THREADS, 1))
+        pool, ahead = (cleanup.enter_context(ThreadPoolExecutor(n)) for n in (THREADS, READERS))
         rehearsal = Rehearsal(config, clock)
         own = rehearsal.now_us, rehearsal.commit, pool.map, ahead, rehearsal.watch
         lanes = lanes_here(clock, config.alibi)

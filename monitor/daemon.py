@@ -32,6 +32,7 @@ from monitor.outgoing import (
     with_changes,
 )
 from monitor.process import Process
+from monitor.reading_ahead import READERS
 from monitor.registries import Registries
 from monitor.reloading import Change, ConfigFile, Reloads, changes_between
 from monitor.requests import obeyed
@@ -85,7 +86,7 @@ class Daemon:
         self.views = Views(self._watching, lambda: self.outbox, self.desk, self.ready, clock)
         self._deliverer = Deliverer({}, {}, clock)
         pool = ThreadPoolExecutor(THREADS, thread_name_prefix="count")
-        ahead = ThreadPoolExecutor(1, thread_name_prefix="read")
+        ahead = ThreadPoolExecutor(READERS, thread_name_prefix="read")
         self._cleanup.callback(pool.shutdown, cancel_futures=True)
         self._cleanup.callback(ahead.shutdown, cancel_futures=True)
         tracer, announce = self._telemetry.tracer, announcer(lambda: self.config)

@@ -19,11 +19,19 @@ Feed = tuple[Source, Decode]
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A batch and its columns. times: when the poll began and ended, and the decoding ended."""
+    """A batch and its columns. times: when the poll began and ended, and when the decoding did."""
 
     batch: Batch
     decoded: tuple[Decoded, ...]
-    times: tuple[int, int, int] = (0, 0, 0)
+    times: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A batch as it was read. times: when the poll began and ended."""
+
+    batch: Batch
+    times: tuple[int, int]
 
 
 def of_outcomes(source: str) -> bool:
@@ -51,13 +59,22 @@ def held(read: Read, hold: int | None) -> Read:
 
 def poll(tracer: Tracer, source: Source, decode: Decode, after: Position) -> Read | None:
     """Read and decode the next batch of a source; None when there is nothing."""
+    found = fetched(tracer, source, after)
+    return decoded(tracer, found, decode) if found is not None else None
+
+
+def fetched(tracer: Tracer, source: Source, after: Position) -> Fetched | None:
+    """Read the next batch of a source; None when there is nothing."""
     began = tracer.now()
     batch = source.poll(after, ROWS)
-    if batch is None:
-        return None
-    polled = tracer.now()
-    decoded = decode(batch)
-    return Read(batch, decoded, (began, polled, tracer.now()))
+    return Fetched(batch, (began, tracer.now())) if batch is not None else None
+
+
+def decoded(tracer: Tracer, found: Fetched, decode: Decode) -> Read:
+    """Decode a batch."""
+    began = tracer.now()
+    columns = decode(found.batch)
+    return Read(found.batch, columns, (*found.times, began, tracer.now()))
 
 
 def first_time(columns: Columns, units: Mapping[str, TimeUnit], read: Read) -> int | None:

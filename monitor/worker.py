@@ -1,7 +1,7 @@
-"""One model at work: poll, decode, take in, close, commit. The next poll runs while this batch is counted."""
+"""One model at work: poll, decode, take in, close, commit. The next batches are read meanwhile."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -33,6 +33,7 @@ from monitor.episode_traces import followed, logged
 from monitor.facts import ModelFacts
 from monitor.logs import logger
 from monitor.polling import Decode, Feed, Read, earliest, first_time, held, of_outcomes, poll, rank
+from monitor.reading_ahead import Ahead
 from monitor.references import watched
 from monitor.remembering import with_episodes, with_members
 from monitor.software import software
@@ -52,7 +53,7 @@ Announce = Callable[[Plan, ModelState, ModelState, Sequence[Transition]], Sequen
 class Tools:
     """What the workers of a daemon share. commit raises StoreUnavailableError and has then done nothing.
 
-    now_us: wall clock in microseconds. run: maps independent column jobs. ahead: reads the next batch.
+    now_us: wall clock in microseconds. run: maps independent column jobs. ahead: reads the next batches.
     watch: is told of each verdict before it is committed: model, and as core.closing.Watch. announce: makes
     notes of what a commit changes, put into the outbox with it; takes what core.annotations.notes takes.
     tracer: is told what takes how long. heavy: judges what windows leave for heavy monitors.
@@ -118,22 +119,15 @@ class Worker:
         Raises StoreUnavailableError; the state is then that of the last commit.
         """
         batches = 0
-        pending: Future[Read | None] | None = None
-        found = poll(tools.tracer, source, decode, self._position(source))
-        while found is not None:
-            more = found.batch.more and not stop()
-            if more:
-                pending = tools.ahead.submit(poll, tools.tracer, source, decode, found.batch.position)
-            try:
-                self._take(tools, found)
-            except BaseException:
-                self._heard = tools.clock.monotonic()  # rows are waiting: the log is not silent
-                if pending is not None:
-                    wait([pending])  # let the reader end before anyone polls the source again
-                raise
-            batches += 1
-            self._heard = tools.clock.monotonic()
-            found = pending.result() if more and pending is not None else None
+        with Ahead(tools.ahead, tools.tracer, (source, decode), stop) as ahead:
+            found = ahead.first(self._position(source))
+            while found is not None:
+                try:
+                    self._take(tools, found)
+                finally:
+                    self._heard = tools.clock.monotonic()  # also where it failed: rows are waiting
+                batches += 1
+                found = ahead.next()
         return batches
 
     def drain_all(self, tools: Tools, feeds: Sequence[Feed], stop: Callable[[], bool]) -> int:
@@ -167,11 +161,11 @@ class Worker:
 
     def _take(self, tools: Tools, read: Read) -> None:
         """Take in a batch, in a trace that begins with its poll."""
-        began, polled, decoded = read.times
+        began, polled, begun, decoded = read.times
         source = read.batch.source
         with tools.tracer.span("ingest", start=began, model=self.plan.name, source=source):
             tools.tracer.record("poll", began, polled)
-            tools.tracer.record("decode", polled, decoded)
+            tools.tracer.record("decode", begun, decoded)
             self._count(tools, read)
 
     def _count(self, tools: Tools, read: Read) -> None:

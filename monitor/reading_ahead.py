@@ -1,0 +1,66 @@
+"""The batches of one source: each is read while the one before is decoded, decoded while that is counted."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, wait
+from typing import Self
+
+from exporters.tracing import Tracer
+from monitor.polling import Feed, Fetched, Read, decoded, fetched
+from monitor.types import Position
+
+READERS = 2
+"""Threads for it: one reads, one decodes."""
+Stop = Callable[[], bool]
+Found = tuple[Read, Future[Fetched | None] | None]
+"""A batch, and the one behind it as far as it is read."""
+
+
+class Ahead:
+    """Hands out what a source has, batch by batch. At most two are on their way: one read, one decoded.
+
+    A turn waits for a reading that was handed to the executor before it: one thread is enough for it to end,
+    two are for it to be quick. Leaving waits for what is on its way, so that nobody polls the source twice at
+    a time; what was read for nothing is read again, as no position of it was committed.
+    """
+
+    def __init__(self, executor: Executor, tracer: Tracer, feed: Feed, stop: Stop) -> None:
+        self._executor = executor
+        self._tracer = tracer
+        self._source, self._decode = feed
+        self._stop = stop
+        self._turn: Future[Found | None] | None = None
+        self._coming: Future[Fetched | None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        wait([task for task in (self._turn,) if task is not None])
+        wait([task for task in (self._coming,) if task is not None])
+
+    def first(self, after: Position) -> Read | None:
+        """Return the first batch behind a position, None when there is none: read by the caller's thread."""
+        return self._handed(self._decoded(fetched(self._tracer, self._source, after)))
+
+    def next(self) -> Read | None:
+        """Return the batch after the last one; None where that was the last, or when asked to stop."""
+        turn = self._turn
+        return self._handed(turn.result()) if turn is not None and not self._stop() else None
+
+    def _handed(self, found: Found | None) -> Read | None:
+        read, coming = found if found is not None else (None, None)
+        self._turn = self._executor.submit(self._decoded_of, coming) if coming is not None else None
+        return read
+
+    def _decoded_of(self, coming: Future[Fetched | None]) -> Found | None:
+        return self._decoded(coming.result())
+
+    def _decoded(self, found: Fetched | None) -> Found | None:
+        """Decode a batch, while the one behind it is read."""
+        if found is None:
+            return None
+        self._coming = None
+        if found.batch.more and not self._stop():
+            after = found.batch.position
+            self._coming = self._executor.submit(fetched, self._tracer, self._source, after)
+        return decoded(self._tracer, found, self._decode), self._coming
