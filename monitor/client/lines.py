@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from enum import Enum
+from typing import Any
 from uuid import UUID
 
 ABSENT = {"NAType", "NaTType"}
@@ -29,7 +30,7 @@ def encode(row: Mapping[str, object]) -> bytes:
     return text.encode("ascii") + b"\n"
 
 
-def fault(row: Mapping[str, object]) -> str:
+def fault(row: Mapping[Any, object]) -> str:
     """Name the first column that `encode` does not take, and the type of what it raises.
 
     Its text is left out: it may quote a value.

@@ -30,7 +30,7 @@ alibi.close()
 def said(program: str, folder: Path) -> str:
     """Run a program from a file, as processes that are spawned need one; returns what it printed."""
     (folder / "program.py").write_text(program, encoding="utf-8")
-    command = [sys.executable, folder / "program.py"]
+    command = [sys.executable, str(folder / "program.py")]
     return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
 
 
