@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from detectors.multivariate import MULTIVARIATE
@@ -11,7 +11,7 @@ from exporters.catalog import Sample
 from monitor.alibi_checks import alibi_detector_lines
 from monitor.config import Model
 from monitor.core.heavy import HeavySpec, heavy_monitors, lane_of
-from monitor.core.heavy_null import MOST_WINDOWS
+from monitor.core.heavy_null import MOST_WINDOWS, HeavyNull
 from monitor.core.judging import BudgetJudge
 from monitor.core.leaving import GIVEN_UP, complete
 from monitor.core.plan import Plan, targets
@@ -37,24 +37,39 @@ def heavy_samples(plan: Plan, state: ModelState) -> Iterator[Sample]:
 def heavy_status(plan: Plan, state: ModelState) -> dict[str, Any] | None:
     """Return how many samples wait to be judged, of how many windows, and how many windows were given up.
 
-    unlearnt: monitors that cannot learn what is usual, as the detector and why, and are given up for a time.
+    unlearnt: monitors that cannot learn what is usual, why not, and how often in a row they have tried.
     """
     if not heavy_monitors(plan.model):
         return None
     waiting = [state.jobs[key] for key in complete(plan, state)]
     baseline = state.newest_baseline
     null = state.heavy_nulls.get(baseline.number) if baseline is not None else None
-    troubles = null.troubles if null is not None else {}
     return {
         "pending": len(waiting),
         "windows": sum(job.windows for job in waiting),
         "given_up": state.book.counts.get(("", GIVEN_UP, ""), 0),
-        "unlearnt": [
-            {"detector": json.loads(monitor)[0], "reason": trouble.reason, "failures": trouble.failures}
-            for monitor, trouble in sorted(troubles.items())
-            if trouble.given_up
-        ],
+        "unlearnt": list(_unlearnt(null)) if null is not None else [],
     }
+
+
+def _unlearnt(null: HeavyNull) -> Iterator[dict[str, Any]]:
+    for monitor in sorted(null.troubles):
+        detector, line, on, _ = json.loads(monitor)
+        trouble = null.given_up(monitor, line)
+        if trouble is not None:
+            what = {"detector": detector, "on": on if isinstance(on, str) else ", ".join(on)}
+            yield {**what, "reason": trouble.reason, "failures": trouble.failures}
+
+
+def heavy_status_lines(found: Mapping[str, Any] | None) -> Iterator[str]:
+    """Say for a person what `heavy_status` returned."""
+    if found is None:
+        return
+    yield "  heavy       {pending:,} samples wait, {given_up:,} windows given up".format(**found)
+    for monitor in found["unlearnt"]:
+        yield "    NOT LEARNT {detector} on {on}: {reason}, {failures:,} times in a row; tried again".format(
+            **monitor
+        )
 
 
 def heavy_lines(

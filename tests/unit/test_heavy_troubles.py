@@ -22,7 +22,7 @@ from monitor.core.outbox import Note
 from monitor.core.policy import Shown, TripKey
 from monitor.core.state import ModelState, load_model
 from monitor.errors import StoreUnavailableError
-from monitor.heavy_facts import heavy_status
+from monitor.heavy_facts import heavy_status, heavy_status_lines
 from monitor.heavy_lanes import HeavyLanes
 from monitor.models import WatchedModel
 from monitor.store.memory import MemoryStore
@@ -161,7 +161,10 @@ def test_a_monitor_that_cannot_learn_is_given_up_and_the_others_of_its_line_go_o
     assert not state.jobs
     status = heavy_status(found.worker.plan, state)
     assert status is not None
-    assert [(m["detector"], m["reason"]) for m in status["unlearnt"]] == [("mmd", reason)]
+    assert [(m["detector"], m["on"], m["reason"]) for m in status["unlearnt"]] == [
+        ("mmd", "features", reason)
+    ]
+    assert list(heavy_status_lines(status))[1].startswith(f"    NOT LEARNT mmd on features: {reason}, ")
 
 
 def test_it_is_tried_again_ever_more_seldom_and_judges_again_once_it_has_learnt() -> None:
