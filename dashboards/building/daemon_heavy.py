@@ -26,7 +26,7 @@ def _done() -> Panel:
     return Panel(
         "lines",
         "Samples judged or learnt from",
-        "Samples that heavy monitors judged or learnt from in the last hour: none while some wait is trouble.",
+        "Samples that heavy monitors judged or learnt from in the last hour; none while some wait: trouble.",
         "short",
         (Query(f"increase(driftd_heavy_done_total{{{OF_DAEMON}}}[1h])", "{{model}} {{lane}}"),),
         width=8,

@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from detectors.joint import Comparison, Joint, Option
 from detectors.sample import Sample
@@ -27,7 +30,7 @@ from monitor.heavy_lanes import HeavyLanes
 from monitor.models import WatchedModel
 from monitor.store.memory import MemoryStore
 from monitor.types import Changes, Reject
-from tests.lives import NOW, Cut, Process
+from tests.lives import NOW, Cut, DiedError, Process, lasting
 from tests.logs import MINUTE, Row, mean_judge, model
 
 BAD, GOOD, GONE = (Monitor(detector=name) for name in ("mmd", "pca_reconstruction", "alibi.mmd"))
@@ -182,6 +185,25 @@ def test_it_is_tried_again_ever_more_seldom_and_judges_again_once_it_has_learnt(
     assert {len(known) for known in null.pvalues.values()} == {LEARNT}
     assert (null.waiting, null.troubles) == ({}, {})
     assert trip_of(state, BAD)[:2] == (Shown.OK, 40)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.integers(0, 190), max_size=4), st.lists(st.integers(1, 9), max_size=3))
+def test_what_is_learnt_and_judged_is_the_same_however_the_log_is_cut_and_wherever_the_daemon_dies(
+    cuts: list[int], lives: list[int]
+) -> None:
+    rows, whole, torn = log(LEARNT + 4), MemoryStore(), MemoryStore()
+    process(whole, Detectors(), BAD, GOOD).run(Cut(rows, ()), flush=True)
+
+    for commits in lives:
+        life = process(torn, Detectors(), BAD, GOOD)
+        life.dies_after = commits
+        with suppress(DiedError):
+            life.run(Cut(rows, cuts), flush=False)
+    process(torn, Detectors(), BAD, GOOD).run(Cut(rows, cuts), flush=True)
+
+    assert lasting(torn) == lasting(whole)
+    assert not load_model("m", torn.load()).jobs
 
 
 def test_a_process_that_dies_once_costs_no_comparison() -> None:
