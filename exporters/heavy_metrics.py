@@ -8,14 +8,21 @@ HEAVY_METRICS: tuple[Metric, ...] = (
     Metric(
         "driftd_heavy_pending",
         "gauge",
-        ("model",),
-        "Samples of closed windows that wait to be judged by heavy monitors.",
+        ("model", "lane"),
+        "Samples of closed windows that wait to be judged by heavy monitors: pool, or alibi-detect's.",
     ),
     Metric(
         "driftd_heavy_given_up_total",
         "counter",
         ("model",),
         "Windows that heavy monitors did not judge, since too many newer ones waited.",
+    ),
+    Metric(
+        "driftd_heavy_done_total",
+        "counter",
+        ("model", "lane"),
+        "Samples that heavy monitors judged, or learnt from: pool, or alibi-detect's.",
+        of_process=True,
     ),
     Metric(
         "driftd_heavy_duration_seconds",

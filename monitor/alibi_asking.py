@@ -18,6 +18,7 @@ from monitor.clock import Clock
 from monitor.comparing import Failure
 from monitor.errors import DriftdError
 from monitor.logs import logger
+from monitor.memory_limit import DATA, allowed, say_less
 from monitor.quantities import format_duration, format_size
 
 LICENCE = (
@@ -162,11 +163,13 @@ class AlibiDetect:
         self._end()
         if says := missing(self.table.python):
             raise AlibiError("absent", says)
+        memory = allowed(DATA, self.table.memory)
         if not self._told:
             logger("alibi").warning("licence", says=LICENCE)
+            say_less("alibi-detect", self.table.memory, memory)
             self._told = True
         try:
-            process = self._process = Process(self.table.python, self.program, self.table.memory)
+            process = self._process = Process(self.table.python, self.program, memory)
         except OSError as error:
             raise AlibiError("absent", f"{self.table.python}: cannot be run: {error.strerror}") from error
         self.starts += 1
@@ -198,7 +201,7 @@ class AlibiDetect:
         return AlibiError("died", f"the process of alibi-detect {how}; it is started again")
 
     def _memory(self) -> str:
-        limit = format_size(self.table.memory)
+        limit = format_size(allowed(DATA, self.table.memory))
         return f"alibi-detect needs more than {limit} of memory ([alibi] memory, or the option rows)"
 
     def _failed(self, error: AlibiError) -> Failure:

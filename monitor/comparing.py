@@ -10,6 +10,7 @@ from detectors.joint import Comparison, Joint, Option, RefusedError
 from detectors.monitors import FAILURES
 from detectors.multivariate import MULTIVARIATE
 from monitor.comparing_process import one_thread, serve
+from monitor.memory_limit import ADDRESSES, allowed, say_less
 
 SECONDS = 300.0
 MEMORY = 4 * 2**30
@@ -83,7 +84,8 @@ class Here:
 class Apart:
     """Answers in a process that is started when it is first asked, and anew after it died or was ended.
 
-    seconds: a comparison may take. memory: bytes of address space. entry: what the process runs.
+    seconds: a comparison may take. memory: bytes of address space; less where the system allows the daemon
+    less, which is said once. entry: what the process runs.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Apart:
         self._memory = memory
         self._entry = entry
         self._stopping = False
+        self._told = False
         self._process: multiprocessing.process.BaseProcess | None = None
         self._line: Connection | None = None
 
@@ -140,11 +143,13 @@ class Apart:
 
     def _started(self) -> tuple[Connection, multiprocessing.process.BaseProcess]:
         """Start a process; OSError where there is no room for one, and then nothing is held of it."""
+        memory = allowed(ADDRESSES, self._memory)
+        if not self._told:
+            say_less("heavy monitors", self._memory, memory)
+            self._told = True
         context = multiprocessing.get_context("spawn")
         line, other = context.Pipe()
-        made = context.Process(
-            target=self._entry, args=(other, self._memory), name="driftd-compare", daemon=True
-        )
+        made = context.Process(target=self._entry, args=(other, memory), name="driftd-compare", daemon=True)
         try:
             with other, one_thread():
                 made.start()

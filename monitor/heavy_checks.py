@@ -85,8 +85,8 @@ def _parameters(monitor: Monitor, place: Place) -> Iterator[Complaint]:
 
 
 def _schedule(model: Model, line: str, place: Place) -> Iterator[Complaint]:
-    from monitor.core.heavy import period  # noqa: PLC0415 - see above
     from monitor.core.plan import MICROSECOND  # noqa: PLC0415 - see above
+    from monitor.core.schedules import period  # noqa: PLC0415 - see above
     from monitor.cron import cron  # noqa: PLC0415 - see above
 
     try:

@@ -1,6 +1,8 @@
 """What committed state and configuration say of heavy monitors: for /metrics, status, check and the list."""
 
-from collections.abc import Iterator
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from detectors.multivariate import MULTIVARIATE
@@ -8,9 +10,10 @@ from detectors.window_level import LEAST_WINDOWS
 from exporters.catalog import Sample
 from monitor.alibi_checks import alibi_detector_lines
 from monitor.config import Model
-from monitor.core.heavy import GIVEN_UP, HeavySpec, complete, heavy_monitors
-from monitor.core.heavy_null import MOST_WINDOWS
+from monitor.core.heavy import HeavySpec, heavy_monitors, lane_of
+from monitor.core.heavy_null import MOST_WINDOWS, HeavyNull
 from monitor.core.judging import BudgetJudge
+from monitor.core.leaving import GIVEN_UP, complete
 from monitor.core.plan import Plan, targets
 from monitor.core.schema import Schema
 from monitor.core.state import ModelState
@@ -22,22 +25,51 @@ from monitor.replaying import Reference
 
 def heavy_samples(plan: Plan, state: ModelState) -> Iterator[Sample]:
     """Return how much waits and what was given up, of a model that has heavy monitors."""
-    found = heavy_status(plan, state)
-    if found is not None:
-        yield Sample("driftd_heavy_pending", (plan.name,), found["pending"])
-        yield Sample("driftd_heavy_given_up_total", (plan.name,), found["given_up"])
+    monitors = heavy_monitors(plan.model)
+    if not monitors:
+        return
+    waiting = Counter(key.lane for key in complete(plan, state))
+    for lane in sorted({lane_of(monitor) for monitor in monitors}):
+        yield Sample("driftd_heavy_pending", (plan.name, lane), waiting[lane])
+    yield Sample("driftd_heavy_given_up_total", (plan.name,), state.book.counts.get(("", GIVEN_UP, ""), 0))
 
 
 def heavy_status(plan: Plan, state: ModelState) -> dict[str, Any] | None:
-    """Return how many samples wait to be judged, of how many windows, and how many windows were given up."""
+    """Return how many samples wait to be judged, of how many windows, and how many windows were given up.
+
+    unlearnt: monitors that cannot learn what is usual, why not, and how often in a row they have tried.
+    """
     if not heavy_monitors(plan.model):
         return None
     waiting = [state.jobs[key] for key in complete(plan, state)]
+    baseline = state.newest_baseline
+    null = state.heavy_nulls.get(baseline.number) if baseline is not None else None
     return {
         "pending": len(waiting),
         "windows": sum(job.windows for job in waiting),
         "given_up": state.book.counts.get(("", GIVEN_UP, ""), 0),
+        "unlearnt": list(_unlearnt(null)) if null is not None else [],
     }
+
+
+def _unlearnt(null: HeavyNull) -> Iterator[dict[str, Any]]:
+    for monitor in sorted(null.troubles):
+        detector, line, on, _ = json.loads(monitor)
+        trouble = null.given_up(monitor, line)
+        if trouble is not None:
+            what = {"detector": detector, "on": on if isinstance(on, str) else ", ".join(on)}
+            yield {**what, "reason": trouble.reason, "failures": trouble.failures}
+
+
+def heavy_status_lines(found: Mapping[str, Any] | None) -> Iterator[str]:
+    """Say for a person what `heavy_status` returned."""
+    if found is None:
+        return
+    yield "  heavy       {pending:,} samples wait, {given_up:,} windows given up".format(**found)
+    for monitor in found["unlearnt"]:
+        yield "    NOT LEARNT {detector} on {on}: {reason}, {failures:,} times in a row; tried again".format(
+            **monitor
+        )
 
 
 def heavy_lines(

@@ -1,26 +1,19 @@
 """Heavy monitors at work: jobs of the models' states, compared apart and given back to the models."""
 
-import threading
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
 
-from detectors.base import Level, Verdict
-from exporters.catalog import Histogram, Sample
-from exporters.heavy_metrics import HEAVY_BUCKETS
+from exporters.catalog import Sample
 from monitor.alibi_asking import AlibiDetect
 from monitor.alibi_table import Alibi
 from monitor.clock import Clock
-from monitor.comparing import Apart, Comparer, Failure, Here
-from monitor.core.closing import Closed
-from monitor.core.heavy import ALIBI, POOL, Heavy, Question
-from monitor.core.heavy_null import HeavyNull, Place
-from monitor.core.jobs import MOST, Job, JobKey
-from monitor.core.later import applied
-from monitor.core.plan import Plan
-from monitor.core.state import ModelState
+from monitor.comparing import Apart, Comparer, Here
+from monitor.core.heavy import ALIBI, POOL
+from monitor.core.jobs import MOST
+from monitor.core.leaving import GIVEN_UP
 from monitor.errors import UNEXPECTED, StoreUnavailableError
+from monitor.heavy_work import Figures, Judging, Learning, next_work
 from monitor.logs import logger
 from monitor.models import WatchedModel
 from monitor.worker import Amendment, Tools, Worker
@@ -31,42 +24,24 @@ Every = Callable[[float, str, Callable[[], None]], None]
 """Has something done every so many seconds, by name."""
 SECONDS = 1.0
 """Between two looks for jobs."""
-NOTHING = Histogram((0,) * len(HEAVY_BUCKETS), 0.0, 0, HEAVY_BUCKETS)
-LEVELS: Mapping[str, Level] = {"refused": Level.INSUFFICIENT_DATA}
-"""What a failure makes of a verdict, where it is no error."""
+LONGEST = 60.0
+"""Seconds between two tries to commit the same at most."""
 
 
-@dataclass(slots=True)
-class Figures:
-    """What is counted of comparisons, by model and detector, since the start."""
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What could not be committed: the work and what it came to, why not, and when it is tried again."""
 
-    clock: Clock
-    seconds: dict[tuple[str, str], Histogram] = field(default_factory=dict)
-    failures: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    guard: threading.Lock = field(default_factory=threading.Lock)
+    work: Judging | Learning | None = None
+    found: Amendment | None = None
+    trouble: str = ""
+    failures: int = 0
+    again: float = 0.0
 
-    def asked(self, comparer: Comparer, model: str, question: Question) -> Verdict | None:
-        """Have a question answered, and count it; None where the daemon stops meanwhile."""
-        spec, began = question.spec, self.clock.monotonic()
-        rows = question.reference, question.window
-        found = comparer.compare(spec.detector, *rows, question.level, question.options, question.seed)
-        took = self.clock.monotonic() - began
-        if isinstance(found, Failure) and found.reason == "stopped":
-            return None
-        whose = model, spec.detector
-        with self.guard:
-            self.seconds = {**self.seconds, whose: self.seconds.get(whose, NOTHING).observed(took)}
-            if isinstance(found, Failure) and found.reason not in LEVELS:
-                self.failures[*whose, found.reason] += 1
-        if isinstance(found, Failure):
-            return spec.verdict(LEVELS.get(found.reason, Level.ERROR), question.window.rows, found.note)
-        return spec.judge(question.window.rows, found)
-
-    def samples(self) -> list[Sample]:
-        """Return what is exported of it."""
-        with self.guard:
-            times = [Sample("driftd_heavy_duration_seconds", k, h) for k, h in self.seconds.items()]
-            return [*times, *(Sample("driftd_heavy_failures_total", k, n) for k, n in self.failures.items())]
+    def later(self, now: float) -> "_Held":
+        """Return it with a pause that is twice as long as the last one."""
+        again = now + min(LONGEST, 2.0**self.failures)
+        return replace(self, failures=self.failures + 1, again=again)
 
 
 class HeavyLanes:
@@ -82,7 +57,9 @@ class HeavyLanes:
         self._apart = False
         self._busy = False
         self._stopping = False
-        self._troubles: dict[tuple[str, str], str] = {}
+        self._held: dict[tuple[str, str], _Held] = {}
+        self._lost: dict[str, int] = {}
+        self._losing: set[str] = set()
         self._log = logger("heavy")
 
     def start(self, every: Every, look: Callable[["HeavyLanes", str], None]) -> None:
@@ -98,18 +75,30 @@ class HeavyLanes:
 
     def after(self, tools: Tools, worker: Worker) -> None:
         """Judge all that waits of a model, by the thread that owns it, and what that leaves in turn."""
+        self._tell_lost(worker)
         if self._apart or self._busy:  # its own commits come here too
             return
         self._busy = True
         try:
             for lane in self._comparers:
-                while (work := _next(worker, lane)) is not None:
+                while (work := next_work(worker, lane)) is not None:
                     found = work.done(self._figures, self._comparers[lane])
                     if found is None:
                         return
                     worker.amend(tools, found)
+                    self._figures.finished(worker.plan.name, lane)
         finally:
             self._busy = False
+
+    def _tell_lost(self, worker: Worker) -> None:
+        """Say it where windows begin to be given up."""
+        name, lost = worker.plan.name, worker.state.book.counts.get(("", GIVEN_UP, ""), 0)
+        before, self._lost[name] = self._lost.get(name, lost), lost
+        if lost > before and name not in self._losing:
+            self._losing.add(name)
+            self._log.warning("windows are not judged, since too many newer ones wait", model=name)
+        elif lost == before:
+            self._losing.discard(name)
 
     def look(
         self, lane: str, tools: Tools, models: Callable[[], Sequence[WatchedModel]], amend: Amend
@@ -123,27 +112,37 @@ class HeavyLanes:
                     going |= self._looked(model, lane, tools, amend)
 
     def _looked(self, model: WatchedModel, lane: str, tools: Tools, amend: Amend) -> bool:
-        """Judge a job of a model that goes on meanwhile, if it has one; what fails stops no other model."""
-        place, trouble = (model.worker.plan.name, lane), ""
+        """Do a piece of work of a model that goes on meanwhile; what fails stops no other model.
+
+        What was found and could not be committed is kept, and its commit tried again, ever more seldom.
+        """
+        place, now = (model.worker.plan.name, lane), self._figures.clock.monotonic()
+        held, trouble = self._held.get(place, _Held()), ""
+        if now < held.again:
+            return False
         try:
-            work = _next(model.worker, lane)
-            if work is None or self._judge(work, lane, tools, amend):
-                self._troubles.pop(place, None)
-                return work is not None
+            if held.work is None or not held.work.still(model.worker):
+                held = replace(held, work=next_work(model.worker, lane), found=None)
+            if held.work is not None and held.found is None:
+                held = replace(held, found=held.work.done(self._figures, self._comparers[lane]))
+            if held.work is None or held.found is None:  # nothing to do, or the daemon stops
+                self._held.pop(place, None)
+                return False
+            if self._committed(held.work, held.found, tools, amend):
+                self._held.pop(place, None)
+                self._figures.finished(*place)
+                return True
         except StoreUnavailableError as error:
             trouble = str(error)
         except UNEXPECTED as error:  # a fault of ours; only the type is told: a message may quote a value
             trouble = type(error).__name__
-        if trouble and trouble != self._troubles.get(place):
-            self._troubles[place] = trouble
+        if trouble and trouble != held.trouble:
             self._log.error("not recorded, tried again", model=place[0], error=trouble)
+        self._held[place] = replace(held, trouble=trouble).later(self._figures.clock.monotonic())
         return False
 
-    def _judge(self, work: "_Work | _Lesson", lane: str, tools: Tools, amend: Amend) -> bool:
-        """Judge a job; tells whether it is done."""
-        found = work.done(self._figures, self._comparers[lane])
-        if found is None:
-            return False
+    def _committed(self, work: Judging | Learning, found: Amendment, tools: Tools, amend: Amend) -> bool:
+        """Commit what work came to; tells whether it is over with it."""
 
         def take(model: WatchedModel) -> None:
             if work.still(model.worker):  # else it is looked at anew
@@ -170,70 +169,6 @@ class HeavyLanes:
         self._stopping = True
         for comparer in self._comparers.values():
             comparer.close()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Work:
-    """A job to do. heavy, job: the very objects that it was taken by, as the state was."""
-
-    plan: Plan
-    heavy: Heavy
-    state: ModelState
-    key: JobKey
-    job: Job
-
-    def still(self, worker: Worker) -> bool:
-        """Tell whether it waits as it did."""
-        return worker.heavy is self.heavy and worker.state.jobs.get(self.key) is self.job
-
-    def done(self, figures: Figures, comparer: Comparer) -> Amendment | None:
-        """Return what applies what the monitors say, None where the daemon stops meanwhile."""
-        found: list[Verdict] = []
-        for asked in self.heavy.ask(self.state, self.key):
-            answer = figures.asked(comparer, self.plan.name, asked) if isinstance(asked, Question) else asked
-            if answer is None:
-                return None
-            found.append(answer)
-        return lambda state, *who: applied(self.plan, self.heavy, state, (self.key, found), *who)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Lesson:
-    """A sample of the reference's own to compare."""
-
-    plan: Plan
-    heavy: Heavy
-    state: ModelState
-    null: HeavyNull
-    place: Place
-
-    def still(self, worker: Worker) -> bool:
-        """Tell whether it waits as it did."""
-        return worker.heavy is self.heavy and worker.state.heavy_nulls.get(self.null.number) is self.null
-
-    def done(self, figures: Figures, comparer: Comparer) -> Amendment | None:
-        """Return what keeps the p-values, None where the daemon stops meanwhile."""
-        found: dict[str, float] = {}
-        for asked in self.heavy.ask_of_reference(self.state, self.null, self.place):
-            answer = figures.asked(comparer, self.plan.name, asked)
-            if answer is None:
-                return None
-            if answer.pvalue is not None:
-                found[asked.spec.id] = answer.pvalue
-        after = self.null.learnt(self.place, found)
-        return lambda state, *_: Closed(*self.heavy.learnt(state, after))
-
-
-def _next(worker: Worker, lane: str) -> _Work | _Lesson | None:
-    """Return what there is to do of a model's committed state; first what its reference teaches."""
-    heavy, state = worker.heavy, worker.state
-    if heavy is None:
-        return None
-    lesson = heavy.untaught(state, lane)
-    if lesson is not None:
-        return _Lesson(worker.plan, heavy, state, *lesson)
-    key = heavy.due(state, lane)
-    return _Work(worker.plan, heavy, state, key, state.jobs[key]) if key is not None else None
 
 
 def lanes_apart(clock: Clock) -> HeavyLanes:

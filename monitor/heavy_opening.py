@@ -27,7 +27,7 @@ def heavy_of(plan: Plan, level: Callable[[Grid, int], float]) -> Heavy:
 
 def with_jobs(heavy: Heavy, state: ModelState) -> tuple[ModelState, Changes]:
     """Let go of jobs that no monitor is there for any more."""
-    jobs = {key: job for key, job in state.jobs.items() if key.line in heavy.lines}
+    jobs = {key: job for key, job in state.jobs.items() if heavy.of(key, job)}
     gone = len(state.jobs) - len(jobs)
     if gone:
         says = "samples forgotten, no heavy monitor asks for them"
@@ -43,11 +43,31 @@ def with_samples(
     fresh: as for `monitor.teaching.with_nulls`. Of a reference that was made of the log they are left when it
     is made. One whose file has changed since teaches nothing.
     """
+    state, rested = _rested(heavy, state)
+    state, left = _left(plan, heavy, schema, state, run, fresh=fresh)
+    return state, rested | left
+
+
+def _rested(heavy: Heavy, state: ModelState) -> tuple[ModelState, Changes]:
+    """Have monitors that were given up tried at once, as whoever starts the daemon may have helped them."""
+    changes: Changes = {}
+    for null in state.heavy_nulls.values():
+        rested = null.rested()
+        if rested is not null:
+            state, changed = heavy.learnt(state, rested)
+            changes |= changed
+    return state, changes
+
+
+def _left(
+    plan: Plan, heavy: Heavy, schema: Schema, state: ModelState, run: Run, *, fresh: bool
+) -> tuple[ModelState, Changes]:
     baseline, path = state.newest_baseline, plan.model.reference.path
     if baseline is None or path is None or baseline.origin != f"file {path}" or not heavy.specs:
         return state, {}
     known = state.heavy_nulls.get(baseline.number)
-    if known is not None and known.recipe == heavy.recipe and not heavy.lacks(known):
+    lacks = known is None or any(known.lacks(spec.id, spec.line) for spec in heavy.learners)
+    if known is not None and known.recipe == heavy.recipe and not lacks:
         return state, {}
     frame = read_frame(Path(path))
     if not fresh and not alike(baseline_of(schema, frame, baseline.origin, run), baseline):

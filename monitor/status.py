@@ -11,7 +11,7 @@ from monitor.core.plan import Plan
 from monitor.core.policy import Shown, Trip, TripKey
 from monitor.core.state import ModelState
 from monitor.episode_text import answered
-from monitor.heavy_facts import heavy_status
+from monitor.heavy_facts import heavy_status, heavy_status_lines
 from monitor.outgoing import Outbox
 from monitor.performance_status import performance_status, time_text
 from monitor.performance_text import performance_lines, plain
@@ -121,12 +121,7 @@ def as_text(document: Mapping[str, Any]) -> str:
         ]
         lines += [f"    rejected {n:,} {reason}" for reason, n in model["rejected"].items()]
         lines += performance_lines(model["performance"])
-        if model["heavy"] is not None:
-            lines.append(
-                "  heavy       {pending:,} samples wait, {given_up:,} windows given up".format(
-                    **model["heavy"]
-                )
-            )
+        lines += heavy_status_lines(model["heavy"])
         lines.append(
             "  monitors    " + (", ".join(f"{n:,} {s}" for s, n in model["states"].items()) or "none")
         )

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from enum import Enum
+from typing import Any
 from uuid import UUID
 
 ABSENT = {"NAType", "NaTType"}
 """What pandas has for a missing value."""
+FAILURES: tuple[type[BaseException], ...] = (Exception,)
+"""What a row that is encoded may raise: anything, as it holds the service's own objects."""
 
 
 def encode(row: Mapping[str, object]) -> bytes:
@@ -25,6 +28,23 @@ def encode(row: Mapping[str, object]) -> bytes:
     except ValueError:  # as good as always a number that is not finite, which the quick way does not take
         text = _ENCODER.encode(_quoted(row))
     return text.encode("ascii") + b"\n"
+
+
+def fault(row: Mapping[Any, object]) -> str:
+    """Name the first column that `encode` does not take, and the type of what it raises.
+
+    Its text is left out: it may quote a value.
+
+    >>> fault({"age": 31, "name": {"Ann"}})
+    'column name: TypeError'
+    """
+    for name, value in row.items():
+        try:
+            encode({name: value})
+        except FAILURES as error:
+            where = f"column {name}" if isinstance(name, str) else "a column whose name is no text"
+            return f"{where}: {type(error).__name__}"
+    return "the columns together"
 
 
 def plain(value: object) -> object:

@@ -14,14 +14,13 @@ from typing import Self
 from uuid import uuid4
 
 from monitor.client.files import Appender
-from monitor.client.lines import encode
+from monitor.client.lines import FAILURES, encode, fault
 from monitor.clock import Clock, SystemClock
 
 PREDICTIONS, OUTCOMES = "predictions", "outcomes"
 WRITE = 2**20
 """Bytes of lines that one write takes, unless a file is smaller or a single line longer."""
-FAILURES: tuple[type[BaseException], ...] = (Exception,)
-"""What a row that is encoded may raise: anything, as it holds the service's own objects."""
+REFUSED = "a row was not logged"
 AGAIN = 1.0
 """Seconds after which a file that could not be written is tried again."""
 Time = datetime | str | int | float
@@ -148,13 +147,8 @@ class Log:
 
     def _put(self, name: str, own: Mapping[str, object], features: Mapping[str, object]) -> None:
         """Queue a row, in an instant: nothing here waits for the disk."""
-        try:
-            clash = own.keys() & features.keys()
-            if clash:
-                raise ValueError(f"features have a column {min(clash)} that the log has itself")
-            line = encode({**own, **features})
-        except FAILURES as error:
-            self._lose(1, f"a row was not logged: {type(error).__name__}: {error}")
+        line = self._encoded(own, features)
+        if line is None:
             return
         with self._changed:
             if self._closed or self._bytes + len(line) > self._memory:
@@ -165,6 +159,21 @@ class Log:
             self._waiting += 1
             self._start()
             self._changed.notify_all()
+
+    def _encoded(self, own: Mapping[str, object], features: Mapping[str, object]) -> bytes | None:
+        """Return a row as a line; None where that cannot be, which is said without a value of it."""
+        row: Mapping[str, object] = {}
+        try:
+            if clash := own.keys() & features.keys():
+                self._lose(1, f"{REFUSED}: features have a column {min(clash)} that the log has itself")
+                return None
+            row = {**own, **features}
+            return encode(row)
+        except FAILURES as error:
+            known = REFUSED in self._said
+            where = "" if known else fault(row) if row else f"the features: {type(error).__name__}"
+            self._lose(1, f"{REFUSED}: {where}")
+            return None
 
     def _start(self) -> None:
         if self._thread is not None:

@@ -20,28 +20,25 @@ from detectors.monitors import MonitorSpec, judged, unjudged
 from detectors.multivariate import MULTIVARIATE
 from detectors.profile import Grid
 from detectors.sample import Sample
-from detectors.window_level import LEAST_WINDOWS
 from monitor.config import Model, Monitor
 from monitor.core.closing import Closed
-from monitor.core.heavy_null import HeavyNull, Place, heavy_null_changes, runs_of, samples_of
-from monitor.core.jobs import MOST, Job, JobKey, bounded, job_changes
+from monitor.core.heavy_null import HeavyNull, heavy_null_changes, runs_of, samples_of
+from monitor.core.jobs import MOST, Job, JobKey, bounded
+from monitor.core.leaving import complete, with_left
 from monitor.core.plan import Plan, targets
 from monitor.core.profiles import ALL, Rows, Run
-from monitor.core.state import ModelState, dump_book
-from monitor.core.windows import NEVER
+from monitor.core.schedules import Fires, period
+from monitor.core.state import ModelState
 from monitor.fields import JOINT
 from monitor.types import Changes, Micros
 
 POOL, ALIBI = "pool", "alibi"
 """Lanes: who computes what a monitor says."""
-GIVEN_UP = "heavy_given_up"
 HALF = 0.5
 COLUMNS = ("features", "numeric", "categorical")
 """What a heavy monitor may be on by one word, beside the name of an embedding."""
 SHOWN = 3
 """Columns that a verdict names."""
-Fires = Callable[[Micros], Micros]
-"""A schedule: its first time at or after a point in event time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +50,16 @@ class HeavySpec:
     line: str
     wish: Monitor
     every: Micros
+
+    @property
+    def name(self) -> str:
+        """Name it among the model's heavy monitors."""
+        return f"{self.feature} {self.detector}"
+
+    @property
+    def lane(self) -> str:
+        """Who computes what it says."""
+        return self.line.partition(" ")[0]
 
     @property
     def id(self) -> str:
@@ -105,6 +112,11 @@ def heavy_monitors(model: Model) -> tuple[Monitor, ...]:
     return tuple(m for m in model.monitors if m.detector in known)
 
 
+def lane_of(monitor: Monitor) -> str:
+    """Return who computes what a heavy monitor says."""
+    return ALIBI if monitor.detector.startswith(PREFIX) else POOL
+
+
 def feature_of(monitor: Monitor) -> str:
     """Name what a heavy monitor is on, in the place of a feature."""
     on = monitor.name or ("+".join(monitor.on) if isinstance(monitor.on, tuple) else monitor.on)
@@ -128,7 +140,7 @@ class Heavy:
         self.lines = tuple(dict.fromkeys(spec.line for spec in self.specs))
 
     def _spec(self, monitor: Monitor) -> HeavySpec:
-        lane = ALIBI if monitor.detector.startswith(PREFIX) else POOL
+        lane = lane_of(monitor)
         line = f"{lane} {monitor.schedule}" if monitor.schedule else lane
         every = self._plan.window
         if monitor.schedule:
@@ -138,16 +150,33 @@ class Heavy:
     @property
     def recipe(self) -> str:
         """Name what is learnt from a reference's own windows."""
-        return json.dumps([self._plan.window, sorted(spec.id for spec in self.specs)], separators=(",", ":"))
+        return json.dumps(
+            [self._plan.window, sorted(spec.id for spec in self.learners)], separators=(",", ":")
+        )
+
+    @property
+    def learners(self) -> list[HeavySpec]:
+        """Return those that learn from a reference's own windows: a threshold of one's own needs none."""
+        return [spec for spec in self.specs if spec.wish.threshold is None]
+
+    def knows(self, null: HeavyNull) -> bool:
+        """Tell whether what was learnt is about windows as they are now; each monitor has its own part."""
+        return bool(null.recipe) and json.loads(null.recipe)[0] == self._plan.window
 
     def taught(self, state: ModelState, rows: Rows, run: Run) -> tuple[ModelState, Changes]:
-        """Leave samples of the newest reference's own windows; rows: those that it was made of."""
+        """Leave samples of the newest reference's own windows; rows: those that it was made of.
+
+        What monitors have learnt of it before stays.
+        """
         baseline = state.newest_baseline
         if baseline is None or not self.specs:
             return state, {}
-        lines = {line: partial(self._due, line) for line in self.lines}
-        null = samples_of(baseline, rows, lines, self._plan.model.alarms.min_rows, run)
-        return self.learnt(state, replace(null, recipe=self.recipe))
+        before = state.heavy_nulls.get(baseline.number)
+        known = before if before is not None and self.knows(before) else HeavyNull(baseline.number)
+        lacking = [s for s in self.learners if s.line not in known.windows or known.lacks(s.id, s.line)]
+        lines = {spec.line: partial(self._due, spec.line) for spec in lacking}
+        fresh = samples_of(baseline, rows, lines, self._plan.model.alarms.min_rows, run)
+        return self.learnt(state, replace(known.joined(fresh, {s.id for s in lacking}), recipe=self.recipe))
 
     def runs(self, spec: HeavySpec, rows: Rows) -> int:
         """Return how many runs of a monitor a reference's rows have; rows: as for `taught`."""
@@ -155,30 +184,9 @@ class Heavy:
 
     def learnt(self, state: ModelState, null: HeavyNull) -> tuple[ModelState, Changes]:
         """Take on what is known of a reference's windows."""
+        null = null.keeping((spec.id, spec.line) for spec in self.learners)
         changes = heavy_null_changes(state.model, state.heavy_nulls.get(null.number), null)
         return replace(state, heavy_nulls={**state.heavy_nulls, null.number: null}), changes
-
-    def lacks(self, null: HeavyNull) -> bool:
-        """Tell whether comparisons failed that would have taught something, as without their environment."""
-        enough = [spec for spec in self.specs if null.windows.get(spec.line, 0) >= LEAST_WINDOWS]
-        few = any(len(null.pvalues.get(spec.id, ())) < LEAST_WINDOWS for spec in enough)
-        return few and not null.waiting
-
-    def untaught(self, state: ModelState, lane: str) -> tuple[HeavyNull, Place] | None:
-        """Return the next of a reference's own samples that is to be compared with it."""
-        for number in sorted(state.heavy_nulls):
-            null = state.heavy_nulls[number]
-            place = min((at for at in null.waiting if at[0].partition(" ")[0] == lane), default=None)
-            if place is not None:
-                return null, place
-        return None
-
-    def ask_of_reference(self, state: ModelState, null: HeavyNull, place: Place) -> Iterator[Question]:
-        """Yield what each monitor has to find out about a reference's own sample."""
-        key = JobKey(place[1], "", place[0], null.number)
-        for asked in self._asked(state, key, null.waiting[place], None):
-            if isinstance(asked, Question):
-                yield replace(asked, level=HALF)
 
     def level(self, spec: HeavySpec, grid: Grid, groups: int) -> float:
         """Return what a monitor may spend on one run: the more, the more seldom it runs."""
@@ -199,45 +207,61 @@ class Heavy:
             for line in self.lines:
                 place = JobKey(self._due(line, key.start), key.version, line, baseline.number)
                 jobs[place] = jobs[place].then(fresh) if place in jobs else fresh
-        return _kept(closed, jobs if most is None else bounded(jobs, most))
+        return with_left(closed, jobs if most is None else bounded(jobs, most))
 
     def _due(self, line: str, start: Micros) -> Micros:
         end, schedule = start + self._plan.window, line.partition(" ")[2]
         return self._fires[schedule](end) if schedule else end
 
+    def of(self, key: JobKey, job: Job) -> list[HeavySpec]:
+        """Return the monitors that have yet to judge a job."""
+        return [s for s in self.specs if s.line == key.line and (job.left is None or s.name in job.left)]
+
+    def ready(self, state: ModelState, key: JobKey) -> list[HeavySpec]:
+        """Return those of them that need not wait for what the reference teaches."""
+        null = self._null(state, key.number)
+        waiting = {s.id for s in self.learners if null is not None and null.waits(s.id, s.line)}
+        return [spec for spec in self.of(key, state.jobs[key]) if spec.id not in waiting]
+
+    def _null(self, state: ModelState, number: int) -> HeavyNull | None:
+        null = state.heavy_nulls.get(number)
+        return null if null is not None and self.knows(null) else None
+
     def due(self, state: ModelState, lane: str) -> JobKey | None:
-        """Return the oldest job of a lane that is complete: everything before its time has closed."""
-        unknown = {(n.number, line) for n in state.heavy_nulls.values() for line, _ in n.waiting}
-        ready = (k for k in complete(self._plan, state) if (k.number, k.line) not in unknown)
-        return min((k for k in ready if k.lane == lane), default=None)
+        """Return the oldest job of a lane that a monitor can judge: everything before its time has closed."""
+        whole = sorted(key for key in complete(self._plan, state) if key.lane == lane)
+        return next((key for key in whole if self.ready(state, key)), None)
 
     def ask(self, state: ModelState, key: JobKey) -> Iterator[Question | Verdict]:
-        """Yield what each monitor of a job has to find out, or its verdict where there is nothing to."""
-        null = state.heavy_nulls.get(key.number)
-        known = null if null is not None and null.recipe == self.recipe else None
-        return self._asked(state, key, state.jobs[key], known)
+        """Yield what each monitor that is ready has to find out, or its verdict where there is nothing to."""
+        null = self._null(state, key.number)
+        return (self._asked(state, key, state.jobs[key], spec, null) for spec in self.ready(state, key))
+
+    def ask_of_reference(
+        self, state: ModelState, null: HeavyNull, due: Micros, spec: HeavySpec
+    ) -> Question | Verdict:
+        """Return what a monitor has to find out about a reference's own sample."""
+        job = null.waiting[spec.line, due]
+        asked = self._asked(state, JobKey(due, "", spec.line, null.number), job, spec, None)
+        return replace(asked, level=HALF) if isinstance(asked, Question) else asked
 
     def _asked(
-        self, state: ModelState, key: JobKey, job: Job, known: HeavyNull | None
-    ) -> Iterator[Question | Verdict]:
+        self, state: ModelState, key: JobKey, job: Job, spec: HeavySpec, known: HeavyNull | None
+    ) -> Question | Verdict:
         baseline = next((b for b in state.baselines if b.number == key.number), None)
-        for spec in self.specs:
-            if spec.line != key.line:
-                continue
-            if job.sample is None:
-                note = f"given up: {job.windows} windows, as newer ones waited"
-                yield spec.verdict(Level.ERROR, 0, note)
-            elif baseline is None or (usual := baseline.profiles[ALL].sample) is None:
-                yield spec.verdict(Level.NO_REFERENCE, 0, "the reference is gone")
-            else:
-                level, why = self.level(spec, baseline.grid, job.groups), ""
-                if known is not None and spec.wish.threshold is None:
-                    level, why = known.level(spec.id, spec.line, level, job.last - job.first)
-                samples, seed = (usual, job.sample), _seed(state, key, spec)
-                if why:
-                    yield spec.verdict(Level.INSUFFICIENT_DATA, len(job.sample.keys), why)
-                else:
-                    yield self._question(spec, baseline.grid, samples, level, seed)
+        if job.sample is None:
+            return spec.verdict(Level.ERROR, 0, f"given up: {job.windows} windows, as newer ones waited")
+        if baseline is None or (usual := baseline.profiles[ALL].sample) is None:
+            return spec.verdict(Level.NO_REFERENCE, 0, "the reference is gone")
+        level = self.level(spec, baseline.grid, job.groups)
+        if known is not None and spec.wish.threshold is None:
+            if (trouble := known.given_up(spec.id, spec.line)) is not None:
+                note = f"the reference's own runs cannot be compared, tried again later: {trouble.note}"
+                return spec.verdict(Level.ERROR, len(job.sample.keys), note)
+            level, why = known.level(spec.id, spec.line, level, job.last - job.first)
+            if why:
+                return spec.verdict(Level.INSUFFICIENT_DATA, len(job.sample.keys), why)
+        return self._question(spec, baseline.grid, (usual, job.sample), level, _seed(state, key, spec))
 
     def _question(
         self, spec: HeavySpec, grid: Grid, samples: tuple[Sample, Sample], level: float, seed: int
@@ -253,13 +277,6 @@ class Heavy:
         return Question(spec, reference, window, level, spec.wish.parameters, seed)
 
 
-def complete(plan: Plan, state: ModelState) -> list[JobKey]:
-    """Return the jobs that nothing is added to any more: all windows before their time have closed."""
-    closed = NEVER if state.book.last_closed is None else state.book.last_closed + plan.window
-    reached = max(closed, state.book.progress.watermark(plan.lateness))
-    return [key for key in state.jobs if key.due <= reached]
-
-
 def joint(grid: Grid, names: Sequence[str], sample: Sample) -> Joint:
     """Take columns by name out of a sample on a grid, the numeric ones first; or an embedding's vectors."""
     for place, embedding in enumerate(grid.embeddings):
@@ -271,29 +288,7 @@ def joint(grid: Grid, names: Sequence[str], sample: Sample) -> Joint:
     return Joint.of(columns, sample, [i for i, _ in numeric], [i for i, _ in codes])
 
 
-def period(fires: Fires) -> Micros:
-    """Return the mean time between two runs of a schedule, over its first hundred."""
-    first = at = fires(0)
-    for _ in range(100):
-        at = fires(at + 1)
-    return (at - first) // 100
-
-
 def _seed(state: ModelState, key: JobKey, spec: HeavySpec) -> int:
     """Return the same number for the same windows of the same monitor."""
     text = "\x1f".join([state.model, key.version, spec.feature, spec.detector, str(key.due)])
     return int.from_bytes(blake2b(text.encode(), digest_size=4).digest(), "big")
-
-
-def _kept(closed: Closed, jobs: Mapping[JobKey, Job]) -> Closed:
-    before, state = closed.state.jobs, closed.state
-    lost = _lost(jobs) - _lost(before)
-    changes = {**closed.changes, **job_changes(state.model, before, jobs)}
-    if lost:
-        state = replace(state, book=state.book.counted({("", GIVEN_UP, ""): lost}))
-        changes[("book", state.model, "")] = dump_book(state.book)
-    return replace(closed, state=replace(state, jobs=jobs), changes=changes)
-
-
-def _lost(jobs: Mapping[JobKey, Job]) -> int:
-    return sum(job.windows for job in jobs.values() if job.sample is None)

@@ -1,13 +1,13 @@
 """What heavy monitors say of the reference's own windows: learnt once per reference, apart as all they do.
 
 When a reference is made, samples of its own windows are left, as jobs are: at most MOST_WINDOWS, spread
-evenly over it. Each is compared with the whole reference, and its p-values stay. Until all of them are known
-the jobs of those monitors wait.
+evenly over it. Each monitor compares each of them with the whole reference, and its p-values stay. Until it
+knows all of them its windows wait; a monitor whose comparisons fail again and again is given up for a time.
 """
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import astuple, dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -25,9 +25,43 @@ SPACE, ROWS = "heavy_null", "heavy_rows"
 MOST_WINDOWS = 60
 WHOLE = 0.8
 """Of the time that runs usually cover: those that cover less, as the log's first one, are not whole."""
+TRIES = 3
+"""Comparisons that fail one after the other until a monitor is given up for a time."""
+AGAIN = frozenset({"hung", "died", "memory", "absent", "torch"})
+"""Failures of the process that compares, not of the comparison: it is tried again."""
+AWAY = frozenset({"absent", "torch"})
+"""Those of them that last until somebody installs something."""
+LONGEST = 3
+"""Doublings of the pause between two tries."""
 Ints = NDArray[np.int64]
 Place = tuple[str, Micros]
 """A line of monitors, and when the run of the reference was due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a monitor has not learnt yet. failures: one after the other, none where it is only slow.
+
+    reason, note: of the last one. again: event time before which it is not tried.
+    """
+
+    reason: str
+    note: str = ""
+    failures: int = 0
+    again: Micros = NEVER
+
+    @property
+    def given_up(self) -> bool:
+        """Tell whether its windows are judged meanwhile: as errors."""
+        return self.failures >= TRIES
+
+    def then(self, reason: str, note: str, reached: Micros, every: Micros) -> "Trouble":
+        """Return it after one more failure; reached: event time of now; every: between two runs."""
+        failures = max(self.failures + 1, TRIES if reason in AWAY else 0)
+        doubled = 0 if reason in AWAY else min(max(failures - TRIES, 0), LONGEST)
+        if failures < TRIES:
+            return Trouble(reason, note, failures)
+        return Trouble(reason, note, failures, reached + (1 if reached == NEVER else every << doubled))
 
 
 @dataclass(frozen=True)
@@ -35,8 +69,9 @@ class HeavyNull:
     """One reference's windows as heavy monitors see them.
 
     recipe: what it was learnt for. windows: by line, how many runs the reference has. pvalues: by monitor.
-    waiting: samples that are not compared yet. shortest: by line, how much time a whole run covers at least,
-    from the first of its windows' starts to the last.
+    waiting: samples that some monitor has not compared yet. shortest: by line, how much time a whole run
+    covers at least, from the first of its windows' starts to the last. open: by monitor that has begun, which
+    of the samples are left, in their order. troubles: by monitor that does not get on.
     """
 
     number: int
@@ -45,6 +80,29 @@ class HeavyNull:
     pvalues: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     waiting: Mapping[Place, Job] = field(default_factory=dict)
     shortest: Mapping[str, Micros] = field(default_factory=dict)
+    open: Mapping[str, tuple[Micros, ...]] = field(default_factory=dict)
+    troubles: Mapping[str, Trouble] = field(default_factory=dict)
+
+    def left(self, monitor: str, line: str) -> tuple[Micros, ...]:
+        """Return the samples that a monitor has yet to compare, the next one first."""
+        found = self.open.get(monitor)
+        if found is None:
+            return tuple(sorted(due for of, due in self.waiting if of == line))
+        return tuple(due for due in found if (line, due) in self.waiting)
+
+    def given_up(self, monitor: str, line: str) -> Trouble | None:
+        """Return why a monitor has not learnt what it should have, and is not waited for."""
+        trouble = self.troubles.get(monitor)
+        return trouble if trouble is not None and trouble.given_up and self.left(monitor, line) else None
+
+    def waits(self, monitor: str, line: str) -> bool:
+        """Tell whether a monitor's windows wait until it knows what is usual."""
+        return bool(self.left(monitor, line)) and self.given_up(monitor, line) is None
+
+    def lacks(self, monitor: str, line: str) -> bool:
+        """Tell whether a monitor was never asked of windows that would have taught it something."""
+        few = len(self.pvalues.get(monitor, ())) < LEAST_WINDOWS <= self.windows.get(line, 0)
+        return few and not self.left(monitor, line) and self.open.get(monitor) != ()
 
     def level(self, monitor: str, line: str, level: float, covers: Micros) -> tuple[float, str]:
         """Return the level at which a monitor is asked, that its false alarms come at this level.
@@ -54,16 +112,53 @@ class HeavyNull:
         if covers < self.shortest.get(line, 0):
             return 0.0, "too short a time beside the reference's own runs"
         known = np.array(self.pvalues.get(monitor, ()))
+        if len(known) < LEAST_WINDOWS <= self.windows.get(line, 0) and monitor in self.open:
+            return 0.0, "it could not compare the reference's own runs"
         found = window_level(known, level, self.windows.get(line, len(known)))
         return found, "" if found else "the reference's own runs differ too much for this detector"
 
-    def learnt(self, place: Place, found: Mapping[str, float]) -> "HeavyNull":
-        """Return it with what was found at one of the samples; monitors that could not say anything lack."""
+    def learnt(self, monitor: str, line: str, due: Micros, pvalue: float | None) -> "HeavyNull":
+        """Return it with what a monitor found at one of the samples; None where it could not say anything."""
         pvalues = dict(self.pvalues)
-        for monitor, pvalue in found.items():
+        if pvalue is not None:
             pvalues[monitor] = (*pvalues.get(monitor, ()), pvalue)
-        waiting = {at: job for at, job in self.waiting.items() if at != place}
-        return replace(self, pvalues=pvalues, waiting=waiting)
+        left = tuple(at for at in self.left(monitor, line) if at != due)
+        troubles = {name: trouble for name, trouble in self.troubles.items() if name != monitor}
+        return replace(self, pvalues=pvalues, open={**self.open, monitor: left}, troubles=troubles)
+
+    def failed(self, monitor: str, line: str, due: Micros, trouble: Trouble) -> "HeavyNull":
+        """Return it after a comparison failed: the next one is of another sample."""
+        left = (*(at for at in self.left(monitor, line) if at != due), due)
+        troubles = {**self.troubles, monitor: trouble}
+        return replace(self, open={**self.open, monitor: left}, troubles=troubles)
+
+    def slowed(self, monitor: str, line: str) -> "HeavyNull":
+        """Return it with a monitor that nobody shall wait for, if it has samples left."""
+        if not self.left(monitor, line):
+            return self
+        return replace(self, troubles={**self.troubles, monitor: Trouble("slow")})
+
+    def keeping(self, monitors: Iterable[tuple[str, str]]) -> "HeavyNull":
+        """Return it with the samples that these monitors, each with its line, have yet to compare."""
+        wanted = {(line, due) for monitor, line in monitors for due in self.left(monitor, line)}
+        return replace(self, waiting={at: job for at, job in self.waiting.items() if at in wanted})
+
+    def joined(self, fresh: "HeavyNull", begin: Container[str]) -> "HeavyNull":
+        """Return it with fresh samples; begin: monitors that compare them, those before have them behind."""
+        windows = {**self.windows, **fresh.windows}
+        shortest = {**self.shortest, **fresh.shortest}
+        open_ = {name: dues for name, dues in self.open.items() if name not in begin}
+        open_ |= {name: () for name in self.pvalues.keys() - open_.keys() if name not in begin}
+        pvalues = {name: known for name, known in self.pvalues.items() if name not in begin}
+        troubles = {name: known for name, known in self.troubles.items() if name not in begin}
+        waiting = {**self.waiting, **fresh.waiting}
+        return HeavyNull(self.number, self.recipe, windows, pvalues, waiting, shortest, open_, troubles)
+
+    def rested(self) -> "HeavyNull":
+        """Return it with what is in trouble tried at once."""
+        if all(trouble.again == NEVER for trouble in self.troubles.values()):
+            return self
+        return replace(self, troubles={n: replace(t, again=NEVER) for n, t in self.troubles.items()})
 
 
 HeavyNulls = Mapping[int, HeavyNull]
@@ -130,7 +225,10 @@ def load_heavy_nulls(spaces: Mapping[str, Mapping[str, bytes]]) -> dict[int, Hea
         pvalues = {name: tuple(values.tolist()) for name, values in arrays.items()}
         number = head["number"]
         left, shortest = waiting.get(number, {}), head.get("shortest", {})
-        found[number] = HeavyNull(number, head["recipe"], head["windows"], pvalues, left, shortest)
+        null = HeavyNull(number, head["recipe"], head["windows"], pvalues, left, shortest)
+        troubles = {monitor: Trouble(*parts) for monitor, parts in head.get("troubles", {}).items()}
+        begun = {monitor: tuple(dues) for monitor, dues in head.get("open", {}).items()}
+        found[number] = replace(null, open=begun, troubles=troubles)
     return found
 
 
@@ -146,6 +244,8 @@ def heavy_null_changes(model: str, before: HeavyNull | None, after: HeavyNull) -
         "recipe": after.recipe,
         "windows": dict(after.windows),
         "shortest": dict(after.shortest),
+        "open": dict(after.open),
+        "troubles": {monitor: astuple(trouble) for monitor, trouble in after.troubles.items()},
     }
     arrays = {name: np.array(values, np.float64) for name, values in after.pvalues.items()}
     return changes | {(SPACE, model, str(after.number)): pack(head, arrays)}

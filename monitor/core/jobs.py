@@ -1,9 +1,10 @@
 """What heavy monitors have yet to judge: samples of closed windows, each an entry of the store."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 from detectors.sample import Sample, merge_samples
 from monitor.core.codec import pack, sample_arrays, sample_of, unpack
@@ -11,7 +12,7 @@ from monitor.types import Changes, Micros
 
 SPACE = "heavy"
 MOST = 64
-"""Samples of one model that wait; of more, all but the oldest and the newest are given up."""
+"""Samples of one model that wait; of more some are given up, but the newest of each version and line."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,7 +39,8 @@ class Job:
     """What was seen of one or several windows of all rows of a version.
 
     first, last: starts of the first and the last of them. groups: that shared the budget with it in its
-    window. sample: a uniform one of their rows; None where it was given up.
+    window. sample: a uniform one of their rows; None where it was given up. left: the monitors that have yet
+    to judge it; None for all of its line.
     """
 
     first: Micros
@@ -46,6 +48,7 @@ class Job:
     windows: int
     groups: int
     sample: Sample | None
+    left: tuple[str, ...] | None = None
 
     def then(self, later: "Job") -> "Job":
         """Return both as one; what is given up stays so."""
@@ -54,18 +57,21 @@ class Job:
             sample = merge_samples(self.sample, later.sample)
         windows = self.windows + later.windows
         first, last = min(self.first, later.first), max(self.last, later.last)
-        return Job(first, last, windows, max(self.groups, later.groups), sample)
+        return Job(first, last, windows, max(self.groups, later.groups), sample, self.left)
 
     def dump(self) -> bytes:
         """Write it for the store."""
-        head = {"first": self.first, "last": self.last, "windows": self.windows, "groups": self.groups}
+        head: dict[str, Any] = {"first": self.first, "last": self.last}
+        head |= {"windows": self.windows, "groups": self.groups}
+        head |= {} if self.left is None else {"left": self.left}
         return pack(head, sample_arrays(self.sample) if self.sample is not None else {})
 
     @classmethod
     def load(cls, data: bytes) -> "Job":
         """Read what `dump` wrote."""
         head, arrays = unpack(data)
-        return cls(head["first"], head["last"], head["windows"], head["groups"], sample_of(arrays))
+        left = tuple(head["left"]) if "left" in head else None
+        return cls(head["first"], head["last"], head["windows"], head["groups"], sample_of(arrays), left)
 
 
 Jobs = Mapping[JobKey, Job]
@@ -74,21 +80,46 @@ Jobs = Mapping[JobKey, Job]
 def bounded(jobs: Jobs, most: int) -> dict[JobKey, Job]:
     """Give up samples beyond so many, and join what was given up in a row.
 
-    The oldest one of each lane stays, since it may be at work, and the newest ones, since they are of now.
+    Of the version and line that has most of them the oldest goes, so that none starves another. The oldest
+    one of each lane stays, since it may be at work, and the newest one of each version and line, since it is
+    of now: where these alone are more, so many wait.
     """
     found = dict(sorted(jobs.items()))
     waiting = [key for key, job in found.items() if job.sample is not None]
-    at_work = {key.lane: key for key in reversed(waiting)}.values()
-    over = [key for key in waiting if key not in at_work][: max(len(waiting) - most, 0)]
-    if not over:
-        return found
+    over = _given_up(waiting, len(waiting) - most)
     found |= {key: replace(found[key], sample=None) for key in over}
-    for line in {(key.version, key.line, key.number) for key in over}:
-        mine = [key for key in found if (key.version, key.line, key.number) == line]
+    for line in {_line(key) for key in over}:
+        mine = [key for key in found if _line(key) == line]
         for earlier, later in pairwise(mine):
-            if found[earlier].sample is None and found[later].sample is None:
+            if found[later].sample is None and _alike(found[earlier], found[later]):
                 found[later] = found.pop(earlier).then(found[later])
     return found
+
+
+def _given_up(waiting: Sequence[JobKey], count: int) -> list[JobKey]:
+    """Return so many of the samples that wait, or as many as may go."""
+    if count <= 0:
+        return []
+    at_work = set({key.lane: key for key in reversed(waiting)}.values())
+    lines: dict[tuple[str, str, int], list[JobKey]] = {}
+    for key in waiting:
+        lines.setdefault(_line(key), []).append(key)
+    sizes = {line: len(keys) for line, keys in lines.items()}
+    may_go = {line: [k for k in keys[:-1] if k not in at_work] for line, keys in lines.items()}
+    found: list[JobKey] = []
+    while len(found) < count and any(may_go.values()):
+        line = min((line for line in lines if may_go[line]), key=lambda it: (-sizes[it], may_go[it][0]))
+        found.append(may_go[line].pop(0))
+        sizes[line] -= 1
+    return found
+
+
+def _line(key: JobKey) -> tuple[str, str, int]:
+    return key.version, key.line, key.number
+
+
+def _alike(earlier: Job, later: Job) -> bool:
+    return earlier.sample is None and earlier.left == later.left
 
 
 def load_jobs(spaces: Mapping[str, Mapping[str, bytes]]) -> dict[JobKey, Job]:

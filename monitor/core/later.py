@@ -25,13 +25,17 @@ def applied(
     watch: Watch | None = None,
     witness: Witness | None = None,
 ) -> Closed:
-    """Remove a job, and step the monitors that it was for; their verdicts are in the order of their specs.
+    """Step the monitors that judged a job, and remove it, or leave it to those of its line that did not.
 
     Whatever closed meanwhile, it counts from when the job was due, so that a replay gives the same. A version
     without rows for long is forgotten, and so is what comes of its job.
     """
     key, verdicts = done
     job, jobs = state.jobs[key], without(state.jobs, (key,))
+    judged = {(verdict.feature, verdict.detector) for verdict in verdicts}
+    left = [spec.name for spec in heavy.of(key, job) if (spec.feature, spec.detector) not in judged]
+    if left and key.version in state.book.versions:
+        jobs[key] = replace(job, left=tuple(left))
     changes = job_changes(state.model, state.jobs, jobs)
     state = replace(state, jobs=jobs)
     if key.version not in state.book.versions:

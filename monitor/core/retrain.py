@@ -83,7 +83,7 @@ class RetrainState:
     """What one rule remembers, all in event time.
 
     sent: ends of the windows that asked in the last 7 days, and always the last one. announced: episodes
-    that a request has named and that still fire. held: (outcome, episode) of those held back and counted.
+    that a request has named and that go on. held: (outcome, episode) of those held back and counted.
     """
 
     sent: tuple[Micros, ...] = ()
@@ -121,17 +121,19 @@ def request(
     firing: Iterable[Firing],
     window: ClosedWindow,
     newest_version: Micros | None = None,
+    going_on: frozenset[str] = frozenset(),
 ) -> tuple[RetrainState, Note | None, Decision]:
     """Decide at a window's close whether to ask for a retraining.
 
-    firing: every firing monitor of the model, of all versions and segments, in any order: an episode that
-    is not among them is over and forgotten. When a version's performance has asked and still fires, further
-    metrics and segments of it that begin to fire ask for nothing new. newest_version: when the version that
-    came last was first seen (event time); after the last request, it ends the cooldown.
+    firing: every firing monitor of the model, of all versions and segments, in any order. When a version's
+    performance has asked and still fires, further metrics and segments of it that begin to fire ask for
+    nothing new. newest_version: when the version that came last was first seen (event time); after the last
+    request, it ends the cooldown, but not for a window before it, whose verdict came late. going_on: episodes
+    that are not over, though their monitors may have had no rows lately; every other one is forgotten.
     """
     wanted = sorted((f for f in firing if f.kind in rule.kinds), key=worst_first)
     episodes = frozenset(f.episode for f in wanted)
-    state = _joined(_forget(state, episodes, window.end), wanted)
+    state = _joined(_forget(state, episodes | going_on, window.end), wanted)
     fresh = episodes - state.announced
     outcome = _outcome(rule, state, fresh, window.end, newest_version)
     if outcome is Outcome.NOTHING:
@@ -142,7 +144,7 @@ def request(
     text = body(rule, wanted, window)
     note = Note(message_id(rule, episodes, window.end), rule.webhook, rule.model, text, window.end)
     sent = tuple(sorted((*state.sent, window.end)))
-    return RetrainState(sent, episodes), note, Decision(outcome, 1)
+    return RetrainState(sent, episodes | state.announced), note, Decision(outcome, 1)
 
 
 def message_id(rule: Rule, episodes: Iterable[str], end: Micros) -> str:
@@ -216,7 +218,7 @@ def _outcome(
     if not fresh:
         return Outcome.NOTHING
     last = max(state.sent, default=None)
-    armed = last is not None and newest_version is not None and newest_version > last
+    armed = last is not None and newest_version is not None and last < newest_version <= end
     if last is not None and end - last < rule.cooldown and not armed:
         return Outcome.COOLDOWN
     if sum(t > end - WEEK for t in state.sent) >= rule.max_per_week:

@@ -37,6 +37,7 @@ def ask_for_retraining(
     window = ClosedWindow(start, start + plan.window, baseline.hash if baseline else "")
     current = {k: t for k, t in trips.items() if not is_stale(plan.window, start - plan.patience(t.kind), t)}
     firing, registry = sorted(_firing(current, state.episodes), key=worst_first), state.arrivals.registry
+    going_on = frozenset(trip.episode for trip in trips.values() if trip.phase is Phase.FIRING)
     evident: dict[int, Note] = {}
     for place, wish in enumerate(plan.model.retrain):
         rule = Rule(
@@ -45,7 +46,7 @@ def ask_for_retraining(
         name = f"{wish.webhook}/{','.join(sorted(wish.when))}"  # what it is, wherever it stands in the file
         known = asked.state.retrain.get(name, asked.state.retrain.get(f"{place}/{wish.webhook}"))
         before = RetrainState.load(known) if known else RetrainState()
-        after, note, decision = request(rule, before, firing, window, state.arrivals.newest)
+        after, note, decision = request(rule, before, firing, window, state.arrivals.newest, going_on)
         if note is not None:
             asked.notes.append(note)
             if registry is not None and plan.model.registry is not None:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -40,6 +41,34 @@ def read(line: bytes, numeric: set[str], text: set[str]) -> dict[str, Any]:
     """Return a line as the daemon decodes it."""
     wanted = Wanted(frozenset(numeric), frozenset(text))
     return decode(Chunk("log", 0, line), wanted, "jsonl").frame.row(0, named=True)
+
+
+class Shy:
+    """Is no number, and quotes a value about it."""
+
+    def tolist(self) -> object:
+        raise ValueError("secret-123")
+
+
+@pytest.mark.parametrize(
+    ("features", "says"),
+    [
+        ({"age": 31, "shy": Shy()}, "column shy: ValueError"),
+        ({"who": {"secret-123"}}, "column who: TypeError"),
+        ({"visits": {("secret-123",): 1}}, "column visits: TypeError"),
+        ({"score": "secret-123"}, "features have a column score that the log has itself"),
+        ({("secret-123",): 1}, "a column whose name is no text: TypeError"),
+        ("secret-123", "the features: AttributeError"),
+    ],
+)
+def test_what_is_said_of_a_row_that_was_not_logged_names_its_column_and_no_value(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, features: Mapping[str, object], says: str
+) -> None:
+    with caplog.at_level(logging.WARNING), Log(tmp_path) as log:
+        log.prediction(score=0.5, features=features)
+
+    assert [record.getMessage() for record in caplog.records] == [f"a row was not logged: {says}"]
+    assert log.dropped == 1
 
 
 def test_importing_the_client_loads_nothing_but_the_standard_library() -> None:

@@ -26,8 +26,6 @@ LEFT_OUT: dict[str, str] = {
     **dict.fromkeys((metric.name for metric in OTLP_METRICS), "only who sends by OTLP has them"),
     "process_virtual_memory_bytes": "what is held says more",
     "process_resident_memory_bytes": "shown under its other name, driftd_resident_memory_bytes",
-    "driftd_alibi_up": "of models with alibi-detect's monitors only, whose states tell it too",
-    "driftd_alibi_starts_total": "of models with alibi-detect's monitors only",
     "driftd_registry_up": "of models with a registry only; the log says so too",
     "driftd_registry_versions": "of models with a registry only",
     "driftd_registry_evidence_total": "of models with a registry only; dead letters count it too",

@@ -1,5 +1,6 @@
 """What a reference's own windows teach heavy monitors: windows that differ anyway are no news."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,15 +16,21 @@ from monitor.backtest import Replay, Wishes, backtest
 from monitor.clock import ManualClock
 from monitor.config import Alarms, Columns, Config, Features, Model, Monitor, Reference, Source
 from monitor.config import Daemon as DaemonConfig
-from monitor.core.heavy import Question
-from monitor.core.heavy_null import HeavyNull, heavy_null_changes, load_heavy_nulls, runs_of
+from monitor.core.codec import pack, unpack
+from monitor.core.heavy import Heavy, Question
+from monitor.core.heavy_null import HeavyNull, Trouble, heavy_null_changes, load_heavy_nulls, runs_of
 from monitor.core.jobs import Job
+from monitor.core.lessons import Finding, learnt, next_lesson
+from monitor.core.plan import Plan
 from monitor.core.profiles import Rows
+from monitor.core.state import ModelState
 from monitor.cron import cron
 from monitor.heavy_lanes import HeavyLanes
+from monitor.heavy_opening import heavy_of, with_samples
+from monitor.references import baseline_of, read_frame
 from monitor.store.memory import MemoryStore
 from tests.lives import NOW, Cut, Process
-from tests.logs import Row, mean_judge, model
+from tests.logs import Row, mean_judge, model, plan_of, schema_for
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 ROWS = 60
@@ -136,11 +143,10 @@ def test_days_that_differ_in_the_reference_too_are_no_alarm(tmp_path: Path) -> N
 
 
 def test_it_is_stored_as_it_is() -> None:
-    job = Job(1, 1, 1, 1, None)
-    null = HeavyNull(
-        2, "r", {"pool": 30}, {"a": (0.5, 0.25)}, {("pool", 1): job, ("pool", 2): job}, {"pool": 9}
-    )
-    after = null.learnt(("pool", 1), {"a": 0.125})
+    job, known = Job(1, 1, 1, 1, None), {"a": (0.5, 0.25)}
+    null = HeavyNull(2, "r", {"pool": 30}, known, {("pool", 1): job, ("pool", 2): job}, {"pool": 9})
+    after = null.learnt("a", "pool", 1, 0.125).failed("b", "pool", 1, Trouble("hung", "it hung", 3, 7))
+    after = after.keeping([("a", "pool")])
     entries = heavy_null_changes("m", None, null) | heavy_null_changes("m", null, after)
     spaces: dict[str, dict[str, bytes]] = {}
     for (space, _, key), value in entries.items():
@@ -153,3 +159,68 @@ def test_it_is_stored_as_it_is() -> None:
     assert found.pvalues == {"a": (0.5, 0.25, 0.125)}
     assert list(found.waiting) == [("pool", 2)]
     assert found.shortest == {"pool": 9}
+    assert found.open == {"a": (2,), "b": (2, 1)}
+    assert found.troubles == {"b": Trouble("hung", "it hung", 3, 7)}
+
+
+def test_what_was_stored_before_samples_were_kept_by_monitor_goes_on() -> None:
+    jobs = {("pool", due): Job(due, due, 1, 1, None) for due in (5, 3)}
+    null = HeavyNull(1, "r", {"pool": 30}, {}, jobs)
+    known = heavy_null_changes("m", None, null)["heavy_null", "m", "1"]
+    assert known is not None
+    head, _ = unpack(known)
+    old = pack({name: head[name] for name in ("number", "recipe", "windows", "shortest")}, {})
+
+    found = load_heavy_nulls({"heavy_null": {"1": old}})[1]
+
+    assert (found.open, found.troubles) == ({}, {})
+    assert replace(found, waiting=jobs).left("a", "pool") == (3, 5)
+
+
+def opened(folder: Path, state: ModelState, *monitors: Monitor) -> tuple[Heavy, ModelState]:
+    """Open a model with these monitors on a state, as a start does; its reference is a file."""
+    path = folder / "reference.parquet"
+    made = model(
+        columns=Columns(prediction_id="id", timestamp="at", score="p"),
+        features=Features(numeric=("x", "y")),
+        reference=Reference(path=path),
+        window=timedelta(days=1),
+        alarms=Alarms(min_rows=10),
+        monitors=monitors,
+    )
+    plan, schema, frame = Plan.of(made), schema_for(made), read_frame(path)
+    baseline = replace(baseline_of(schema, frame, f"file {path}"), number=1)
+    heavy, fresh = heavy_of(plan, lambda _grid, _groups: 0.01), not state.baselines
+    state = replace(state, baselines=(baseline,))
+    return heavy, with_samples(plan, heavy, schema, state, map, fresh=fresh)[0]
+
+
+def compared(heavy: Heavy, state: ModelState, refuses: str = "") -> tuple[ModelState, Counter[str]]:
+    """Compare all samples that are left; returns also how many each detector was asked of."""
+    plan, asked = plan_of(model(window=timedelta(days=1))), Counter[str]()
+    while (lesson := next_lesson(plan, heavy, state, "pool", late=False)) is not None:
+        asked.update(spec.detector for spec in lesson.specs)
+        found = {s.id: Finding(None if s.detector == refuses else 0.5) for s in lesson.specs}
+        state, _ = learnt(plan, heavy, state, lesson, found)
+    return state, asked
+
+
+def test_a_start_teaches_those_who_lack_something_and_no_one_twice(tmp_path: Path) -> None:
+    days(0, 30, np.random.default_rng(1), 1.0).write_parquet(tmp_path / "reference.parquet")
+    mmd, pca, trees = (Monitor(detector=n) for n in ("mmd", "pca_reconstruction", "domain_classifier"))
+    own = Monitor(detector="mmd", threshold=0.5)
+    found = []
+    state = ModelState("m")
+    for monitors in ((own, pca), (own, pca), (mmd, pca), (mmd, pca, trees), (trees,), (mmd, pca)):
+        heavy, state = opened(tmp_path, state, *monitors)
+        state, asked = compared(heavy, state, refuses="pca_reconstruction")
+        found.append(dict(asked))
+
+    null = state.heavy_nulls[1]
+    assert found == [{"pca_reconstruction": 30}, {}, {"mmd": 30}, {"domain_classifier": 30}, {}, {}]
+    assert not null.waiting
+    assert sorted(map(len, null.pvalues.values())) == [30, 30]
+    assert {null.level(s.id, s.line, 0.01, 10**12)[1] for s in heavy.specs} == {
+        "",
+        "it could not compare the reference's own runs",
+    }

@@ -246,6 +246,13 @@ def test_a_version_that_came_after_the_last_request_ends_the_cooldown() -> None:
     assert again[2] == Decision(Outcome.COOLDOWN, 1)
 
 
+def test_a_version_that_came_since_does_not_end_the_cooldown_of_an_older_window() -> None:
+    state, _, _ = request(RULE, EMPTY, [INCOME], window(START + HOUR))
+    late, note, decision = request(RULE, state, [INCOME, AGE], window(START), START + 2 * HOUR)
+    assert (note, decision) == (None, Decision(Outcome.COOLDOWN, 1))
+    assert request(RULE, late, [INCOME, AGE], window(START + 2 * HOUR), START + 2 * HOUR)[2] == REQUESTED
+
+
 def test_a_new_version_does_not_open_a_full_week() -> None:
     rule, state = replace(RULE, max_per_week=1), EMPTY
     state, _, _ = request(rule, state, [INCOME], window(START))

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from detectors.base import Level, Verdict
 from monitor.config import Retrain
-from monitor.core.policy import Phase, Trip, TripKey
+from monitor.core.policy import STALE_WINDOWS, Phase, Trip, TripKey
 from monitor.core.state import ModelState
 from monitor.core.wishes import ask_for_retraining
 from tests.logs import MINUTE, model, plan_of
@@ -48,3 +48,17 @@ def test_what_was_remembered_by_its_place_is_still_known() -> None:
     before = replace(state, retrain={"1/training": text})
 
     assert notes(before, OPS, TRAINING, start=START + MINUTE)[1] == []
+
+
+def test_one_episode_asks_once_though_its_monitor_had_no_rows_meanwhile_or_a_verdict_comes_late() -> None:
+    rule = TRAINING.model_copy(update={"cooldown": timedelta(0), "max_per_week": 9})
+    plan, state, found = plan_of(model(retrain=(rule,))), ModelState("m"), []
+    silent = START + STALE_WINDOWS * MINUTE
+    for start in (START, silent, START + MINUTE, silent + MINUTE):
+        asked = ask_for_retraining(plan, state, {KEY: TRIP}, ["v1"], start)
+        state = asked.state
+        found.append(len(asked.notes))
+    other = ask_for_retraining(plan, state, {KEY: replace(TRIP, episode="ep_2")}, ["v1"], START + MINUTE)
+
+    assert found == [1, 0, 0, 0]
+    assert other.state.retrain != state.retrain
