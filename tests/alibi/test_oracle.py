@@ -191,6 +191,27 @@ def test_it_tells_moved_rows_from_calm_ones_and_says_the_same_twice(
     assert again == moved
 
 
+@pytest.mark.parametrize(
+    ("name", "detector"),
+    [
+        *(("alibi", one) for one in ("ks", "cvm", "tabular", "classifier")),
+        *(("alibi-torch", one) for one in ("mmd", "lsdd", "spot_the_diff", "learned_kernel")),
+    ],
+)
+def test_an_embedding_that_turns_is_found_and_a_calm_one_is_not(name: str, detector: str) -> None:
+    usual, calm, turned = (embedded(seed, turn) for seed, turn in ((1, 0.0), (2, 0.0), (3, 0.5)))
+    found = [process(name).compare(f"alibi.{detector}", usual, w, 1e-4, {}, SEED) for w in (calm, turned)]
+
+    assert [isinstance(one, Comparison) and one.pvalue < 1e-4 for one in found] == [False, True]
+
+
+def embedded(seed: int, turn: float) -> Joint:
+    """Return 400 vectors of 48 numbers about a direction, which is turned towards another axis."""
+    rng = np.random.default_rng(seed)
+    rows = 0.3 * rng.normal(size=(400, 48)) + np.eye(48)[0] + turn * np.eye(48)[1]
+    return Joint.of_vectors("text", rows.astype(np.float16))
+
+
 def test_fisher_online_is_configured_although_some_seeds_fail() -> None:
     alibi, kind = process("alibi"), joint("binary", 0.0)
     for seed in range(4):  # as many references, so as many seeds
