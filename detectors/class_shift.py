@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from detectors.base import Level, Verdict
+from detectors.base import ClassShare, Level, Verdict
 from detectors.beside import Classes
 from detectors.distances import Floats, shares
 from detectors.label_shift import Shares, estimated_shares, prior_shift
@@ -102,17 +102,31 @@ class LabelShift:
         score = min(test.score, threshold) if small else test.score
         n = int(classes.predicted.sum())
         verdict = judged(spec, n, (score, threshold), float(moved.max()), test.pvalue)
-        return replace(verdict, note=verdict.note or _note(classes.names, found, usual, moved))
+        each = _shares(classes.names, found, usual)
+        note = verdict.note or _note([each[place] for place in np.argsort(-moved, kind="stable")])
+        return replace(verdict, note=note, classes=each)
 
 
-def _note(names: Sequence[str], found: Shares, usual: Floats, moved: Floats) -> str:
-    """Say what the true shares probably are, of the class that moved most first."""
+def _shares(names: Sequence[str], found: Shares, usual: Floats) -> tuple[ClassShare, ...]:
+    columns = (part.tolist() for part in (found.value, found.low, found.high, usual))
+    return tuple(ClassShare(*each) for each in zip(names, *columns, strict=True))
+
+
+def _note(shares_of: Sequence[ClassShare]) -> str:
+    """Say what the true shares probably are, as many of them as there is room for."""
     said = "shares of the true classes"
-    for place in np.argsort(-moved, kind="stable").tolist():
-        value, low, high = (part[place] for part in (found.value, found.low, found.high))
-        one = f"{names[place]} {value:.3g} ({low:.3g} to {high:.3g}; was {usual[place]:.3g})"
-        longer = f"{said}{':' if place == int(np.argmax(moved)) else ','} {one}"
+    for place, one in enumerate(shares_of):
+        longer = f"{said}{',' if place else ':'} {one.name} {share_text(one)}"
         if len(longer) > NOTE:
             break
         said = longer
     return said
+
+
+def share_text(one: ClassShare) -> str:
+    """Write a class's share for people.
+
+    >>> share_text(ClassShare("fraud", 0.03, 0.027, 0.033, 0.01))
+    '0.03 (0.027 to 0.033; was 0.01)'
+    """
+    return f"{one.value:.3g} ({one.low:.3g} to {one.high:.3g}; was {one.usual:.3g})"
