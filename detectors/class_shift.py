@@ -44,23 +44,21 @@ class LabelShift:
 
     Examples
     --------
-    A model that is right in 80 and 90 % of the rows of two classes. The second is 33 % of the reference and
-    40 % of the second window:
+    A model that is right in 80 and 90 % of the rows of two classes. The second is a third of the reference,
+    and 40 % of the rows from the sixth window on:
 
     >>> from detectors.profile import Grid, empty
     >>> rng, rates = np.random.default_rng(1), np.array([[0.8, 0.2], [0.1, 0.9]])
-    >>> watched = [MonitorSpec("prediction", "label_shift", "prediction_drift")]
-    >>> nothing, levels = empty(Grid(())), []
-    >>> for part in (0.33, 0.4):
+    >>> shift = LabelShift([MonitorSpec("prediction", "label_shift", "prediction_drift")], Judgement(1e-4))
+    >>> nothing, found = empty(Grid(())), []
+    >>> for part in [0.33] * 5 + [0.4] * 3:
     ...     predicted = sum(rng.multinomial(5000 * s, r) for s, r in zip((1 - part, part), rates))
     ...     known = Classes(("no", "yes"), (), rates * [[6700], [3300]], predicted)
-    ...     window = WindowProfile(Grid(()), nothing, nothing, classes=known)
-    ...     (found,) = LabelShift(watched, Judgement(1e-4)).close(window)
-    ...     levels.append((found.level.value, round(found.effect, 2)))
-    >>> levels
-    [('ok', 0.0), ('breach', 0.14)]
-    >>> found.note
-    'shares of the true classes: no 0.602 (0.58 to 0.624; was 0.67), yes 0.398 (0.376 to 0.42; was 0.33)'
+    ...     found += shift.close(WindowProfile(Grid(()), nothing, nothing, classes=known))
+    >>> [one.level.value for one in found].index("breach")
+    5
+    >>> found[5].note
+    'shares of the true classes: no 0.618 (0.596 to 0.64; was 0.67), yes 0.382 (0.36 to 0.404; was 0.33)'
 
     References
     ----------

@@ -23,8 +23,8 @@ from monitor.alibi_frames import framed
 from monitor.alibi_table import Alibi
 from monitor.clock import SystemClock
 from monitor.comparing import Failure
+from tests.alibi.environments import close_all, process, python
 
-ROOT = Path(__file__).parents[2]
 SEED = 17
 LEVEL = 0.05
 PYTORCH = {"backend": "pytorch", "device": "cpu"}
@@ -58,15 +58,6 @@ CASES: Mapping[str, tuple[Case, ...]] = {
         ),
     ),
 }
-
-
-def python(name: str) -> Path:
-    """Return the interpreter of an environment; without one the test is skipped, or fails in CI."""
-    found = ROOT / ".envs" / name / "bin" / "python"
-    if not found.exists():
-        says = f"no environment {name}: make {name}"
-        pytest.fail(says) if os.environ.get("DRIFTD_REQUIRE_ALIBI") else pytest.skip(says)
-    return found
 
 
 def joint(takes: str, shift: float) -> Joint:
@@ -117,17 +108,10 @@ def direct(name: str, folder: Path) -> dict[str, dict[str, list[float]]]:
     return found
 
 
-@cache
-def process(name: str) -> AlibiDetect:
-    return AlibiDetect(Alibi(python=python(name)), SystemClock())
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _ended() -> Iterator[None]:
     yield
-    for name in CASES:
-        if (ROOT / ".envs" / name).exists():
-            process(name).close()
+    close_all()
 
 
 @pytest.fixture(scope="module")

@@ -135,6 +135,18 @@ def test_columns_are_corrected_for_as_asked() -> None:
     assert sum(share for _, share in bonferroni.parts) == pytest.approx(1.0)
 
 
+def test_folds_that_know_of_one_another_are_believed_less() -> None:
+    answer = {"pvalue": 1e-6, "distance": 0.3}
+    side = np.zeros((100, 3))
+    folded = Request("classifier", {"n_folds": 5}, 0, tuple("abc"), (0, 1, 2), (), side, side, "2 rows left")
+    once, more = comparison(asked("classifier"), answer, 1e-5), comparison(folded, answer, 1e-5)
+
+    assert (once.pvalue, once.note) == (1e-6, "")
+    assert more.pvalue == pytest.approx(1e-6 ** (1 / 1.4))
+    assert more.score < more.threshold
+    assert more.note == "its own p-value is 1e-06, of folds that know of one another; 2 rows left"
+
+
 @pytest.mark.parametrize("level", [0.05, 1e-3, 1e-6])
 def test_the_score_is_above_the_threshold_when_the_pvalue_is_below_the_level(level: float) -> None:
     null = RNG.gamma(3.0, 1.0, 300).tolist()
