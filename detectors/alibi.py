@@ -84,6 +84,11 @@ class Offer:
     stream: bool = False
 
     @property
+    def of_vectors(self) -> bool:
+        """Tell whether it may be on an embedding, of hundreds of numbers: streams by column take too long."""
+        return self.takes in {"numeric", "any"} and not (self.stream and self.by_column)
+
+    @property
     def accepts(self) -> Mapping[str, Kind]:
         """Return its options, the one that all have too."""
         return {"rows": Number(self.rows, 50, 10_000), **self.options}

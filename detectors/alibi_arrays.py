@@ -1,7 +1,7 @@
 """Rows as alibi-detect takes them: complete ones, as one matrix for each side."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,9 +49,8 @@ def request(
     `rows`. ValueError: too few rows, a column that the detector does not take, or a wrong option.
     """
     chosen, offer = completed(detector, options), ALIBI[detector.removeprefix(PREFIX)]
-    refused = [reference.columns[i] for i in _refused(offer, reference)]
-    if refused or not reference.columns:
-        raise ValueError(f"{detector} takes {TAKES[offer.takes]}, not {', '.join(refused) or 'none'}")
+    if refused := _wrong(offer, reference):
+        raise ValueError(f"{detector} takes {TAKES[offer.takes]}, not {refused}")
     sides = [_complete(side, int(chosen["rows"])) for side in (reference, window)]
     for name, side in zip(("reference", "window"), sides, strict=True):
         if side.rows < LEAST_ROWS:
@@ -64,6 +63,15 @@ def request(
     name = detector.removeprefix(PREFIX)
     note = _left_out(reference, window)
     return Request(name, chosen, seed, reference.columns, owners, codes, first, second, note)
+
+
+def _wrong(offer: Offer, side: Joint) -> str:
+    """Name what a detector does not take, "" where it takes all."""
+    if not side.columns:
+        return "none"
+    if side.vectors and not offer.of_vectors:
+        return "embeddings"
+    return ", ".join(side.columns[i] for i in _refused(offer, side))
 
 
 def _refused(offer: Offer, side: Joint) -> Iterator[int]:
@@ -79,7 +87,7 @@ def _refused(offer: Offer, side: Joint) -> Iterator[int]:
 
 def _complete(side: Joint, rows: int) -> Joint:
     kept = np.flatnonzero(np.isfinite(side.numeric).all(axis=1))[:rows]
-    return Joint(side.columns, side.numeric[kept], side.codes[kept])
+    return replace(side, numeric=side.numeric[kept], codes=side.codes[kept])
 
 
 def _left_out(*sides: Joint) -> str:
@@ -108,13 +116,17 @@ def _by_column(offer: Offer, reference: Joint, window: Joint) -> Iterator[tuple[
 
 
 def _whole(reference: Joint, window: Joint) -> Iterator[tuple[int, Pair]]:
-    """Yield each column as numbers that weigh alike: in standard deviations, or indicators."""
+    """Yield each column as numbers that weigh alike: in standard deviations, or indicators.
+
+    An embedding's coordinates have one unit together: what one of them tells is how far it varies.
+    """
     n = reference.numeric.shape[1]
+    means, spreads = reference.numeric.mean(axis=0), reference.numeric.std(axis=0)
+    if reference.vectors:
+        spreads = np.full(n, np.sqrt(np.square(spreads).mean()))
+    units = np.where(spreads > 0, spreads, 1.0)
     for i in range(n):
-        column, other = reference.numeric[:, [i]], window.numeric[:, [i]]
-        mean, spread = column.mean(), column.std()
-        unit = spread if spread > 0 else 1.0
-        yield i, ((column - mean) / unit, (other - mean) / unit)
+        yield i, tuple((side.numeric[:, [i]] - means[i]) / units[i] for side in (reference, window))
     for j in range(reference.codes.shape[1]):
         before, now = reference.codes[:, [j]], window.codes[:, [j]]
         values, counts = np.unique(before, return_counts=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from detectors.profile import WindowProfile
 
@@ -16,6 +16,19 @@ class Level(StrEnum):
     INSUFFICIENT_DATA = "insufficient_data"
     NO_REFERENCE = "no_reference"
     ERROR = "error"
+
+
+class ClassShare(NamedTuple):
+    """What share of a window's rows is of a true class, as estimated before any outcome: all from 0 to 1.
+
+    low, high: its 95 % interval. usual: its share in the reference.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    usual: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +50,7 @@ class Verdict:
     pvalue: float | None = None
     effect: float | None = None
     note: str = ""
+    classes: tuple[ClassShare, ...] = ()
 
 
 class Detector(Protocol):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from detectors.base import Level, Verdict
+from detectors.base import ClassShare, Level, Verdict
 from detectors.beside import Classes
 from detectors.distances import Floats, shares
 from detectors.label_shift import Shares, estimated_shares, prior_shift
@@ -44,23 +44,21 @@ class LabelShift:
 
     Examples
     --------
-    A model that is right in 80 and 90 % of the rows of two classes. The second is 33 % of the reference and
-    40 % of the second window:
+    A model that is right in 80 and 90 % of the rows of two classes. The second is a third of the reference,
+    and 40 % of the rows from the sixth window on:
 
     >>> from detectors.profile import Grid, empty
     >>> rng, rates = np.random.default_rng(1), np.array([[0.8, 0.2], [0.1, 0.9]])
-    >>> watched = [MonitorSpec("prediction", "label_shift", "prediction_drift")]
-    >>> nothing, levels = empty(Grid(())), []
-    >>> for part in (0.33, 0.4):
+    >>> shift = LabelShift([MonitorSpec("prediction", "label_shift", "prediction_drift")], Judgement(1e-4))
+    >>> nothing, found = empty(Grid(())), []
+    >>> for part in [0.33] * 5 + [0.4] * 3:
     ...     predicted = sum(rng.multinomial(5000 * s, r) for s, r in zip((1 - part, part), rates))
     ...     known = Classes(("no", "yes"), (), rates * [[6700], [3300]], predicted)
-    ...     window = WindowProfile(Grid(()), nothing, nothing, classes=known)
-    ...     (found,) = LabelShift(watched, Judgement(1e-4)).close(window)
-    ...     levels.append((found.level.value, round(found.effect, 2)))
-    >>> levels
-    [('ok', 0.0), ('breach', 0.14)]
-    >>> found.note
-    'shares of the true classes: no 0.602 (0.58 to 0.624; was 0.67), yes 0.398 (0.376 to 0.42; was 0.33)'
+    ...     found += shift.close(WindowProfile(Grid(()), nothing, nothing, classes=known))
+    >>> [one.level.value for one in found].index("breach")
+    5
+    >>> found[5].note
+    'shares of the true classes: no 0.618 (0.596 to 0.64; was 0.67), yes 0.382 (0.36 to 0.404; was 0.33)'
 
     References
     ----------
@@ -102,17 +100,31 @@ class LabelShift:
         score = min(test.score, threshold) if small else test.score
         n = int(classes.predicted.sum())
         verdict = judged(spec, n, (score, threshold), float(moved.max()), test.pvalue)
-        return replace(verdict, note=verdict.note or _note(classes.names, found, usual, moved))
+        each = _shares(classes.names, found, usual)
+        note = verdict.note or _note([each[place] for place in np.argsort(-moved, kind="stable")])
+        return replace(verdict, note=note, classes=each)
 
 
-def _note(names: Sequence[str], found: Shares, usual: Floats, moved: Floats) -> str:
-    """Say what the true shares probably are, of the class that moved most first."""
+def _shares(names: Sequence[str], found: Shares, usual: Floats) -> tuple[ClassShare, ...]:
+    columns = (part.tolist() for part in (found.value, found.low, found.high, usual))
+    return tuple(ClassShare(*each) for each in zip(names, *columns, strict=True))
+
+
+def _note(shares_of: Sequence[ClassShare]) -> str:
+    """Say what the true shares probably are, as many of them as there is room for."""
     said = "shares of the true classes"
-    for place in np.argsort(-moved, kind="stable").tolist():
-        value, low, high = (part[place] for part in (found.value, found.low, found.high))
-        one = f"{names[place]} {value:.3g} ({low:.3g} to {high:.3g}; was {usual[place]:.3g})"
-        longer = f"{said}{':' if place == int(np.argmax(moved)) else ','} {one}"
+    for place, one in enumerate(shares_of):
+        longer = f"{said}{',' if place else ':'} {one.name} {share_text(one)}"
         if len(longer) > NOTE:
             break
         said = longer
     return said
+
+
+def share_text(one: ClassShare) -> str:
+    """Write a class's share for people.
+
+    >>> share_text(ClassShare("fraud", 0.03, 0.027, 0.033, 0.01))
+    '0.03 (0.027 to 0.033; was 0.01)'
+    """
+    return f"{one.value:.3g} ({one.low:.3g} to {one.high:.3g}; was {one.usual:.3g})"

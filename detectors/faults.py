@@ -216,7 +216,36 @@ class Faults:
     """Judges what was gathered of faulty values, one verdict per monitor.
 
     The score is the e-detector in windows, the threshold 1 / level: without a change it is exceeded once in
-    so many windows on average, or less often.
+    so many windows on average, or less often. So a share that rises too little for one window to show is
+    found, later the smaller the rise.
+
+    Parameters
+    ----------
+    monitors
+        One verdict each, in this order; a threshold of their own is in windows.
+    alarms
+        The level, and the fewest rows, of the window and of the reference. Not `min_effect`: a rise by less
+        than 0.002 is none here.
+
+    Examples
+    --------
+    1 % of 20,000 rows of reference have no value, from the sixth window on 2 % of 2,000:
+
+    >>> rng, wealth, found = np.random.default_rng(1), None, []
+    >>> faults = Faults([MonitorSpec("age", "e_null_share", "quality")], Judgement(1e-4))
+    >>> for share in [0.01] * 5 + [0.02] * 10:
+    ...     numbers = [200, 20_000, rng.binomial(2000, share), 2000, 1, 1]
+    ...     counts = Counts((("age", "e_null_share"),), *np.array(numbers, np.float64).reshape(6, 1))
+    ...     wealth = after(wealth, counts, 100)
+    ...     found.append(faults.judged(counts.gathered(wealth))[0].level.value)
+    >>> found.index("breach")
+    10
+
+    References
+    ----------
+    Shin, J., Ramdas, A., Rinaldo, A. (2022). E-detectors: a nonparametric framework for sequential change
+    detection. arXiv 2203.03532.
+
     """
 
     def __init__(self, monitors: Sequence[MonitorSpec], alarms: Judgement) -> None:
@@ -225,7 +254,10 @@ class Faults:
 
     def close(self, window: WindowProfile) -> list[Verdict]:
         """Judge a closed window by `window.faults`."""
-        found = window.faults
+        return self.judged(window.faults)
+
+    def judged(self, found: Mapping[Name, Fault]) -> list[Verdict]:
+        """Judge what was gathered of each feature and check."""
         return [self._verdict(spec, found.get((spec.feature, spec.detector))) for spec in self._monitors]
 
     def _verdict(self, spec: MonitorSpec, found: Fault | None) -> Verdict:

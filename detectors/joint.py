@@ -23,12 +23,14 @@ class Joint:
 
     numeric: float64 [k, N], NaN where a value is missing or not finite. codes: int32 [k, C], the category's
     place among the reference's (`_other` and `_new` behind them), -1 where it is missing. columns: the names,
-    the N numeric ones first.
+    the N numeric ones first. vectors: the columns are the coordinates of an embedding, of one unit, whose
+    names mean nothing alone.
     """
 
     columns: tuple[str, ...]
     numeric: Floats
     codes: NDArray[np.int32]
+    vectors: bool = False
 
     @property
     def rows(self) -> int:
@@ -45,7 +47,7 @@ class Joint:
         """Take an embedding's vectors of a bottom-k sample, of rows that have one: a column a dimension."""
         found = vectors[~np.isnan(vectors[:, 0])].astype(np.float64)
         columns = tuple(f"{name}[{place}]" for place in range(found.shape[1]))
-        return cls(columns, found, np.empty((len(found), 0), np.int32))
+        return cls(columns, found, np.empty((len(found), 0), np.int32), vectors=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exporters.alibi_metrics import ALIBI_METRICS
+from exporters.class_metrics import CLASS_METRICS
 from exporters.heavy_metrics import HEAVY_METRICS
 from exporters.metric import GROUP, Metric
 from exporters.otlp_metrics import OTLP_METRICS
@@ -67,6 +68,7 @@ CATALOG: tuple[Metric, ...] = (
         "Of these, rows left out: null, NaN or infinite.",
     ),
     *PERFORMANCE_METRICS,
+    *CLASS_METRICS,
     *HEAVY_METRICS,
     *ALIBI_METRICS,
     *OTLP_METRICS,

@@ -4,24 +4,34 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from detectors.alibi import ALIBI, PREFIX, TAKES, is_alibi, named
-from monitor.complaints import Complaint, Place
+from monitor.complaints import Complaint, Place, quoted
 from monitor.config import Config, Features, Model, Monitor
+from monitor.embedding_checks import OTHERS
 
 
 def alibi_columns(model: Model, monitor: Monitor, place: Place) -> Complaint | None:
     """Return what is wrong with the columns of one of alibi-detect's monitors, as far as the file tells."""
     offer, on, features = named(monitor.detector), monitor.on, model.features or Features()
-    if offer is None or offer.takes not in {"numeric", "categorical"}:
+    if offer is None:
+        return None
+    if isinstance(on, str) and on not in OTHERS and not offer.of_vectors:
+        says = f"{quoted(on)} is an embedding, and {monitor.detector} takes {TAKES[offer.takes]}"
+        return Complaint((*place, "on"), f"{says}; write another detector, as alibi.mmd", _needs(place))
+    if offer.takes not in {"numeric", "categorical"}:
         return None
     wrong = features.categorical if offer.takes == "numeric" else features.numeric
     other = "categorical" if offer.takes == "numeric" else "numeric"
-    needs: tuple[Place, ...] = ((*place[:2], "features"), (*place, "detector"))
+    needs = _needs(place)
     given = on if isinstance(on, tuple) else ()
     bad = [name for name in given if name in wrong]
     says = f"{monitor.detector} takes {TAKES[offer.takes]}"
     if on == other or (on == "features" and wrong):
         return Complaint((*place, "on"), f'{says}; write on = "{offer.takes}", or a list of them', needs)
     return Complaint((*place, "on"), f"{says}; remove {bad[0]}", needs) if bad else None
+
+
+def _needs(place: Place) -> tuple[Place, ...]:
+    return ((*place[:2], "features"), (*place, "detector"))
 
 
 def alibi_lines(config: Config) -> Iterator[str]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from detectors.base import ClassShare
+from detectors.class_shift import share_text
 from monitor.episode_text import answered
 from monitor.performance_status import time_text
 from monitor.performance_text import plain
@@ -118,8 +120,7 @@ def _record(head: Item, seal: str, *, alone: bool) -> Iterator[str]:
     yield _line("window", f"{start} to {end}, {_rows(head, verdict)}")
     origin = "configured" if head["threshold"] is not None else "from the budget of false alarms"
     yield _line("score", f"{_number(verdict['score'])}, threshold {_number(verdict['threshold'])} ({origin})")
-    if verdict["note"]:
-        yield _line("what", verdict["note"])
+    yield from _what(verdict)
     config, versions = head["config"], head["versions"]
     yield _line(
         "settings",
@@ -131,6 +132,16 @@ def _record(head: Item, seal: str, *, alone: bool) -> Iterator[str]:
         yield _line("reference", f"{reference['number']}: {reference['hash']}, {reference['origin']}")
     yield _line("computed", ", ".join(f"{name} {number}" for name, number in sorted(versions.items())))
     yield _line("record", f"sha256 {seal}")
+
+
+def _what(verdict: Item) -> Iterator[str]:
+    """Yield the note of a verdict, or all classes where it has some of them."""
+    classes = [ClassShare(*each) for each in verdict.get("classes", ())]
+    if verdict["note"] and not classes:
+        yield _line("what", verdict["note"])
+    for place, one in enumerate(classes):
+        said = "estimated share of true " if place == 0 else ""
+        yield _line("what" if place == 0 else "", f"{said}{one.name} {share_text(one)}")
 
 
 def _rows(head: Item, verdict: Item) -> str:

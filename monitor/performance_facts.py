@@ -9,6 +9,7 @@ from typing import Any
 from detectors.fairness import DISPARITIES, RATES
 from detectors.measure import Estimate
 from exporters.catalog import Histogram, Sample
+from monitor.class_facts import share_blocks
 from monitor.core.assessing import Assessor
 from monitor.core.labels import LAG_BOUNDS, REALIZED, SeriesKey
 from monitor.core.plan import Plan, joins
@@ -71,6 +72,7 @@ def performance_blocks(plan: Plan, state: ModelState) -> list[Block]:
         *_fairness(plan, state),
         *_worst(plan, state),
         *_details(plan, windows),
+        *(((of_segment, DETAILS, 2), block) for of_segment, block in share_blocks(plan, state)),
     ]
     return [block for _, block in sorted(ranked, key=lambda item: item[0])]  # a stable sort
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from detectors.performance import WHOLE
 from monitor.budgeting import begun, calibration
+from monitor.class_facts import class_lines, class_status
 from monitor.core.outbox import NoteState
 from monitor.core.plan import Plan
 from monitor.core.policy import Shown, Trip, TripKey
@@ -69,6 +70,7 @@ def _model(plan: Plan, state: ModelState, responses: Responses) -> dict[str, Any
             {"version": v, "segment": s, "rows": rows[-1]} for (v, s), rows in sorted(state.volumes.items())
         ],
         "performance": performance_status(plan, state),
+        "classes": class_status(plan, state),
         "heavy": heavy_status(plan, state),
     }
 
@@ -120,7 +122,7 @@ def as_text(document: Mapping[str, Any]) -> str:
             f"  rows        {events}",
         ]
         lines += [f"    rejected {n:,} {reason}" for reason, n in model["rejected"].items()]
-        lines += performance_lines(model["performance"])
+        lines += [*performance_lines(model["performance"]), *map(plain, class_lines(model["classes"]))]
         lines += heavy_status_lines(model["heavy"])
         lines.append(
             "  monitors    " + (", ".join(f"{n:,} {s}" for s, n in model["states"].items()) or "none")

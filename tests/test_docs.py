@@ -11,6 +11,11 @@ from typing import Any
 import click
 import pytest
 
+from detectors.alibi import ALIBI
+from detectors.class_shift import LabelShift
+from detectors.distances import anderson_darling, chi2, energy
+from detectors.faults import Faults
+from detectors.multivariate import MULTIVARIATE
 from exporters.catalog import CATALOG
 from exporters.metric import Metric
 from monitor.cli import main
@@ -91,6 +96,36 @@ def test_no_documented_metric_is_unknown() -> None:
 @pytest.mark.parametrize("name", sorted(detector_names()))
 def test_every_detector_is_documented(name: str) -> None:
     assert name in rows(page("detectors.md"))
+
+
+@pytest.mark.parametrize("name", sorted(ALIBI))
+def test_every_detector_of_alibi_detect_has_its_idea_its_paper_and_an_example(name: str) -> None:
+    idea, blind, found = rows(page("alibi.md"))[f"alibi.{name}"]
+
+    assert idea
+    assert blind
+    assert int(found) >= 0
+    assert re.search(r" (19|20)\d\d\b", idea) or name == "tabular"
+
+
+SEEDED: dict[str, Any] = {
+    **MULTIVARIATE,
+    "anderson_darling": anderson_darling,
+    "energy": energy,
+    "prior_drift": chi2,
+    "label_shift": LabelShift,
+    "e_quality": Faults,
+}
+
+
+@pytest.mark.parametrize("name", sorted(SEEDED))
+def test_every_later_detector_says_when_it_finds_a_seeded_change_and_whose_it_is(name: str) -> None:
+    said = SEEDED[name].__doc__
+
+    assert name in rows(page("detectors.md"))
+    assert [
+        part for part in ("default_rng(", ".index(", "References\n    ----------\n") if part not in said
+    ] == []
 
 
 def commands(group: click.Group = main, before: str = "") -> Iterator[tuple[str, click.Command]]:

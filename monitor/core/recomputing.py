@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.base import Level, Verdict
+from detectors.base import ClassShare, Level, Verdict
 from detectors.beside import Classes
 from detectors.calibration import Calibrator
 from detectors.class_shift import PREDICTION, LabelShift
@@ -84,12 +84,21 @@ def verify(record: AuditRecord) -> Verified:
         said = record.head["verdict"]
         compared = tuple(Compared(n, said[n], getattr(again, n)) for n in NUMBERS)
         compared += (Compared("verdict", said["level"], str(again.level)),)
-        compared += (Compared("n", said["n"], again.n),)
+        compared += (Compared("n", said["n"], again.n), *_shares(said, again))
         note = SAID.get(record.head["how"], "") if _partly(record) else ""
         return Verified(record.intact, compared, note, "" if again.level is not Level.ERROR else again.note)
     except (*FAILURES, AttributeError) as error:
         said = f"cannot be computed again: {type(error).__name__}: {error}"
         return Verified(record.intact, (), "", said)
+
+
+def _shares(said: Mapping[str, Any], again: Verdict) -> tuple[Compared, ...]:
+    """Set the classes' shares beside each other; records of older releases have none."""
+    recorded = [ClassShare(*each) for each in said.get("classes", ())]
+    return tuple(
+        Compared(f"share of {one.name}", one.value, other.value)
+        for one, other in zip(recorded, again.classes, strict=bool(recorded))
+    )
 
 
 def _partly(record: AuditRecord) -> bool:

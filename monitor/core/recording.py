@@ -128,6 +128,7 @@ class Recorder:
                 "pvalue": verdict.pvalue,
                 "effect": verdict.effect,
                 "note": verdict.note,
+                **({"classes": verdict.classes} if verdict.classes else {}),
             },
             "rule": {"enter": self._plan.rule.enter, "keep_firing": self._plan.rule.keep_firing},
         }

@@ -5,12 +5,11 @@ A commit is a set of entries to put (bytes) or to delete (None), written in one 
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import polars as pl
 
-from detectors.base import Level, Verdict
 from detectors.profile import Profile
 from monitor.core.arrivals import Arrivals, load_arrivals
 from monitor.core.codec import dump_profile, load_profile
@@ -22,7 +21,7 @@ from monitor.core.labels import Labels, load_labels
 from monitor.core.members import Members, load_members
 from monitor.core.nulls import GroupNull, Nulls
 from monitor.core.pile import Reopen
-from monitor.core.policy import Phase, Trip, TripKey
+from monitor.core.policy import Trip, TripKey
 from monitor.core.profiles import GroupKey, Rows
 from monitor.core.reference import Baseline
 from monitor.core.segments import load_rows
@@ -30,14 +29,13 @@ from monitor.core.standard import Standard
 from monitor.core.stream_state import SPACE as STREAMS
 from monitor.core.stream_state import Streams, load_streams
 from monitor.core.tracks import Track, load_tracks
+from monitor.core.trip_codec import dump_trip, load_trip
 from monitor.core.wealth import FAULTS, Purses, load_wealth
 from monitor.core.wealth import SPACE as WEALTH
 from monitor.core.windows import Progress
 from monitor.fields import TimeUnit
 from monitor.types import Changes, EntryKey, Position
 
-TRIP_FIELDS = tuple(f.name for f in fields(Trip))
-VERDICT_FIELDS = tuple(f.name for f in fields(Verdict))
 PILES = ("pending", "outcome")
 """Spaces of rows that wait: large, and files of their own in part."""
 HISTORY = 168
@@ -175,31 +173,6 @@ def load_book(data: bytes) -> Book:
         tuple((begun, feature, detector) for begun, feature, detector in document.get("alarms", [])),
         document.get("sources", {}),
     )
-
-
-def dump_trip(trip: Trip) -> bytes:
-    """Write a trip as JSON."""
-    item = {name: getattr(trip, name) for name in TRIP_FIELDS}
-    item["verdict"] = _verdict_item(trip.verdict)
-    item["judged"] = None if trip.judged is trip.verdict else _verdict_item(trip.judged)
-    return json.dumps(item, separators=(",", ":")).encode()
-
-
-def _verdict_item(verdict: Verdict | None) -> dict[str, Any] | None:
-    return {name: getattr(verdict, name) for name in VERDICT_FIELDS} if verdict else None
-
-
-def load_trip(data: bytes) -> Trip:
-    """Read a trip."""
-    item = json.loads(data)
-    verdict, judged = _load_verdict(item["verdict"]), _load_verdict(item["judged"])
-    if judged is None and verdict is not None and verdict.score is not None:
-        judged = verdict
-    return Trip(**{**item, "phase": Phase(item["phase"]), "verdict": verdict, "judged": judged})
-
-
-def _load_verdict(item: dict[str, Any] | None) -> Verdict | None:
-    return Verdict(**{**item, "level": Level(item["level"])}) if item else None
 
 
 def moved(before: Mapping[Key, Value], after: Mapping[Key, Value]) -> dict[Key, Value | None]:

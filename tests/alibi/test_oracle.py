@@ -23,8 +23,8 @@ from monitor.alibi_frames import framed
 from monitor.alibi_table import Alibi
 from monitor.clock import SystemClock
 from monitor.comparing import Failure
+from tests.alibi.environments import close_all, process, python
 
-ROOT = Path(__file__).parents[2]
 SEED = 17
 LEVEL = 0.05
 PYTORCH = {"backend": "pytorch", "device": "cpu"}
@@ -58,15 +58,6 @@ CASES: Mapping[str, tuple[Case, ...]] = {
         ),
     ),
 }
-
-
-def python(name: str) -> Path:
-    """Return the interpreter of an environment; without one the test is skipped, or fails in CI."""
-    found = ROOT / ".envs" / name / "bin" / "python"
-    if not found.exists():
-        says = f"no environment {name}: make {name}"
-        pytest.fail(says) if os.environ.get("DRIFTD_REQUIRE_ALIBI") else pytest.skip(says)
-    return found
 
 
 def joint(takes: str, shift: float) -> Joint:
@@ -117,17 +108,10 @@ def direct(name: str, folder: Path) -> dict[str, dict[str, list[float]]]:
     return found
 
 
-@cache
-def process(name: str) -> AlibiDetect:
-    return AlibiDetect(Alibi(python=python(name)), SystemClock())
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _ended() -> Iterator[None]:
     yield
-    for name in CASES:
-        if (ROOT / ".envs" / name).exists():
-            process(name).close()
+    close_all()
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +173,27 @@ def test_it_tells_moved_rows_from_calm_ones_and_says_the_same_twice(
     assert moved.pvalue < 1e-3
     assert moved.score > moved.threshold
     assert again == moved
+
+
+@pytest.mark.parametrize(
+    ("name", "detector"),
+    [
+        *(("alibi", one) for one in ("ks", "cvm", "tabular", "classifier")),
+        *(("alibi-torch", one) for one in ("mmd", "lsdd", "spot_the_diff", "learned_kernel")),
+    ],
+)
+def test_an_embedding_that_turns_is_found_and_a_calm_one_is_not(name: str, detector: str) -> None:
+    usual, calm, turned = (embedded(seed, turn) for seed, turn in ((1, 0.0), (2, 0.0), (3, 0.5)))
+    found = [process(name).compare(f"alibi.{detector}", usual, w, 1e-4, {}, SEED) for w in (calm, turned)]
+
+    assert [isinstance(one, Comparison) and one.pvalue < 1e-4 for one in found] == [False, True]
+
+
+def embedded(seed: int, turn: float) -> Joint:
+    """Return 400 vectors of 48 numbers about a direction, which is turned towards another axis."""
+    rng = np.random.default_rng(seed)
+    rows = 0.3 * rng.normal(size=(400, 48)) + np.eye(48)[0] + turn * np.eye(48)[1]
+    return Joint.of_vectors("text", rows.astype(np.float16))
 
 
 def test_fisher_online_is_configured_although_some_seeds_fail() -> None:

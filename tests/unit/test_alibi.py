@@ -97,6 +97,27 @@ def test_online_thresholds_need_many_simulated_streams() -> None:
     assert wrong_options("alibi.online_cvm", {"ert": 1000, "n_bootstraps": 10_000}) == {}
 
 
+def vectors(rows: int) -> Joint:
+    spreads = np.array([2.0, 0.5, 0.0, 0.01])
+    return Joint.of_vectors("text", (RNG.normal(size=(rows, 4)) * spreads + 3.0).astype(np.float16))
+
+
+def test_an_embeddings_coordinates_have_one_unit_together() -> None:
+    asked = request("alibi.mmd", vectors(400), vectors(100), {}, 1)
+    spreads = asked.reference.std(axis=0)
+
+    assert np.square(spreads).sum() == pytest.approx(4.0)  # as many as there are coordinates
+    assert spreads[0] / spreads[1] == pytest.approx(4.0, rel=0.15)
+    assert spreads[2:] == pytest.approx([0.0, 0.01], abs=0.02)
+    assert np.allclose(asked.reference.mean(axis=0), 0.0)
+
+
+@pytest.mark.parametrize("detector", ["alibi.chi2", "alibi.fet", "alibi.online_fet", "alibi.online_cvm"])
+def test_an_embedding_is_refused_in_one_word_where_it_cannot_be(detector: str) -> None:
+    with pytest.raises(ValueError, match=f"{detector} takes .*, not embeddings"):
+        request(detector, vectors(400), vectors(100), {}, 1)
+
+
 def asked(detector: str, columns: int = 3, **options: str) -> Request:
     names = tuple("abcdef"[:columns])
     side = np.zeros((100, columns))
@@ -108,10 +129,22 @@ def test_columns_are_corrected_for_as_asked() -> None:
     bonferroni = comparison(asked("ks", correction="bonferroni"), answer, 0.05)
     fdr = comparison(asked("ks", correction="fdr"), answer, 0.05)
 
-    assert bonferroni.pvalue == pytest.approx(0.03)
+    assert bonferroni.pvalue == pytest.approx(1.0 - 0.99**3)
     assert fdr.pvalue == pytest.approx(0.0225)
     assert (bonferroni.effect, bonferroni.parts[0][0]) == (0.3, "a")
     assert sum(share for _, share in bonferroni.parts) == pytest.approx(1.0)
+
+
+def test_folds_that_know_of_one_another_are_believed_less() -> None:
+    answer = {"pvalue": 1e-6, "distance": 0.3}
+    side = np.zeros((100, 3))
+    folded = Request("classifier", {"n_folds": 5}, 0, tuple("abc"), (0, 1, 2), (), side, side, "2 rows left")
+    once, more = comparison(asked("classifier"), answer, 1e-5), comparison(folded, answer, 1e-5)
+
+    assert (once.pvalue, once.note) == (1e-6, "")
+    assert more.pvalue == pytest.approx(1e-6 ** (1 / 1.4))
+    assert more.score < more.threshold
+    assert more.note == "its own p-value is 1e-06, of folds that know of one another; 2 rows left"
 
 
 @pytest.mark.parametrize("level", [0.05, 1e-3, 1e-6])

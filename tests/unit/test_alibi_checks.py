@@ -20,6 +20,7 @@ prediction = "y"
 [models.features]
 numeric = ["a", "b"]
 categorical = ["c"]
+embeddings = { text = 384 }
 
 [models.reference]
 first = "30d"
@@ -50,6 +51,14 @@ detector = "alibi.cvm"
 on = "numeric"
 parameters = { corection = "fdr" }
 
+[[models.monitors]]
+detector = "alibi.online_cvm"
+on = "text"
+
+[[models.monitors]]
+detector = "alibi.spot_the_diff"
+on = "text"
+
 [alibi]
 memory = "100MiB"
 timeout = "0s"
@@ -62,6 +71,8 @@ models[0].monitors[1].on: alibi.chi2 takes categorical columns; remove a
 models[0].monitors[2].parameters.n_permutations: must be a whole number from 30 to 10000
 models[0].monitors[3].parameters.n_bootstraps: must be at least 10 times ert, which is 5000
 models[0].monitors[4].parameters.corection: is no option of alibi.cvm; it has correction, rows
+models[0].monitors[5].on: "text" is an embedding, and alibi.online_cvm takes numeric columns; write another \
+detector, as alibi.mmd
 """
 RIGHT = """
 [[models]]

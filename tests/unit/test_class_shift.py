@@ -6,17 +6,23 @@ import pytest
 from detectors.base import Level, Verdict
 from detectors.beside import Classes
 from detectors.calibration import Calibrator
-from detectors.class_shift import LABEL_SHIFT, PREDICTION, LabelShift
+from detectors.class_shift import LABEL_SHIFT, PREDICTION, LabelShift, share_text
 from detectors.distances import Counts, Floats
 from detectors.monitors import Judgement, MonitorSpec
 from detectors.profile import CategoryGrid, Grid, WindowProfile, empty
+from monitor.class_facts import class_lines, class_status
 from monitor.config import Alarms, Model, Monitor
 from monitor.config import Source as SourceWish
 from monitor.core.class_shares import label_shift_line
 from monitor.core.judging import BudgetJudge, monitor_specs
+from monitor.core.plan import Plan
 from monitor.core.policy import TripKey
+from monitor.core.recomputing import verify
+from monitor.core.records import SPACE, AuditRecord
 from monitor.core.standard import Standard
 from monitor.core.state import ModelState, load_model
+from monitor.explain_text import explain_lines
+from monitor.facts import model_samples
 from monitor.store.memory import MemoryStore
 from tests.audits import unequal
 from tests.lives import Guess, Process, Sheet, answered, guesses, judged_model
@@ -115,6 +121,37 @@ def test_a_daemon_without_a_log_of_outcomes_finds_it_in_each_group_and_can_prove
     assert whole.n == 900
     assert whole.effect == pytest.approx(0.9, abs=0.15)  # 0.45 by the deviation of a half
     assert unequal(store.load()) == {}
+    told(plan_of(without_outcomes()), state, store)
+
+
+def told(plan: Plan, state: ModelState, store: MemoryStore) -> None:
+    """Assert that the shares are exported, in the status, and in what explains the episode."""
+    trip = state.trips[TripKey("v1", "all", PREDICTION, LABEL_SHIFT)]
+    assert trip.verdict is not None
+    (no, yes) = trip.verdict.classes
+    exported = {
+        (s.name, s.labels[1:]): s.value for s in model_samples(plan, state) if "class_share" in s.name
+    }
+    segments = ("all", "place=north", "place=south", "place=west")
+
+    assert (no.name, yes.name) == ("0", "1")
+    assert yes.value == pytest.approx(0.95, abs=0.07)
+    assert yes.low < yes.value < yes.high
+    assert no.value + yes.value == pytest.approx(1.0)
+    assert {labels for _, labels in exported} == {("v1", s, c) for s in segments for c in "01"}
+    names = {"": yes.value, "lower_": yes.low, "upper_": yes.high, "reference_": yes.usual}
+    assert {n: exported[f"driftd_class_share_{n}ratio", ("v1", "all", "1")] for n in names} == names
+    (whole, *_) = found = class_status(plan, state)
+    assert whole["classes"]["1"] == dict(zip(("share", "low", "high", "reference"), yes[1:], strict=True))
+    assert list(class_lines(found)) == [
+        f"  classes     true ones of v1, estimated: 0 {share_text(no)}, 1 {share_text(yes)}"
+    ]
+    record = AuditRecord.load(store.load()[SPACE, "m", trip.episode])
+    document = {"episode": None, "record": record.document(), "verified": None}
+    assert f"  what      estimated share of true 0 {share_text(no)}" in explain_lines(document)
+    assert f"            1 {share_text(yes)}" in explain_lines(document)
+    record.head["verdict"]["classes"][0][1] += 0.01
+    assert not verify(record).equal
 
 
 def test_calm_hours_are_calm() -> None:
@@ -123,8 +160,8 @@ def test_calm_hours_are_calm() -> None:
 
     assert trip.verdict is not None
     assert (trip.verdict.level, trip.episodes) == (Level.OK, 0)
-    told = label_shift_line(without_outcomes(), state.labels.standards[0])
-    assert told == "  label_shift: by 6,000 outcomes of the reference"
+    line = label_shift_line(without_outcomes(), state.labels.standards[0])
+    assert line == "  label_shift: by 6,000 outcomes of the reference"
 
 
 def test_prior_drift_is_chi_square_of_the_predicted_class_and_both_share_the_budget() -> None:
