@@ -4,11 +4,11 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+FOLDER = Path(__file__).parent
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
@@ -16,15 +16,7 @@ class StatusPage:
     """Renders status.html. `headers` allow what it needs, its own style, and nothing else."""
 
     def __init__(self) -> None:
-        folder = Path(__file__).parent
-        env = Environment(
-            loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-        )
-        env.filters["grouped"] = _grouped
-        env.filters["minute"] = _minute
-        env.filters["short"] = _short
-        self._template = env.get_template("status.html")
-        style = STYLE.findall((folder / "status.html").read_text(encoding="utf-8"))[0]
+        style = STYLE.findall((FOLDER / "status.html").read_text(encoding="utf-8"))[0]
         allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
         self.headers = {
             "content-security-policy": f"default-src 'none'; style-src 'sha256-{allowed}'; base-uri 'none';"
@@ -36,7 +28,20 @@ class StatusPage:
 
     def render(self, shown: Mapping[str, Any]) -> str:
         """Return the page; every text in it is escaped."""
-        return self._template.render(shown)
+        rendered: str = self._template.render(shown)
+        return rendered
+
+    @cached_property
+    def _template(self) -> Any:  # noqa: ANN401 - jinja2's type, which is there when somebody asks for the page
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - a start goes without
+
+        env = Environment(
+            loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        )
+        env.filters["grouped"] = _grouped
+        env.filters["minute"] = _minute
+        env.filters["short"] = _short
+        return env.get_template("status.html")
 
 
 def _grouped(count: int) -> str:

@@ -69,7 +69,7 @@ def test_an_acknowledgement_outlives_the_daemon(tmp_path: Path) -> None:
         finished = {"state": "finished", "run": "r1", "version": "v3"}
         assert ask(daemon, f"/api/v1/episodes/{episode}/retrain", finished)[0] == 200
         daemon.kill()
-    assert f"({episode}, acknowledged by anna, retraining finished: v3)" in project.driftd("status").stdout
+    assert f"({episode}, acknowledged by anna, retraining finished: v3)" in project.ask("status").stdout
     assert project.samples().get("driftd_episodes_open", model="loans", acknowledged="true") == 1
     with project.start() as daemon:
         _, again = ask(daemon.ready(), f"/api/v1/episodes/{episode}")
@@ -78,9 +78,9 @@ def test_an_acknowledgement_outlives_the_daemon(tmp_path: Path) -> None:
         assert daemon.stop() == 0
     (line,) = [one for one in project.driftd("episodes").stdout.splitlines() if episode in one]
     assert "acknowledged by anna" in line
-    assert {
-        e["id"] for e in json.loads(project.driftd("episodes", "--json", "--all").stdout)["episodes"]
-    } >= {episode}
+    assert {e["id"] for e in json.loads(project.ask("episodes", "--json", "--all").stdout)["episodes"]} >= {
+        episode
+    }
 
 
 def test_the_commands_work_over_https_and_no_secret_is_logged(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_the_commands_work_over_https_and_no_secret_is_logged(tmp_path: Path) ->
         assert daemon.stop() == 0
         assert '"by": "token"' in daemon.text
         assert not [secret for secret in (TOKEN, "scrypt", "correct horse", "late") if secret in daemon.text]
-    gone = project.driftd("ack", episode, "--who", "anna", "--why", "late", code=1)
+    gone = project.ask("ack", episode, "--who", "anna", "--why", "late", code=1)
     assert "no daemon answers there" in gone.stderr
 
 

@@ -92,8 +92,9 @@ def test_a_port_that_is_taken_is_said(project: Project) -> None:
 def test_every_mistake_in_the_configuration_is_told_at_once(project: Project) -> None:
     project.configure(config(window="soon").replace('"y"', "7").replace("numeric", "numerical"))
 
-    for command in ("run", "check", "status", "metrics"):
-        ended = project.driftd(command, code=2)
+    commands = [(project.ask, command) for command in ("check", "status", "metrics")]
+    for run, command in [(project.driftd, "run"), *commands]:
+        ended = run(command, code=2)
 
         told = [line.partition(": ")[0] for line in ended.stderr.splitlines()]
         keys = ("window", "columns.prediction", "features.numerical")
@@ -152,7 +153,7 @@ def test_a_silent_log_closes_its_last_window_by_the_clock(project: Project) -> N
 
 def test_status_and_metrics_before_the_first_run_say_that_there_is_nothing(project: Project) -> None:
     for command in ("status", "metrics"):
-        said = project.driftd(command, code=1).stderr
+        said = project.ask(command, code=1).stderr
         assert said == f"driftd: {project.state / 'driftd.sqlite'}: no state yet; start `driftd run` first\n"
 
 

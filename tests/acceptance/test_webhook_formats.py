@@ -83,7 +83,7 @@ def setting(tmp_path: Path, car_loans: pl.DataFrame) -> Iterator[Setting]:
 def test_a_broker_and_a_template_are_told_with_both_keys(setting: Setting) -> None:
     setting.write({"broker": BROKER, "chat": CHAT})
     folder = setting.project.folder
-    assert "webhook broker: cloudevents, auth hmac" in setting.project.driftd("check").stdout
+    assert "webhook broker: cloudevents, auth hmac" in setting.project.ask("check").stdout
     command = [sys.executable, "-m", "monitor.receiver", "--secret-file", str(folder / "old")]
     with Program(
         [*command, "--port", str(setting.port)], folder / "receiver.log", setting.project.environment

@@ -79,4 +79,4 @@ def test_without_times_rows_are_resampled_and_the_budget_is_broken(
     project = Project(tmp_path).configure(CONFIG.replace("WINDOW", "1d"))
 
     assert len(episodes(project)) > 2 * (OPENING - REFERENCE) / 48 / BUDGET_DAYS
-    assert "by resampling rows, as if they were independent" in project.driftd("check").stdout
+    assert "by resampling rows, as if they were independent" in project.ask("check").stdout
