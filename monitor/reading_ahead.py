@@ -4,15 +4,15 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, wait
 from typing import Self
 
+import polars as pl
+
 from exporters.tracing import Tracer
 from monitor.polling import Feed, Fetched, Read, decoded, fetched
-from monitor.types import Position
+from monitor.types import Batch, Position
 
 READERS = 2
 """Threads for it: one reads, one decodes."""
 Stop = Callable[[], bool]
-Found = tuple[Read, Future[Fetched | None] | None]
-"""A batch, and the one behind it as far as it is read."""
 
 
 class Ahead:
@@ -28,7 +28,7 @@ class Ahead:
         self._tracer = tracer
         self._source, self._decode = feed
         self._stop = stop
-        self._turn: Future[Found | None] | None = None
+        self._turn: Future[Read | None] | None = None
         self._coming: Future[Fetched | None] | None = None
 
     def __enter__(self) -> Self:
@@ -47,20 +47,31 @@ class Ahead:
         turn = self._turn
         return self._handed(turn.result()) if turn is not None and not self._stop() else None
 
-    def _handed(self, found: Found | None) -> Read | None:
-        read, coming = found if found is not None else (None, None)
+    def _handed(self, read: Read | None) -> Read | None:
+        if read is not None and not _is_text(read.batch):
+            self._have_next_read(read.batch)
+        coming = self._coming if read is not None else None
         self._turn = self._executor.submit(self._decoded_of, coming) if coming is not None else None
         return read
 
-    def _decoded_of(self, coming: Future[Fetched | None]) -> Found | None:
+    def _decoded_of(self, coming: Future[Fetched | None]) -> Read | None:
         return self._decoded(coming.result())
 
-    def _decoded(self, found: Fetched | None) -> Found | None:
+    def _decoded(self, found: Fetched | None) -> Read | None:
         """Decode a batch, while the one behind it is read."""
+        self._coming = None
         if found is None:
             return None
-        self._coming = None
-        if found.batch.more and not self._stop():
-            after = found.batch.position
-            self._coming = self._executor.submit(fetched, self._tracer, self._source, after)
-        return decoded(self._tracer, found, self._decode), self._coming
+        if _is_text(found.batch):
+            self._have_next_read(found.batch)
+        return decoded(self._tracer, found, self._decode)
+
+    def _have_next_read(self, batch: Batch) -> None:
+        more = batch.more and not self._stop()
+        after = batch.position
+        self._coming = self._executor.submit(fetched, self._tracer, self._source, after) if more else None
+
+
+def _is_text(batch: Batch) -> bool:
+    """Tell whether a batch is bytes only, still to be decoded: frames are large, and are read one ahead."""
+    return not any(isinstance(chunk.data, pl.DataFrame) for chunk in batch.chunks)

@@ -5,11 +5,12 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event
 
+import polars as pl
 import pytest
 
 from exporters.tracing import NO_TRACER
 from monitor.reading_ahead import READERS, Ahead
-from monitor.types import Batch, Decoded, Position
+from monitor.types import Batch, Chunk, Decoded, Position
 
 PATIENCE = 30.0
 
@@ -24,6 +25,7 @@ class Numbers:
     decoded: list[int] = field(default_factory=list)
     reached: dict[int, Event] = field(default_factory=dict)
     broken: int = -1
+    chunks: tuple[Chunk, ...] = ()
 
     def poll(self, after: Position, _limit: int) -> Batch | None:
         number = int(after.entries.get("next", "0"))
@@ -32,7 +34,9 @@ class Numbers:
         self.polled.append(number)
         if number in self.reached:
             self.reached[number].set()
-        return Batch(self.name, Position({"next": str(number + 1)}), (), more=number + 1 < self.count)
+        return Batch(
+            self.name, Position({"next": str(number + 1)}), self.chunks, more=number + 1 < self.count
+        )
 
     def close(self) -> None:
         """Nothing is held."""
@@ -72,6 +76,14 @@ def test_two_are_on_their_way_and_no_third(executor: Executor) -> None:
         assert batches.first(Position()) is not None
         assert source.reached[2].wait(PATIENCE)
     assert (source.polled, source.decoded) == ([0, 1, 2], [0, 1])
+
+
+def test_frames_are_read_one_ahead(executor: Executor) -> None:
+    source = Numbers(20, chunks=(Chunk("log", 0, pl.DataFrame()),))
+    with ahead(executor, source) as batches:
+        assert batches.first(Position()) is not None
+        assert batches.next() is not None
+    assert (source.polled, source.decoded) == ([0, 1, 2], [0, 1, 2])
 
 
 def test_leaving_waits_for_what_is_on_its_way(executor: Executor) -> None:
