@@ -26,8 +26,8 @@ LICENCE = (
     "a licence from its maker, Seldon Technologies; non-profit educational institutions are granted it."
 )
 NOTHING = "no alibi-detect: run `make alibi` or `driftd alibi install`; [alibi] python is {python}"
-LONGEST_PAUSE = 60.0
-"""Seconds between two starts at most, when it fails again and again."""
+LONGEST_PAUSE, DOUBLINGS = 60.0, 6
+"""Seconds between two starts at most, when it fails again and again, and how often the pause doubles."""
 MEMORY_SIGNS = (b"MemoryError", b"bad_alloc", b"allocate memory")
 NOT_INSTALLED = b"No module named 'alibi_detect'"
 
@@ -211,7 +211,9 @@ class AlibiDetect:
         if error.reason not in {"torch", "raised"}:
             self._end()
         if error.reason in {"died", "hung", "memory"}:
-            self._not_before = self.clock.monotonic() + min(LONGEST_PAUSE, 2.0**self._troubles)
+            self._not_before = self.clock.monotonic() + min(
+                LONGEST_PAUSE, 2.0 ** min(self._troubles, DOUBLINGS)
+            )
             self._troubles += 1
         if error.reason != self._trouble:
             logger("alibi").warning("no answer", reason=error.reason, says=str(error))

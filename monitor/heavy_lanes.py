@@ -24,8 +24,8 @@ Every = Callable[[float, str, Callable[[], None]], None]
 """Has something done every so many seconds, by name."""
 SECONDS = 1.0
 """Between two looks for jobs."""
-LONGEST = 60.0
-"""Seconds between two tries to commit the same at most."""
+LONGEST, DOUBLINGS = 60.0, 6
+"""Seconds between two tries to commit the same at most, and how often the pause doubles until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class _Held:
 
     def later(self, now: float) -> "_Held":
         """Return it with a pause that is twice as long as the last one."""
-        again = now + min(LONGEST, 2.0**self.failures)
+        again = now + min(LONGEST, 2.0 ** min(self.failures, DOUBLINGS))
         return replace(self, failures=self.failures + 1, again=again)
 
 
@@ -92,12 +92,13 @@ class HeavyLanes:
 
     def _tell_lost(self, worker: Worker) -> None:
         """Say it where windows begin to be given up."""
-        name, lost = worker.plan.name, worker.state.book.counts.get(("", GIVEN_UP, ""), 0)
+        name, state = worker.plan.name, worker.state
+        lost = state.book.counts.get(("", GIVEN_UP, ""), 0)
         before, self._lost[name] = self._lost.get(name, lost), lost
         if lost > before and name not in self._losing:
             self._losing.add(name)
             self._log.warning("windows are not judged, since too many newer ones wait", model=name)
-        elif lost == before:
+        elif len(state.jobs) < MOST // 2:
             self._losing.discard(name)
 
     def look(

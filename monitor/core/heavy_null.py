@@ -31,7 +31,7 @@ AGAIN = frozenset({"hung", "died", "memory", "absent", "torch"})
 """Failures of the process that compares, not of the comparison: it is tried again."""
 AWAY = frozenset({"absent", "torch"})
 """Those of them that last until somebody installs something."""
-LONGEST = 3
+LONGEST = 5
 """Doublings of the pause between two tries."""
 Ints = NDArray[np.int64]
 Place = tuple[str, Micros]
