@@ -162,7 +162,7 @@ def main() -> None:
     named = sys.argv[1:] or list(PARTS)
     lines = [TITLE]
     for name in named:
-        for line in [*PARTS[name](), ""]:
+        for line in PARTS[name]():
             print(line, flush=True)
             lines.append(line)
     if named == list(PARTS):
