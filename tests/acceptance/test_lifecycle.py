@@ -92,11 +92,9 @@ def test_a_port_that_is_taken_is_said(project: Project) -> None:
 def test_every_mistake_in_the_configuration_is_told_at_once(project: Project) -> None:
     project.configure(config(window="soon").replace('"y"', "7").replace("numeric", "numerical"))
 
-    commands = [(project.ask, command) for command in ("check", "status", "metrics")]
-    for run, command in [(project.driftd, "run"), *commands]:
-        ended = run(command, code=2)
-
-        told = [line.partition(": ")[0] for line in ended.stderr.splitlines()]
+    asked = [project.ask(command, code=2).stderr for command in ("check", "status", "metrics")]
+    for said in (project.driftd("run", code=2).stderr, *asked):
+        told = [line.partition(": ")[0] for line in said.splitlines()]
         keys = ("window", "columns.prediction", "features.numerical")
         assert sorted(told) == sorted(f"{project.folder}/config.toml:models[0].{key}" for key in keys)
     assert not project.state.exists()

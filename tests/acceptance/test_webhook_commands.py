@@ -133,8 +133,7 @@ def test_a_private_target_is_refused_at_check_and_says_what_to_write(project: Pr
     config = project.folder / "config.toml"
     text = config.read_text()
     config.write_text(text.replace("allow_private = true\n", ""))
-    for run, command in ((project.ask, "check"), (project.driftd, "run")):
-        said = run(command, code=2).stderr
+    for said in (project.ask("check", code=2).stderr, project.driftd("run", code=2).stderr):
         assert "webhooks.training.url: leads to an address that is not public (loopback)" in said
         assert "write allow_private = true" in said
     config.write_text(text)

@@ -231,7 +231,7 @@ def test_a_batch_through_many_windows_never_has_them_all_open() -> None:
 
 def test_versions_that_come_and_go_leave_little_behind() -> None:
     made = model(lateness=timedelta(0))
-    rows = [Row(f"{w}/{i}", w * 60 + i % 60, version=f"v{w}-{i}") for w in range(30) for i in range(100)]
+    rows = [Row(f"{w}/{i}", w * 60 + i % 60, version=f"v{w}-{i}") for w in range(15) for i in range(100)]
 
     store = lived(made, rows, [500, 1200])
 
