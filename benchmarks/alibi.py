@@ -31,9 +31,10 @@ Made by `python -m benchmarks.alibi`; docs/alibi.md says what the detectors are.
 
 Rows are independent: five normal columns, or two categories of three values, or three columns of 0 and 1.
 """
-PAIRS, ROWS = 200, 300
-REFERENCES, WINDOWS, FRESH = 4, 30, 50
+PAIRS, ROWS = 100, 300
+REFERENCES, WINDOWS, FRESH = 2, 30, 50
 DOUBTED = ("classifier", "spot_the_diff", "mmd")
+"""What is judged beside the online ones: each kind of p-value."""
 LEVELS = (0.1, 0.05, 0.01)
 FOLDS: Mapping[str, Option] = {"n_folds": 5}
 QUICK: Mapping[str, Option] = {"n_streams": 50, "n_bootstraps": 1000, "rows": 300}

@@ -59,10 +59,7 @@ def trial(case: Case, seed: int) -> Outcome:
     HOW[case.how](after, place, case.correlation)
     names = tuple(f"f{i}" for i in range(FEATURES))
     pairs = [_summaries(name, before[:, i], after[:, i]) for i, name in enumerate(names)]
-    joints = [
-        Joint(names, part[:SAMPLED], np.zeros((min(len(part), SAMPLED), 0), np.int32))
-        for part in (before, after)
-    ]
+    joints = [_joint(names, part[:SAMPLED]) for part in (before, after)]
     began = time.perf_counter()
     found = attribute({name: moved(*pair) for name, pair in zip(names, pairs, strict=True)}, *joints)
     return _outcome(found, names[place], time.perf_counter() - began)

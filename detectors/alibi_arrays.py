@@ -11,6 +11,8 @@ from detectors.joint import Joint, Option
 from detectors.profile import Floats
 
 LEAST_ROWS = 20
+FARTHEST = 1e6
+"""Standard deviations: what is farther out counts as this far, so that single precision holds its square."""
 COMMON = 20
 """Categories of a column that get an indicator of their own among whole rows."""
 
@@ -49,6 +51,8 @@ def request(
     `rows`. ValueError: too few rows, a column that the detector does not take, or a wrong option.
     """
     chosen, offer = completed(detector, options), ALIBI[detector.removeprefix(PREFIX)]
+    if reference.columns != window.columns:
+        raise ValueError("the reference and the window have other columns")
     if refused := _wrong(offer, reference):
         raise ValueError(f"{detector} takes {TAKES[offer.takes]}, not {refused}")
     sides = [_complete(side, int(chosen["rows"])) for side in (reference, window)]
@@ -121,17 +125,28 @@ def _whole(reference: Joint, window: Joint) -> Iterator[tuple[int, Pair]]:
     An embedding's coordinates have one unit together: what one of them tells is how far it varies.
     """
     n = reference.numeric.shape[1]
-    means, spreads = reference.numeric.mean(axis=0), reference.numeric.std(axis=0)
-    if reference.vectors:
-        spreads = np.full(n, np.sqrt(np.square(spreads).mean()))
-    units = np.where(spreads > 0, spreads, 1.0)
+    means, units = _scale(reference)
+    with np.errstate(over="ignore"):  # what is infinite is clipped
+        sides = [(side.numeric - means) / units for side in (reference, window)]
+    first, second = (np.clip(side, -FARTHEST, FARTHEST) for side in sides)
     for i in range(n):
-        yield i, tuple((side.numeric[:, [i]] - means[i]) / units[i] for side in (reference, window))
+        yield i, (first[:, [i]], second[:, [i]])
     for j in range(reference.codes.shape[1]):
         before, now = reference.codes[:, [j]], window.codes[:, [j]]
         values, counts = np.unique(before, return_counts=True)
         common = values[np.argsort(-counts, kind="stable")[:COMMON]]
         yield n + j, (_indicators(before, common), _indicators(now, common))
+
+
+def _scale(reference: Joint) -> Pair:
+    """Return the mean of each numeric column, and its standard deviation; 1 where that is 0."""
+    largest = np.abs(reference.numeric).max(axis=0, initial=0.0)
+    largest = np.where(largest > 0, largest, 1.0)  # so that no square overflows
+    near = reference.numeric / largest
+    spreads = near.std(axis=0) * largest
+    if reference.vectors:
+        spreads = np.full(len(spreads), np.sqrt(np.square(spreads).mean()))
+    return near.mean(axis=0) * largest, np.where(spreads > 0, spreads, 1.0)
 
 
 def _indicators(codes: NDArray[np.int32], common: Iterable[int]) -> Floats:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.probability import chi2_quantile, chi2_tail
+from detectors.probability import chi2_limit, chi2_tail
 
 LEAST = 30
 """Values below which three moments mean nothing."""
@@ -32,7 +32,7 @@ class NullLaw:
         """Return what the statistic exceeds with probability `level` without drift."""
         if self.spread == 0.0:
             return self.mean
-        place = float(chi2_quantile(self.dof, 1.0 - level))
+        place = float(chi2_limit(self.dof, level))
         return float(self.mean + self.spread * (place - self.dof) / np.sqrt(2 * self.dof))
 
 
@@ -49,8 +49,8 @@ def null_law(values: Sequence[float]) -> NullLaw:
     >>> law = null_law(np.random.default_rng(7).gamma(4.0, 1.0, 500))
     >>> round(law.limit(0.01), 1)
     9.7
-    >>> round(law.tail(law.limit(1e-5)), 7)
-    1e-05
+    >>> round(law.tail(law.limit(1e-5)), 7), f"{law.tail(law.limit(1e-200)):.0e}"
+    (1e-05, '1e-200')
 
     References
     ----------

@@ -56,6 +56,20 @@ def chi2_quantile(dof: ArrayLike, level: float) -> Floats:
     return np.asarray(special.chdtri(dof, 1.0 - level))
 
 
+def chi2_limit(dof: ArrayLike, level: float) -> Floats:
+    """Return what the chi-square law exceeds with probability `level`, however small.
+
+    Examples
+    --------
+    >>> round(float(chi2_limit(3.0, 1e-200)), 1)
+    927.4
+
+    """
+    from scipy import special  # noqa: PLC0415 - see the module's text
+
+    return np.asarray(special.chdtri(dof, level))
+
+
 def log_variance(dof: ArrayLike) -> tuple[Floats, Floats]:
     """Return mean and variance of the logarithm of a variance estimated with `dof` degrees of freedom.
 
