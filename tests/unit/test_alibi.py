@@ -112,6 +112,21 @@ def test_an_embeddings_coordinates_have_one_unit_together() -> None:
     assert np.allclose(asked.reference.mean(axis=0), 0.0)
 
 
+def test_huge_values_stay_finite_in_single_precision() -> None:
+    side, huge = numbers(joint(200)), numbers(joint(200))
+    huge.numeric[0, 0], huge.numeric[1, 1] = 1e308, -1e300
+    for reference, window in ((side, huge), (huge, side), (huge, huge)):
+        asked = request("alibi.mmd", reference, window, {}, 1)
+        for rows in (asked.reference, asked.window):
+            assert np.isfinite(np.square(rows.astype(np.float32))).all()
+
+
+def test_other_columns_are_refused() -> None:
+    side = numbers(joint(100))
+    with pytest.raises(ValueError, match="other columns"):
+        request("alibi.ks", side, Joint(("a", "x"), side.numeric, side.codes), {}, 1)
+
+
 @pytest.mark.parametrize("detector", ["alibi.chi2", "alibi.fet", "alibi.online_fet", "alibi.online_cvm"])
 def test_an_embedding_is_refused_in_one_word_where_it_cannot_be(detector: str) -> None:
     with pytest.raises(ValueError, match=f"{detector} takes .*, not embeddings"):
@@ -147,10 +162,10 @@ def test_folds_that_know_of_one_another_are_believed_less() -> None:
     assert more.note == "its own p-value is 1e-06, of folds that know of one another; 2 rows left"
 
 
-@pytest.mark.parametrize("level", [0.05, 1e-3, 1e-6])
+@pytest.mark.parametrize("level", [0.05, 1e-3, 1e-6, 1e-20, 1e-290])
 def test_the_score_is_above_the_threshold_when_the_pvalue_is_below_the_level(level: float) -> None:
     null = RNG.gamma(3.0, 1.0, 300).tolist()
-    for score in np.linspace(0.0, 40.0, 60):
+    for score in np.linspace(0.0, 40.0 if level > 1e-9 else 3000.0, 60):
         answer = {"score": float(score), "pvalue": 0.5, "null": null}
         found = comparison(asked("mmd"), answer, level)
         assert (found.score > found.threshold) == (found.pvalue < level)
