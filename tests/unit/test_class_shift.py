@@ -17,10 +17,10 @@ from monitor.core.class_shares import label_shift_line
 from monitor.core.judging import BudgetJudge, monitor_specs
 from monitor.core.plan import Plan
 from monitor.core.policy import TripKey
-from monitor.core.verifying import UNEQUAL, verify
 from monitor.core.records import SPACE, AuditRecord
 from monitor.core.standard import Standard
 from monitor.core.state import ModelState, load_model
+from monitor.core.verifying import UNEQUAL, verify
 from monitor.explain_text import explain_lines
 from monitor.facts import model_samples
 from monitor.store.memory import MemoryStore
