@@ -4,6 +4,8 @@ A detector's p-value takes rows for independent. Rows of one window are often mo
 reference's own windows have small p-values too. How small they are tells how small one must be to be news.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from detectors.distances import Floats
@@ -12,6 +14,20 @@ from detectors.probability import normal_cdf, normal_quantile, student_quantile
 LEAST_WINDOWS = 7
 """Of fewer windows of the reference nothing is learnt; of so few, that only far smaller p-values are news."""
 SMALLEST = 1e-300
+
+
+@dataclass(frozen=True, slots=True)
+class Strictness:
+    """How strictly a detector is asked: at `wished`, given the p-values of the reference's own windows."""
+
+    wished: float
+    pvalues: tuple[float, ...] = ()
+    windows: int = 0
+
+    @property
+    def level(self) -> float:
+        """The level at which it is asked; see `window_level`."""
+        return window_level(np.array(self.pvalues), self.wished, self.windows)
 
 
 def window_level(pvalues: Floats, level: float, windows: int) -> float:

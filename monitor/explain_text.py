@@ -160,8 +160,9 @@ def _number(number: float | None) -> str:
 
 def _verified(found: Item) -> Iterator[str]:
     numbers: Sequence[Item] = found["numbers"]
-    if found["equal"]:
-        yield _line("verify", "equal: " + ", ".join(f"{n['name']} {_said(n['again'])}" for n in numbers))
+    if found["says"] != "not equal":
+        again = ", ".join(f"{n['name']} {_said(n['again'])}" for n in numbers)
+        yield _line("verify", f"{found['says']}: {again}")
     else:
         apart = [
             f"{n['name']} {_said(n['recorded'])} recorded, {_said(n['again'])} again"
@@ -171,8 +172,9 @@ def _verified(found: Item) -> Iterator[str]:
         yield _line(
             "verify", "NOT EQUAL: " + "; ".join([*([found["problem"]] if found["problem"] else []), *apart])
         )
-    if found["note"]:
-        yield _line("", found["note"])
+    for name in ("lacking", "note"):
+        if found[name]:
+            yield _line("", found[name])
 
 
 def _said(value: float | str | None) -> str:

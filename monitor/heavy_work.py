@@ -15,7 +15,7 @@ from monitor.core.closing import Closed
 from monitor.core.heavy import Heavy, Question
 from monitor.core.heavy_null import AGAIN, TRIES
 from monitor.core.jobs import Job, JobKey
-from monitor.core.later import applied
+from monitor.core.later import Said, applied
 from monitor.core.lessons import Finding, Lesson, learnt, next_lesson
 from monitor.core.plan import Plan
 from monitor.core.state import ModelState
@@ -88,15 +88,15 @@ class Judging:
 
     def done(self, figures: Figures, comparer: Comparer) -> Amendment | None:
         """Return what applies what the monitors say, None where the daemon stops meanwhile."""
-        found: list[Verdict] = []
+        found: list[Said] = []
         for asked in self.heavy.ask(self.state, self.key):
             if isinstance(asked, Question):
                 answer = figures.asked(comparer, self.plan.name, asked)
                 if answer is None:
                     return None
-                found.append(_verdict(asked, answer[0]))
+                found.append((asked, _verdict(asked, answer[0])))
             else:
-                found.append(asked)
+                found.append((None, asked))
         return lambda state, *who: applied(self.plan, self.heavy, state, (self.key, found), *who)
 
 

@@ -6,6 +6,8 @@ from monitor.core.closing import Closed
 from monitor.core.episode_log import episode_changes
 from monitor.core.members import SPACE as MEMBERS
 from monitor.core.records import SPACE as RECORDS
+from monitor.core.row_files import SPACE as FILES
+from monitor.core.row_files import hashes
 from monitor.core.state import ModelState
 from monitor.facts import ModelFacts
 from monitor.types import Changes
@@ -33,8 +35,9 @@ def with_episodes(before: ModelState, closed: Closed) -> Closed:
 
 
 def _kept(after: ModelState, changes: Changes) -> Changes:
-    """Leave out the audit records of episodes that began in this commit and are forgotten already."""
+    """Leave out what was kept for audits of episodes that began in this commit and are forgotten already."""
+    kept = {RECORDS: set(after.episodes), FILES: hashes(after.episodes.values())}
     return {
-        key: None if key[0] == RECORDS and key[2] not in after.episodes else value
+        key: None if key[0] in kept and key[2] not in kept[key[0]] else value
         for key, value in changes.items()
     }

@@ -4,13 +4,13 @@ import platform
 from collections.abc import Mapping
 from importlib.metadata import version
 
-COMPUTES = ("driftd", "numpy", "scipy", "polars", "river")
+COMPUTES = ("driftd", "numpy", "scipy", "polars", "river", "scikit-learn")
 
 
 def software() -> Mapping[str, str]:
     """Return the versions of all that has a part in a verdict.
 
     >>> sorted(software())
-    ['driftd', 'numpy', 'polars', 'python', 'river', 'scipy']
+    ['driftd', 'numpy', 'polars', 'python', 'river', 'scikit-learn', 'scipy']
     """
     return {"python": platform.python_version(), **{name: version(name) for name in COMPUTES}}

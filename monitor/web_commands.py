@@ -8,10 +8,13 @@ from typing import Any
 
 import click
 
+from monitor.logs import log_problems_to_stderr
 from monitor.options import config_option, load_to_read
 
 SHORTEST = 8
 PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
+VERIFIED = {"equal": 0, "not equal": 1, "partly": 3}
+"""Exit codes of `explain --verify`; 2 is a wrong command line."""
 
 
 @click.command()
@@ -35,23 +38,33 @@ def episodes(path: Path, model: str | None, *, also_over: bool, as_json: bool) -
     "--record", "file", type=click.Path(path_type=Path), help="What --json wrote; needs nothing else."
 )
 @click.option(
-    "--verify", is_flag=True, help="Compute the verdict again from the record alone; exit 1 if unlike."
+    "--verify",
+    is_flag=True,
+    help="Compute the verdict again: exit 1 if it is another one, 3 if in part only.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with the whole audit record.")
-def explain(path: Path, episode: str | None, file: Path | None, *, verify: bool, as_json: bool) -> None:
+@click.option(
+    "--rows",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the rows it was computed from into this folder; with --record, take them from there.",
+)
+def explain(
+    path: Path, episode: str | None, file: Path | None, rows: Path | None, *, verify: bool, as_json: bool
+) -> None:
     """Say what changed in EPISODE, where, since when and why, and compute its verdict again."""
     from monitor.explain_text import explain_lines  # noqa: PLC0415 - as in cli
     from monitor.explaining import explained, explained_file  # noqa: PLC0415 - as in cli
 
+    log_problems_to_stderr()  # as alibi-detect's licence: the output is for programs too
     if (episode is None) is (file is None):
         raise click.UsageError("give EPISODE, as `driftd episodes` names it, or --record FILE")
     if file is not None:
-        found = explained_file(file, check=verify)
+        found = explained_file(file, check=verify, rows=rows)
     else:
-        found = explained(load_to_read(path), episode or "", check=verify)
+        found = explained(load_to_read(path), episode or "", check=verify, rows=rows)
     click.echo(json.dumps(found, indent=2) if as_json else "\n".join(explain_lines(found)))
-    if verify and not found["verified"]["equal"]:
-        click.get_current_context().exit(1)
+    if verify:
+        click.get_current_context().exit(VERIFIED[found["verified"]["says"]])
 
 
 @click.command()

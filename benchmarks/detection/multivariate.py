@@ -171,7 +171,7 @@ def levels(replay: Replay) -> dict[str, float]:
     null = replay.state.heavy_nulls.get(baseline.number, HeavyNull(baseline.number))
     day = timedelta(days=1) // timedelta(microseconds=1)
     return {
-        spec.detector: null.level(spec.id, spec.line, heavy.level(spec, baseline.grid, 1), day)[0]
+        spec.detector: null.strictness(spec.id, spec.line, heavy.level(spec, baseline.grid, 1), day)[0].level
         for spec in heavy.specs
     }
 

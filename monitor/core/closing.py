@@ -31,6 +31,7 @@ from monitor.core.state import (
     window_changes,
 )
 from monitor.core.stepping import Steps, Watch
+from monitor.core.stream_records import stream_evidence
 from monitor.core.streaming import Streaming
 from monitor.core.streams import Pass
 from monitor.core.tracks import Track, followed, track_changes
@@ -141,10 +142,13 @@ def close_until(  # noqa: PLR0913 - what closes, and who looks on
 
 def _follow(tally: _Tally, witness: Witness | None) -> None:
     """Follow the episodes that a tick began and ended."""
-    now = Tick(replace(tally.state, tracks=tally.tracks), tally.scenes, tally.maturing)
+    state = replace(tally.state, tracks=tally.tracks, wealth=tally.keeper.held, faults=tally.faults.held)
+    heard = tally.streams.heard if tally.streams is not None else {}
+    now = Tick(state, tally.scenes, tally.maturing, stream_evidence(heard))
     episodes, records = tally.steps.follow(now, witness)
     tally.state, tally.scenes = replace(tally.state, episodes=episodes), {}
     tally.changes |= records
+    heard.clear()
 
 
 def _begun(plan: Plan, state: ModelState, maturing: Maturing | None, watch: Watch | None) -> _Tally:

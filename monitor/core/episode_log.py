@@ -7,6 +7,8 @@ from typing import Any, Self
 
 from monitor.core.policy import Phase, Transition, Trip, TripKey
 from monitor.core.records import SPACE as RECORDS
+from monitor.core.row_files import SPACE as FILES
+from monitor.core.row_files import Kept, hashes, in_excess
 from monitor.types import Changes, Micros
 
 Alarm = tuple[int, str, str]
@@ -25,7 +27,8 @@ class EpisodeRecord:
     score, threshold: of the window that fired. cause: one sentence on what several monitors have in common,
     and the features that it is about. members: of an episode of several monitors segment, feature and
     detector of each, in the order in which they joined; then the feature above is "_all". attribution: what
-    changed most, where and since when (attributing.py). seal: of its audit record.
+    changed most, where and since when (attributing.py). seal: of its audit record; kept: the files that it
+    names, while they are kept.
     """
 
     id: str
@@ -43,6 +46,7 @@ class EpisodeRecord:
     members: tuple[tuple[str, str, str], ...] = ()
     attribution: Mapping[str, Any] | None = None
     seal: str = ""
+    kept: Kept = ()
 
     @classmethod
     def of(cls, change: Transition) -> Self:
@@ -90,7 +94,8 @@ def load_episodes(entries: Mapping[str, bytes]) -> Episodes:
 def _loaded(item: dict[str, Any]) -> EpisodeRecord:
     members = tuple((segment, feature, detector) for segment, feature, detector in item.pop("members", ()))
     features = tuple(item.pop("features", ()))
-    return EpisodeRecord(**item, members=members, features=features)
+    kept = tuple((hash_, size) for hash_, size in item.pop("kept", ()))
+    return EpisodeRecord(**item, members=members, features=features, kept=kept)
 
 
 def followed(
@@ -117,7 +122,7 @@ def followed(
     over = sorted((r.ended or r.started, r.id) for r in found.values() if not fires(r, trips))
     for _, id_ in over[: max(len(over) - KEPT, 0)]:
         del found[id_]
-    return found
+    return found | {id_: replace(found[id_], kept=()) for id_ in in_excess(found)}
 
 
 def fires(record: EpisodeRecord, trips: Mapping[TripKey, Trip]) -> bool:
@@ -151,9 +156,11 @@ def lately(alarms: Iterable[Alarm], since: Micros) -> tuple[Alarm, ...]:
 
 
 def episode_changes(model: str, before: Episodes, after: Episodes) -> Changes:
-    """Turn new, changed and forgotten episodes into entries; audit records go with their episodes."""
+    """Turn new, changed and forgotten episodes into entries; what was kept for audits goes with them."""
     changed: Changes = {
         (EPISODES, model, id_): record.dump() for id_, record in after.items() if before.get(id_) != record
     }
     gone = [id_ for id_ in before if id_ not in after]
-    return changed | {(space, model, id_): None for id_ in gone for space in (EPISODES, RECORDS)}
+    changed |= {(space, model, id_): None for id_ in gone for space in (EPISODES, RECORDS)}
+    let_go = hashes(before.values()) - hashes(after.values())
+    return changed | {(FILES, model, hash_): None for hash_ in let_go}

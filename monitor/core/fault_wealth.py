@@ -11,6 +11,10 @@ from detectors.series import Lent, Series
 from monitor.core.plan import Plan
 from monitor.core.tracks import Place
 from monitor.core.wealth import Held, Purses
+from monitor.core.wealth_marks import marked
+
+STEPS = 24
+"""Windows whose counts are kept, at most."""
 
 
 class FaultKeeper:
@@ -30,25 +34,26 @@ class FaultKeeper:
         """
         if not self._wanted:
             return seen
-        counts = Counts.of(seen, *_clusters(series))
+        counts = Counts.of(seen, *fault_clusters(series))
         known = self.held.get(place)
         before = known.wealth if known is not None and known.number == number else None
         wealth = after(before, counts, self._least)
-        self.held[place] = Held(number, wealth)
+        mark = marked(known.mark if known is not None else None, before, wealth, STEPS)
+        self.held[place] = Held(number, wealth, mark.then(counts))
         return replace(seen, faults=counts.gathered(wealth))
 
     def settle(self, place: Place, seen: WindowProfile | None, verdicts: Sequence[Verdict]) -> None:
         """Keep what a group has after its window's verdicts; without a reference it has nothing."""
         known = self.held.pop(place, None)
         if known is not None and seen is not None:
-            self.held[place] = Held(known.number, settle(known.wealth, tuple(seen.faults), verdicts))
+            self.held[place] = known.settled(settle(known.wealth, tuple(seen.faults), verdicts))
 
     def forget(self, versions: set[str]) -> None:
         """Forget all versions but these."""
         self.held = {place: held for place, held in self.held.items() if place[0] in versions}
 
 
-def _clusters(series: Series | Lent | None) -> tuple[Mapping[str, Cluster], Mapping[str, Cluster]]:
+def fault_clusters(series: Series | Lent | None) -> tuple[Mapping[str, Cluster], Mapping[str, Cluster]]:
     """Return how many rows tell as much as one: of their values, and of whether they have one."""
     if isinstance(series, Series):
         return series.clustering(), series.absences()

@@ -7,7 +7,7 @@ is lost by a crash: the job is computed again, and with the same seed it says th
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
@@ -20,10 +20,12 @@ from detectors.monitors import MonitorSpec, judged, unjudged
 from detectors.multivariate import MULTIVARIATE
 from detectors.profile import Grid
 from detectors.sample import Sample
+from detectors.window_level import Strictness
 from monitor.config import Model, Monitor
 from monitor.core.closing import Closed
 from monitor.core.heavy_null import HeavyNull, heavy_null_changes, runs_of, samples_of
 from monitor.core.jobs import MOST, Job, JobKey, bounded
+from monitor.core.joint_rows import joint
 from monitor.core.leaving import complete, with_left
 from monitor.core.plan import Plan, targets
 from monitor.core.profiles import ALL, Rows, Run
@@ -96,9 +98,14 @@ class Question:
     spec: HeavySpec
     reference: Joint
     window: Joint
-    level: float
+    strict: Strictness
     options: Mapping[str, Option]
     seed: int
+
+    @property
+    def level(self) -> float:
+        """The probability of a breach without drift."""
+        return self.strict.level
 
 
 def heavy_names() -> frozenset[str]:
@@ -243,7 +250,7 @@ class Heavy:
         """Return what a monitor has to find out about a reference's own sample."""
         job = null.waiting[spec.line, due]
         asked = self._asked(state, JobKey(due, "", spec.line, null.number), job, spec, None)
-        return replace(asked, level=HALF) if isinstance(asked, Question) else asked
+        return replace(asked, strict=Strictness(HALF)) if isinstance(asked, Question) else asked
 
     def _asked(
         self, state: ModelState, key: JobKey, job: Job, spec: HeavySpec, known: HeavyNull | None
@@ -253,18 +260,18 @@ class Heavy:
             return spec.verdict(Level.ERROR, 0, f"given up: {job.windows} windows, as newer ones waited")
         if baseline is None or (usual := baseline.profiles[ALL].sample) is None:
             return spec.verdict(Level.NO_REFERENCE, 0, "the reference is gone")
-        level = self.level(spec, baseline.grid, job.groups)
+        strict = Strictness(self.level(spec, baseline.grid, job.groups))
         if known is not None and spec.wish.threshold is None:
             if (trouble := known.given_up(spec.id, spec.line)) is not None:
                 note = f"the reference's own runs cannot be compared, tried again later: {trouble.note}"
                 return spec.verdict(Level.ERROR, len(job.sample.keys), note)
-            level, why = known.level(spec.id, spec.line, level, job.last - job.first)
+            strict, why = known.strictness(spec.id, spec.line, strict.wished, job.last - job.first)
             if why:
                 return spec.verdict(Level.INSUFFICIENT_DATA, len(job.sample.keys), why)
-        return self._question(spec, baseline.grid, (usual, job.sample), level, _seed(state, key, spec))
+        return self._question(spec, baseline.grid, (usual, job.sample), strict, _seed(state, key, spec))
 
     def _question(
-        self, spec: HeavySpec, grid: Grid, samples: tuple[Sample, Sample], level: float, seed: int
+        self, spec: HeavySpec, grid: Grid, samples: tuple[Sample, Sample], strict: Strictness, seed: int
     ) -> Question | Verdict:
         names = targets(self._plan.model, grid, spec.wish)
         reference, window = (joint(grid, names, sample) for sample in samples)
@@ -274,18 +281,7 @@ class Heavy:
         if min(reference.rows, window.rows) < least:
             note = f"{window.rows} rows in the window, {reference.rows} in the reference"
             return spec.verdict(Level.INSUFFICIENT_DATA, window.rows, note)
-        return Question(spec, reference, window, level, spec.wish.parameters, seed)
-
-
-def joint(grid: Grid, names: Sequence[str], sample: Sample) -> Joint:
-    """Take columns by name out of a sample on a grid, the numeric ones first; or an embedding's vectors."""
-    for place, embedding in enumerate(grid.embeddings):
-        if embedding.name in names:
-            return Joint.of_vectors(embedding.name, sample.vectors[place])
-    numeric = [(i, f.name) for i, f in enumerate(grid.numeric) if f.name in names]
-    codes = [(i, f.name) for i, f in enumerate(grid.categorical) if f.name in names]
-    columns = tuple(name for _, name in (*numeric, *codes))
-    return Joint.of(columns, sample, [i for i, _ in numeric], [i for i, _ in codes])
+        return Question(spec, reference, window, strict, spec.wish.parameters, seed)
 
 
 def _seed(state: ModelState, key: JobKey, spec: HeavySpec) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detectors.window_level import LEAST_WINDOWS, window_level
+from detectors.window_level import LEAST_WINDOWS, Strictness
 from monitor.core.codec import pack, unpack
 from monitor.core.jobs import Job
 from monitor.core.profiles import GroupKey, Rows, Run, profile_rows
@@ -104,18 +104,18 @@ class HeavyNull:
         few = len(self.pvalues.get(monitor, ())) < LEAST_WINDOWS <= self.windows.get(line, 0)
         return few and not self.left(monitor, line) and self.open.get(monitor) != ()
 
-    def level(self, monitor: str, line: str, level: float, covers: Micros) -> tuple[float, str]:
-        """Return the level at which a monitor is asked, that its false alarms come at this level.
+    def strictness(self, monitor: str, line: str, level: float, covers: Micros) -> tuple[Strictness, str]:
+        """Return how strictly a monitor is asked, that its false alarms come at this level.
 
-        covers: how much time the run does. Where it cannot be judged the level is 0, and why is said.
+        covers: how much time the run does. Where it cannot be judged, why is said.
         """
+        known = self.pvalues.get(monitor, ())
+        found = Strictness(level, known, self.windows.get(line, len(known)))
         if covers < self.shortest.get(line, 0):
-            return 0.0, "too short a time beside the reference's own runs"
-        known = np.array(self.pvalues.get(monitor, ()))
+            return found, "too short a time beside the reference's own runs"
         if len(known) < LEAST_WINDOWS <= self.windows.get(line, 0) and monitor in self.open:
-            return 0.0, "it could not compare the reference's own runs"
-        found = window_level(known, level, self.windows.get(line, len(known)))
-        return found, "" if found else "the reference's own runs differ too much for this detector"
+            return found, "it could not compare the reference's own runs"
+        return found, "" if found.level else "the reference's own runs differ too much for this detector"
 
     def learnt(self, monitor: str, line: str, due: Micros, pvalue: float | None) -> "HeavyNull":
         """Return it with what a monitor found at one of the samples; None where it could not say anything."""

@@ -6,7 +6,8 @@ from dataclasses import replace
 from detectors.base import Verdict
 from monitor.core.closing import Closed
 from monitor.core.episode_log import lately
-from monitor.core.heavy import Heavy
+from monitor.core.heavy import Heavy, Question
+from monitor.core.heavy_records import joint_evidence
 from monitor.core.jobs import JobKey, job_changes, without
 from monitor.core.plan import MICROSECOND, Plan
 from monitor.core.policy import TripKey
@@ -16,12 +17,15 @@ from monitor.core.state import ModelState, dump_book, moved, trip_changes
 from monitor.core.stepping import Steps, Watch
 from monitor.core.wishes import ask_for_retraining
 
+Said = tuple[Question | None, Verdict]
+"""What a monitor of a job was asked, None where there was nothing to ask, and its verdict."""
+
 
 def applied(
     plan: Plan,
     heavy: Heavy,
     state: ModelState,
-    done: tuple[JobKey, Sequence[Verdict]],
+    done: tuple[JobKey, Sequence[Said]],
     watch: Watch | None = None,
     witness: Witness | None = None,
 ) -> Closed:
@@ -30,9 +34,9 @@ def applied(
     Whatever closed meanwhile, it counts from when the job was due, so that a replay gives the same. A version
     without rows for long is forgotten, and so is what comes of its job.
     """
-    key, verdicts = done
+    key, said = done
     job, jobs = state.jobs[key], without(state.jobs, (key,))
-    judged = {(verdict.feature, verdict.detector) for verdict in verdicts}
+    judged = {(verdict.feature, verdict.detector) for _, verdict in said}
     left = [spec.name for spec in heavy.of(key, job) if (spec.feature, spec.detector) not in judged]
     if left and key.version in state.book.versions:
         jobs[key] = replace(job, left=tuple(left))
@@ -43,20 +47,21 @@ def applied(
     steps = Steps(dict(state.trips), watch=watch, tick=key.due)
     group = GroupKey(job.last, key.version)
     every = {(spec.feature, spec.detector): spec.every for spec in heavy.specs}
-    for verdict in verdicts:
+    for _, verdict in said:
         steps.take(plan, group, verdict, job.first)
         place = TripKey(key.version, ALL, verdict.feature, verdict.detector)
         usual = every[verdict.feature, verdict.detector]
         longer = usual if usual > plan.window else 0  # a schedule may have been taken out
         if place in steps.trips and steps.trips[place].every != longer:
             steps.trips[place] = replace(steps.trips[place], every=longer)
-    episodes, records = steps.follow(Tick(state, {}), witness)
+    asked = {(v.feature, v.detector): question for question, v in said if question is not None}
+    episodes, records = steps.follow(Tick(state, {}, evidence=joint_evidence(asked)), witness)
     state = replace(state, episodes=episodes)
-    asked = ask_for_retraining(plan, state, steps.trips, state.book.versions, key.due - plan.window)
-    begun = sorted((*asked.state.book.alarms, *steps.alarms), key=lambda alarm: alarm[0])
+    wished = ask_for_retraining(plan, state, steps.trips, state.book.versions, key.due - plan.window)
+    begun = sorted((*wished.state.book.alarms, *steps.alarms), key=lambda alarm: alarm[0])
     since = (state.book.last_closed or 0) + plan.window - plan.rate[1] // MICROSECOND
     alarms = lately(begun, since)
-    after = replace(asked.state, trips=steps.trips, book=replace(asked.state.book, alarms=alarms))
-    changes |= {**records, **asked.changes, ("book", state.model, ""): dump_book(after.book)}
+    after = replace(wished.state, trips=steps.trips, book=replace(wished.state.book, alarms=alarms))
+    changes |= {**records, **wished.changes, ("book", state.model, ""): dump_book(after.book)}
     changes |= trip_changes(state.model, moved(state.trips, steps.trips))
-    return Closed(after, changes, tuple(steps.transitions), tuple(asked.notes))
+    return Closed(after, changes, tuple(steps.transitions), tuple(wished.notes))

@@ -21,8 +21,7 @@ from detectors.score_calibration import fit
 from monitor.core.assessing import REFERENCE_LEVEL, Assessor, loss_inputs, stretched
 from monitor.core.labels import Record
 from monitor.core.profiles import ALL
-from monitor.core.recording import Evidence
-from monitor.core.records import AuditRecord
+from monitor.core.records import AuditRecord, Evidence
 from monitor.core.sparse import Sparse
 from monitor.core.standard import Standard
 

@@ -1,20 +1,19 @@
-"""A verdict computed again from its audit record alone, and compared with what was said."""
+"""A verdict computed again from its audit record alone; verifying.py compares it with what was said."""
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.base import ClassShare, Level, Verdict
+from detectors.base import Level, Verdict
 from detectors.beside import Classes
 from detectors.calibration import Calibrator
 from detectors.class_shift import PREDICTION, LabelShift
 from detectors.drift import Drift
-from detectors.monitors import FAILURES, Judgement, MonitorSpec, judged
+from detectors.monitors import Judgement, MonitorSpec, judged
 from detectors.profile import Grid, Profile, WindowProfile, empty, summaries
 from detectors.quality import Quality
 from detectors.readings import Readers, Reading, Source, reader
@@ -23,86 +22,14 @@ from detectors.seasons import Clock
 from detectors.sequential import limits, strongest
 from detectors.series import Series, judge_series
 from detectors.window_null import WindowNull
+from monitor.core.gathered_records import faults_again, regathered
 from monitor.core.measured_records import estimated, realised
 from monitor.core.recording import feature_grid
 from monitor.core.records import AuditRecord
+from monitor.core.wealth_marks import Mark
 
 NEAR = 1e-9
 """Relative: two releases of a library may differ in a number's last digits."""
-NUMBERS = ("score", "threshold", "effect", "pvalue")
-ROW_NUMBERS = 4
-SAID = MappingProxyType(
-    {
-        "gathered": "the score was gathered over windows whose readings are not kept: it is taken as "
-        "recorded, and threshold, effect and verdict follow from it",
-        "stream": "the detector went over rows that are not kept: score and threshold are taken as recorded, "
-        "and the verdict follows from them",
-        "joint": "the detector saw sampled rows, which are not kept: score and threshold are taken as "
-        "recorded, and the verdict follows from them",
-        "other": "score and threshold are taken as recorded, and the verdict follows from them",
-        "estimate": "from the losses that the stored model of losses expected of the window's sampled rows",
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """One number of a verdict: as recorded, and as computed again."""
-
-    name: str
-    recorded: float | str | None
-    again: float | str | None
-
-    @property
-    def equal(self) -> bool:
-        """Tell whether they agree."""
-        a, b = self.recorded, self.again
-        if isinstance(a, float | int) and isinstance(b, float | int):
-            return math.isclose(a, b, rel_tol=NEAR, abs_tol=1e-300)
-        return a == b
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """What came of computing a verdict again. sealed: the record is as it was. note: what was not again."""
-
-    sealed: bool
-    compared: tuple[Compared, ...]
-    note: str = ""
-    problem: str = ""
-
-    @property
-    def equal(self) -> bool:
-        """Tell whether the record is whole and gives the verdict it tells of."""
-        return self.sealed and not self.problem and all(each.equal for each in self.compared)
-
-
-def verify(record: AuditRecord) -> Verified:
-    """Compute the verdict of a record again. Needs nothing else: no configuration, log or state."""
-    try:
-        again = WAYS.get(record.head["how"], _taken)(record)
-        said = record.head["verdict"]
-        compared = tuple(Compared(n, said[n], getattr(again, n)) for n in NUMBERS)
-        compared += (Compared("verdict", said["level"], str(again.level)),)
-        compared += (Compared("n", said["n"], again.n), *_shares(said, again))
-        note = SAID.get(record.head["how"], "") if _partly(record) else ""
-        return Verified(record.intact, compared, note, "" if again.level is not Level.ERROR else again.note)
-    except (*FAILURES, AttributeError) as error:
-        said = f"cannot be computed again: {type(error).__name__}: {error}"
-        return Verified(record.intact, (), "", said)
-
-
-def _shares(said: Mapping[str, Any], again: Verdict) -> tuple[Compared, ...]:
-    """Set the classes' shares beside each other; records of older releases have none."""
-    recorded = [ClassShare(*each) for each in said.get("classes", ())]
-    return tuple(
-        Compared(f"share of {one.name}", one.value, other.value)
-        for one, other in zip(recorded, again.classes, strict=bool(recorded))
-    )
-
-
-def _partly(record: AuditRecord) -> bool:
-    return record.head["how"] != "estimate" or "losses" in record.arrays
 
 
 def spec_of(record: AuditRecord) -> MonitorSpec:
@@ -214,16 +141,32 @@ def _windows(record: AuditRecord) -> Verdict:
 
 def _gathered(record: AuditRecord) -> Verdict:
     spec, series, head = spec_of(record), series_of(record), record.head
-    score, threshold = float(head["own"]), spec.threshold
+    score, threshold = _gathered_score(record, series), spec.threshold
     if threshold is None:
-        threshold = float(limits(record.arrays["scores"], head["alpha"])[head["place"]])
-        score = float(record.arrays["scores"][head["place"]])
+        scores = record.arrays["scores"].copy()
+        scores[head["place"]] = score
+        threshold = float(limits(scores, head["alpha"])[head["place"]])
     effect = float(strongest(series.null, series.reading, series.clock).effect[0])
     small = score > threshold and effect < judgement_of(record).min_effect
     return judged(spec, int(series.sizes[0]), (min(score, threshold) if small else score, threshold), effect)
 
 
-def _taken(record: AuditRecord) -> Verdict:
+def _gathered_score(record: AuditRecord, series: Series) -> float:
+    """Gather a feature's evidence again, over the windows since its mark."""
+    mark, own = Mark.of(record.arrays), float(record.head["own"])
+    if mark is None:
+        return own
+    score = float(regathered(series, mark, judgement_of(record).min_rows).scores[0])
+    if not math.isclose(score, own, rel_tol=NEAR):
+        raise ValueError(f"what was gathered comes to {score!r}, and {own!r} is recorded")
+    return score
+
+
+def _faults(record: AuditRecord) -> Verdict:
+    return faults_again(record, beside(record), (spec_of(record), judgement_of(record)))
+
+
+def taken(record: AuditRecord) -> Verdict:
     """Return the verdict that follows from the score and the threshold that are recorded."""
     said, spec = record.head["verdict"], spec_of(record)
     score, threshold = said["score"], said["threshold"]
@@ -244,6 +187,7 @@ WAYS: Mapping[str, Callable[[AuditRecord], Verdict]] = MappingProxyType(
         "labels": _labels,
         "windows": _windows,
         "gathered": _gathered,
+        "faults": _faults,
         "realised": realised,
         "estimate": estimated,
     }

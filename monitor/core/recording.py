@@ -17,37 +17,38 @@ from detectors.beside import Classes
 from detectors.calibration import Calibrator
 from detectors.class_shift import LABEL_SHIFT, worst_cluster
 from detectors.drift import STATISTICS
+from detectors.faults import FAULTS
 from detectors.monitors import MonitorSpec
 from detectors.profile import CategoryGrid, Grid, NumericGrid, WindowProfile, summaries
 from detectors.quality import ALONE, QUALITY, Cluster, WindowCheck
 from detectors.series import EVIDENCE, MISSING, SHIFT, Lent, Series
-from detectors.stream_choice import STREAMS
 from monitor.core.codec import grid_head
+from monitor.core.gathered_records import with_faults, with_mark
 from monitor.core.judging import BudgetJudge
 from monitor.core.plan import Plan
 from monitor.core.policy import Transition
-from monitor.core.records import FORMAT, AuditRecord
+from monitor.core.records import FORMAT, AuditRecord, Evidence
+from monitor.core.row_files import bounded
 from monitor.core.scenes import Scene
+from monitor.core.state import ModelState
+from monitor.core.wealth import mark_of
+from monitor.core.wealth_marks import Mark
 
 Head = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What one kind of verdict adds to a record. how: names who can compute it again; see recomputing.py."""
-
-    how: str
-    head: Head
-    arrays: Arrays
-
-
-@dataclass(frozen=True, slots=True)
 class Gathering:
-    """The features whose monitors of evidence share a level, and that level."""
+    """The features whose monitors of evidence share a level, that level, and what the group has gathered.
+
+    marks: how it came to that, of evidence and of faulty values. least: how many rows a window needs.
+    """
 
     features: Sequence[str]
     alpha: float
+    marks: tuple[Mark | None, ...]
+    least: int
 
 
 class Recorder:
@@ -71,7 +72,7 @@ class Recorder:
         }
         self._grids: dict[str, str] = {}
 
-    def of_window(self, change: Transition, scene: Scene, more: Head) -> AuditRecord:
+    def of_window(self, change: Transition, scene: Scene, state: ModelState, more: Head) -> AuditRecord:
         """Return the record of a verdict on a window that has just closed. more: more of the head."""
         grid = scene.seen.grid
         windows = isinstance(scene.series, Series)
@@ -93,11 +94,12 @@ class Recorder:
             },
         }
         if spec is None:
-            found = Evidence("stream" if key.detector in STREAMS else "other", {}, {})
+            found = Evidence("other", {}, {})
         else:
             sharing = [s.feature for s in specs if s.detector == EVIDENCE and s.threshold is None]
-            gathering = Gathering(sharing, self._judge.sequential_level(grid, scene.groups))
-            found = evidence_of(spec, scene, level, gathering)
+            alpha, least = self._judge.sequential_level(grid, scene.groups), self._plan.model.alarms.min_rows
+            marks = (mark_of(purses, (key.version, key.segment)) for purses in (state.wealth, state.faults))
+            found = evidence_of(spec, scene, level, Gathering(sharing, alpha, (*marks,), least))
         return self.sealed(change, found, head)
 
     def level(self, grid: Grid, groups: int) -> float:
@@ -132,8 +134,9 @@ class Recorder:
             },
             "rule": {"enter": self._plan.rule.enter, "keep_firing": self._plan.rule.keep_firing},
         }
-        document = json.loads(json.dumps({**head, **self._about, **more, **found.head}))
-        return AuditRecord.of(document, {name: _stored(a) for name, a in found.arrays.items()})
+        files, left_out = bounded(found.files)
+        document = json.loads(json.dumps({**head, **self._about, **more, **found.head, **left_out}))
+        return AuditRecord.of(document, {name: _stored(a) for name, a in found.arrays.items()}, files)
 
     def _grid(self, scene: Scene) -> str:
         known = self._grids.get(scene.baseline.hash)
@@ -160,6 +163,9 @@ def evidence_of(spec: MonitorSpec, scene: Scene, level: float, gathering: Gather
         return _distance(spec, scene, level)
     if spec.detector == LABEL_SHIFT and scene.seen.classes is not None:
         return _labels(scene, scene.seen.classes)
+    if spec.detector in FAULTS and (mark := gathering.marks[1]) is not None:
+        head, arrays = feature_part(scene.seen, spec.feature)
+        return with_faults(spec, scene, (mark, gathering.least), Evidence("faults", head, arrays))
     return _quality(spec, scene) if spec.detector in QUALITY else Evidence("other", {}, {})
 
 
@@ -248,7 +254,8 @@ def _gathered(seen: WindowProfile, series: Series, spec: MonitorSpec, gathering:
     found.arrays["scores"] = scores[[places[name] for name in sharing]]
     place = sharing.index(spec.feature) if spec.feature in sharing else None
     head = {"alpha": gathering.alpha, "place": place, "own": float(scores[places[spec.feature]])}
-    return Evidence("gathered", {**found.head, **head}, found.arrays)
+    steps = with_mark(series, gathering.marks[0], places[spec.feature], gathering.least)
+    return Evidence("gathered", {**found.head, **head}, found.arrays | steps)
 
 
 def _quality(spec: MonitorSpec, scene: Scene) -> Evidence:

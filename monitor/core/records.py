@@ -1,13 +1,14 @@
 """The audit record of an episode: all that its verdict was computed from, sealed by a hash of it.
 
 A record is a JSON head and named arrays, packed (codec.py) and compressed in the store, and one JSON
-document outside of it. docs/explain.md says what stands in it.
+document outside of it. Rows are in neither: they are files of their own (row_files.py), which the head names
+by their hashes. docs/explain.md says what stands in it.
 """
 
 import math
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Self
 
@@ -21,25 +22,61 @@ FORMAT = 1
 LEVEL = 6
 SEAL_BYTES = 32
 TYPES = ("<i8", "<f8")
+Files = Mapping[str, bytes]
+
+
+class NotAgainError(ValueError):
+    """A score is not computed again; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one kind of verdict adds to a record. how: names who can compute it again; see recomputing.py.
+
+    files: what is kept outside of the record, by name.
+    """
+
+    how: str
+    head: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+    files: Files = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AuditRecord:
-    """What a verdict was computed from. seal: what was written with it; see `intact`."""
+    """What a verdict was computed from. seal: what was written with it; see `intact`.
+
+    files: those of the head's `files` that are at hand, by name.
+    """
 
     head: Mapping[str, Any]
     arrays: Arrays
     seal: str
+    files: Files = field(default_factory=dict)
 
     @classmethod
-    def of(cls, head: Mapping[str, Any], arrays: Arrays) -> Self:
-        """Seal a record."""
-        return cls(head, arrays, _sealed(head, arrays))
+    def of(cls, head: Mapping[str, Any], arrays: Arrays, files: Files | None = None) -> Self:
+        """Seal a record, and the hashes of what belongs to it."""
+        kept = files or {}
+        listed = {"files": {n: [sha256(data).hexdigest(), len(data)] for n, data in kept.items()}}
+        whole = {**head, **(listed if kept else {})}
+        return cls(whole, arrays, _sealed(whole, arrays), kept)
 
     @property
     def intact(self) -> bool:
-        """Tell whether nothing in it has changed since it was sealed."""
-        return _sealed(self.head, self.arrays) == self.seal
+        """Tell whether nothing in it has changed since it was sealed, nor in the files at hand."""
+        same = all(self.hashes.get(n, ("",))[0] == sha256(data).hexdigest() for n, data in self.files.items())
+        return same and _sealed(self.head, self.arrays) == self.seal
+
+    @property
+    def hashes(self) -> Mapping[str, tuple[str, int]]:
+        """Return SHA-256 and size of each file that belongs to it."""
+        return {name: (str(hash_), int(size)) for name, (hash_, size) in self.head.get("files", {}).items()}
+
+    def with_files(self, find: Callable[[str], bytes | None]) -> Self:
+        """Return it with the files that are found, by hash."""
+        found = {name: find(hash_) for name, (hash_, _) in self.hashes.items()}
+        return replace(self, files={name: data for name, data in found.items() if data is not None})
 
     def dump(self) -> bytes:
         """Write it for the store."""
@@ -92,4 +129,10 @@ def _array(item: Mapping[str, Any]) -> NDArray[Any]:
     if item["type"] not in TYPES:
         raise ValueError(f"unexpected array type {item['type']!r}")
     values = [float(v) if isinstance(v, str) else v for v in item["values"]]
-    return np.array(values, dtype=item["type"]).reshape(item["shape"])
+    whole = item["type"] == TYPES[0]
+    if not all(type(v) is int if whole else type(v) in {int, float} for v in values):
+        raise ValueError("a number of another type than the array's")
+    array = np.array(values, dtype=item["type"]).reshape(item["shape"])
+    if list(array.shape) != item["shape"]:  # as where a -1 stands for what is left
+        raise ValueError("an array of another shape than written")
+    return array

@@ -1,6 +1,6 @@
 """A group's window as it was judged, and who is told when episodes begin in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from monitor.core.episode_log import EpisodeRecord
 from monitor.core.maturing import Maturing
 from monitor.core.policy import Phase, Reason, Transition, Trip, TripKey
 from monitor.core.profiles import GroupKey
+from monitor.core.records import Evidence
 from monitor.core.reference import Baseline
 from monitor.core.state import ModelState
 from monitor.types import Changes
@@ -25,13 +26,25 @@ class Scene:
     groups: int
 
 
+Tell = Callable[[Transition], Evidence | None]
+"""Returns what the verdict of a transition was computed from, None where it does not know."""
+
+
+def nothing_more(_change: Transition) -> None:
+    """Know of no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What is known when all verdicts of a tick are there. scenes: of the window that has just closed."""
+    """What is known when all verdicts of a tick are there. scenes: of the window that has just closed.
+
+    evidence: of verdicts that come of no scene.
+    """
 
     state: ModelState
     scenes: Mapping[GroupKey, Scene]
     maturing: Maturing | None = None
+    evidence: Tell = nothing_more
 
 
 @dataclass(frozen=True, slots=True)

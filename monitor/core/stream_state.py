@@ -2,8 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
+from itertools import pairwise
 
+import numpy as np
+
+from monitor.core.stream_trails import Tape, Trail
 from monitor.types import Changes
 
 SPACE = "stream"
@@ -44,26 +48,42 @@ class Held:
     """One stream at rest. number: the reference's that it goes by. data: as the detector dumps itself.
 
     windows: start -> its stretch, of windows that are not judged yet. mapped: whether it was fed places in
-    the reference.
+    the reference. trail: its latest rows. tapes: start -> what led to the window's highest alarm.
     """
 
     number: int
     data: bytes = b""
     windows: Mapping[int, Stretch] = field(default_factory=dict)
     mapped: bool = False
+    trail: Trail = field(default_factory=Trail)
+    tapes: Mapping[int, Tape] = field(default_factory=dict)
 
     def dump(self) -> bytes:
-        """Write it: a line of JSON, then the detector's own bytes."""
+        """Write it: a line of JSON, then the detector's own bytes, those of its trail and of its tapes."""
         windows = [[start, *astuple(part)] for start, part in sorted(self.windows.items())]
-        head = [self.number, self.mapped, windows]
-        return json.dumps(head, separators=(",", ":")).encode() + b"\n" + self.data
+        tapes = sorted(self.tapes.items())
+        parts = [self.data, self.trail.data, self.trail.values]
+        parts += [part for _, tape in tapes for part in (tape.data, tape.values)]
+        heard = [[start, tape.score] for start, tape in tapes]
+        head = [self.number, self.mapped, windows, self.trail.row, heard, [len(part) for part in parts]]
+        return b"".join([json.dumps(head, separators=(",", ":")).encode(), b"\n", *parts])
 
     @classmethod
     def load(cls, value: bytes) -> "Held":
-        """Read what `dump` wrote."""
-        head, _, data = value.partition(b"\n")
-        number, mapped, windows = json.loads(head)
-        return cls(number, data, {start: Stretch(*part) for start, *part in windows}, mapped)
+        """Read what `dump` wrote, now or in a release that kept no trails."""
+        text, _, data = value.partition(b"\n")
+        number, mapped, windows, *more = json.loads(text)
+        row, heard, sizes = more or (0, [], [len(data), 0, 0])
+        ends = np.cumsum([0, *sizes]).tolist()
+        own, before, values, *rest = (data[start:end] for start, end in pairwise(ends))
+        tapes = {s: Tape(score, *rest[2 * i : 2 * i + 2]) for i, (s, score) in enumerate(heard)}
+        stretches = {start: Stretch(*part) for start, *part in windows}
+        return cls(number, own, stretches, mapped, Trail(row, before, values), tapes)
+
+    def without(self, start: int) -> "Held":
+        """Return it without a window that has been judged."""
+        windows = {s: part for s, part in self.windows.items() if s != start}
+        return replace(self, windows=windows, tapes={s: t for s, t in self.tapes.items() if s != start})
 
 
 Streams = Mapping[StreamKey, Held]

@@ -1,7 +1,7 @@
 """Which streams a model has: its streaming monitors on a reference, each with its scale and its maker."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from detectors.base import Level
@@ -27,7 +27,8 @@ class Spec:
     """One stream on one reference.
 
     make: gives a new stream; None where there is none, for the reason `why`, as a verdict of `level`.
-    pit: the scale; None where values are taken as they are. says: how it judges, for people.
+    pit: the scale; None where values are taken as they are. says: how it judges, for people. parameters,
+    moments: what it is made of.
     """
 
     feature: str
@@ -38,6 +39,8 @@ class Spec:
     level: Level = Level.NO_REFERENCE
     why: str = ""
     says: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    moments: Moments | None = None
 
     def scaled(self, values: Floats) -> Floats:
         """Return raw values as the stream takes them."""
@@ -157,7 +160,7 @@ def _with(bare: Spec, parameters: Mapping[str, Any], reference: Moments | None) 
         make()
     except ValueError as error:
         return _without(bare, Level.INSUFFICIENT_DATA, str(error))
-    return replace(bare, make=make)
+    return replace(bare, make=make, parameters=parameters, moments=reference)
 
 
 def _without(bare: Spec, level: Level, why: str) -> Spec:

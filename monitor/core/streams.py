@@ -6,7 +6,7 @@ matter where the log is cut into batches.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,9 @@ from monitor.core.profiles import ALL, GroupKey, Rows
 from monitor.core.queries import labelled_until
 from monitor.core.reference import Baseline
 from monitor.core.state import ModelState
+from monitor.core.stream_records import Heard
 from monitor.core.stream_state import Held, StreamKey, Stretch, stream_changes
+from monitor.core.stream_trails import Trail, taped
 from monitor.core.streaming import Spec, Streaming
 from monitor.core.vectors import with_cosines
 from monitor.types import Changes
@@ -109,7 +111,7 @@ def _feed(streams: dict[StreamKey, Held], run: Run, specs: Mapping[int, Sequence
                 continue
             mine = np.flatnonzero((newest == number) & (run.number == number))
             if len(mine):
-                streams[key] = held = _fed(spec, spec.make(), held, run.take(mine))
+                streams[key] = held = _fed(spec, spec.make, held, run.take(mine))
 
 
 def _newest(number: Ints, held: int) -> Ints:
@@ -117,33 +119,55 @@ def _newest(number: Ints, held: int) -> Ints:
     return found
 
 
-def _fed(spec: Spec, stream: Stream, held: Held | None, run: Run) -> Held:
+def _fed(spec: Spec, make: Callable[[], Stream], held: Held | None, run: Run) -> Held:
     """Feed rows of one reference's windows; those of a later one begin anew, with the windows still open."""
-    number = int(run.number[0])
-    windows = dict(held.windows) if held is not None else {}
-    if held is not None and held.number == number:
-        stream.load(held.data)
-    for start, part in _stretches(stream, run.start, spec.scaled(run.values[spec.feature])):
-        windows[start] = windows.get(start, Stretch()).then(part)
-    return Held(number, stream.dump(), windows, mapped=spec.pit is not None)
+    number, values = int(run.number[0]), spec.scaled(run.values[spec.feature])
+    known = held if held is not None else Held(number)
+    begun = known.data if known.number == number else b""
+    stream = _resumed(make(), begun)
+    trail = (
+        known.trail if known.trail.end == stream.rows else Trail(stream.rows, begun if stream.rows else b"")
+    )
+    found, state = _stretches(stream, run.start, values, trail.mark(len(values)))
+    windows = {**known.windows, **{s: known.windows.get(s, Stretch()).then(part) for s, part, _ in found}}
+    peaks = [(start, place, part.score) for start, part, place in found if place is not None]
+    tapes = taped(known.tapes, trail, values, peaks, lambda: _resumed(make(), begun))
+    return Held(number, stream.dump(), windows, spec.pit is not None, trail.then(values, state), tapes)
 
 
-def _stretches(stream: Stream, start: Ints, values: Floats) -> Iterator[tuple[int, Stretch]]:
-    """Feed rows, and yield what the stream made of each window's: fed up to the last row of each in turn."""
+def _resumed(stream: Stream, data: bytes) -> Stream:
+    if data:
+        stream.load(data)
+    return stream
+
+
+def _stretches(
+    stream: Stream, start: Ints, values: Floats, mark: int
+) -> tuple[list[tuple[int, Stretch, int | None]], bytes]:
+    """Feed rows; return what the stream made of each window's, and where its highest alarm is among them.
+
+    They are fed up to the last row of each window in turn. Also returns its state before the row `mark`.
+    """
     windows, lasts, rows = np.unique(start[::-1], return_index=True, return_counts=True)
-    ends, before = len(start) - lasts, stream.rows
+    before, state = stream.rows, b""
     scores, places, alarms = {}, [], []
-    for end in np.sort(ends).tolist():
+    for end in sorted({*(len(start) - lasts).tolist(), *([mark] if mark > 0 else ())}):
         found = stream.feed(values[stream.rows - before : end])
         scores[int(start[end - 1])] = stream.score
         places.append(found.rows - before)
         alarms.append(found.scores)
-    at, heights = start[np.concatenate(places)], np.concatenate(alarms)
+        state = stream.dump() if end == mark else state
+    place, heights = np.concatenate(places), np.concatenate(alarms)
+    made: list[tuple[int, Stretch, int | None]] = []
     for window, n in zip(windows.tolist(), rows.tolist(), strict=True):
-        mine = heights[at == window]
+        mine = np.flatnonzero(start[place] == window)
         gone = int(np.count_nonzero(~np.isfinite(values[start == window])))
-        score = float(mine.max()) if len(mine) else scores[window]
-        yield window, Stretch(n, gone, len(mine), score)
+        peak = int(mine[heights[mine].argmax()]) if len(mine) else None
+        score = float(heights[peak]) if peak is not None else scores[window]
+        made.append(
+            (window, Stretch(n, gone, len(mine), score), int(place[peak]) if peak is not None else None)
+        )
+    return made, state
 
 
 def refused(streaming: Streaming, state: ModelState) -> dict[StreamKey, str]:
@@ -163,10 +187,14 @@ def refused(streaming: Streaming, state: ModelState) -> dict[StreamKey, str]:
 
 
 class Pass:
-    """A model's streams while windows close: what they say, once for each window."""
+    """A model's streams while windows close: what they say, once for each window.
+
+    heard: of which alarms they have told, and what led there.
+    """
 
     def __init__(self, streaming: Streaming, state: ModelState) -> None:
         self.streams = dict(state.streams)
+        self.heard: dict[tuple[StreamKey, int], Heard] = {}
         self._before = state.streams
         self._fed: Counter[str] = Counter()
         self._streaming = streaming
@@ -214,7 +242,12 @@ class Pass:
         if spec.make is None:
             return bare
         key = StreamKey(version, spec.feature, spec.detector)
-        part = self._taken(key, start)
+        held = self.streams.get(key, Held(0))
+        part, tape = held.windows.get(start, Stretch()), held.tapes.get(start)
+        if start in held.windows:
+            self.streams[key] = held.without(start)
+        if tape is not None:
+            self.heard[key, start] = Heard(spec, part, tape)
         self._fed["stream_rows"] += part.rows
         self._fed["stream_left_out"] += part.left_out
         n = part.rows - part.left_out
@@ -222,13 +255,6 @@ class Pass:
             return replace(bare, level=Level.INSUFFICIENT_DATA)
         level = Level.BREACH if part.alarms else Level.OK
         return replace(bare, level=level, n=n, score=part.score, threshold=spec.make().threshold)
-
-    def _taken(self, key: StreamKey, start: int) -> Stretch:
-        held = self.streams.get(key)
-        if held is None or start not in held.windows:
-            return Stretch()
-        self.streams[key] = replace(held, windows={s: p for s, p in held.windows.items() if s != start})
-        return held.windows[start]
 
     def finish(self, state: ModelState, changes: Changes) -> ModelState:
         """Return the state with the streams of known versions and rows counted; adds the entries to write."""

@@ -1,6 +1,7 @@
 """What monitors of evidence have gathered of each group: kept from window to window."""
 
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,36 +13,56 @@ from detectors.sequential import Wealth
 from detectors.series import EVIDENCE, Series
 from monitor.core.codec import pack, unpack
 from monitor.core.plan import Plan
-from monitor.core.tracks import Place
+from monitor.core.tracks import KEPT, Place
+from monitor.core.wealth_marks import Mark, marked
 from monitor.types import Changes
 
 SPACE = "wealth"
+PACKED = b"ZLIB"
+"""Before what is compressed; older releases did not."""
+LEVEL = 1
 FAULTS = "faults"
 """The space of what is gathered of faulty values (fault_wealth.py)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Held:
-    """One group's wealth after its last window. number: of the reference that it goes by."""
+    """One group's wealth after its last window. number: of the reference that it goes by.
+
+    mark: what it is made of; None after a release that kept no marks.
+    """
 
     number: int
     wealth: Wealth
+    mark: Mark | None = None
 
     def dump(self) -> bytes:
         """Write it for the store."""
-        return pack(
-            {"number": self.number},
-            {"money": self.wealth.money, "flagged": self.wealth.flagged.astype(np.int64)},
-        )
+        arrays = {"money": self.wealth.money, "flagged": self.wealth.flagged.astype(np.int64)}
+        more = self.mark.arrays() if self.mark is not None else {}
+        return PACKED + zlib.compress(pack({"number": self.number}, arrays | more), LEVEL)
 
     @classmethod
     def load(cls, data: bytes) -> "Held":
         """Read what `dump` wrote."""
-        head, arrays = unpack(data)
-        return cls(head["number"], Wealth(arrays["money"], arrays["flagged"].astype(bool)))
+        plain = zlib.decompress(data[len(PACKED) :]) if data.startswith(PACKED) else data
+        head, arrays = unpack(plain)
+        wealth = Wealth(arrays["money"], arrays["flagged"].astype(bool))
+        return cls(head["number"], wealth, Mark.of(arrays))
+
+    def settled(self, wealth: Wealth) -> "Held":
+        """Return it after its window's verdicts."""
+        mark = self.mark.settled(self.wealth, wealth) if self.mark is not None else None
+        return replace(self, wealth=wealth, mark=mark)
 
 
 Purses = Mapping[Place, Held]
+
+
+def mark_of(purses: Purses, place: Place) -> Mark | None:
+    """Return how a group came to what it has, None where that is not known."""
+    held = purses.get(place)
+    return held.mark if held is not None else None
 
 
 class Keeper:
@@ -64,7 +85,8 @@ class Keeper:
         known = self.held.get(place)
         before = known.wealth if known is not None and known.number == number else None
         wealth = series.gathered(before, self._least)
-        self.held[place] = Held(number, wealth)
+        mark = marked(known.mark if known is not None else None, before, wealth, KEPT)
+        self.held[place] = Held(number, wealth, mark.then())
         return replace(series, wealth=wealth)
 
     def settle(self, place: Place, series: Series | None, verdicts: Sequence[Verdict]) -> None:
@@ -72,7 +94,7 @@ class Keeper:
         known = self.held.get(place)
         if known is not None and series is not None:
             names = [feature.name for feature in series.readers.features]
-            self.held[place] = Held(known.number, settle(known.wealth, names, verdicts))
+            self.held[place] = known.settled(settle(known.wealth, names, verdicts))
 
     def drop(self, place: Place) -> None:
         """Forget what a group has."""

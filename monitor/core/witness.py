@@ -16,15 +16,18 @@ from monitor.core.measured_records import measured_evidence
 from monitor.core.plan import Plan
 from monitor.core.policy import Transition, TripKey
 from monitor.core.profiles import GroupKey
-from monitor.core.recording import Evidence, Recorder
-from monitor.core.records import SPACE, AuditRecord
+from monitor.core.recording import Recorder
+from monitor.core.records import SPACE, AuditRecord, Evidence
 from monitor.core.retrain import rfc3339
+from monitor.core.row_files import SPACE as FILES
 from monitor.core.scenes import Begun, Tick
+from monitor.errors import POLARS_FAILURES
 from monitor.fields import JOINT
 from monitor.types import Changes
 
 NOWHERE = {"segment": None, "version": None, "performance": None}
 REALISED = "performance"
+UNWRITTEN: tuple[type[BaseException], ...] = (*FAILURES, *POLARS_FAILURES)
 MEASURED = frozenset({REALISED, "estimated_performance"})
 
 
@@ -49,7 +52,10 @@ class Auditor:
             worst = _worst(members, episodes.get(id_))
             record = self._record(tick, worst, members)
             changes[SPACE, self._plan.name, id_] = record.dump()
-            episodes[id_] = replace(episodes.get(id_) or EpisodeRecord.of(worst), seal=record.seal)
+            for name, (hash_, _) in record.hashes.items():
+                changes[FILES, self._plan.name, hash_] = record.files[name]
+            known, kept = episodes.get(id_) or EpisodeRecord.of(worst), tuple(record.hashes.values())
+            episodes[id_] = replace(known, seal=record.seal, kept=kept)
         return Begun(self._attributed(tick, episodes), found.joined, changes)
 
     def _grouped(self, tick: Tick, entered: Sequence[Transition]) -> Grouped:
@@ -113,7 +119,7 @@ class Auditor:
         """Return the audit record of a verdict; where no more is to be had, of its numbers alone."""
         try:
             return self._whole(tick, change, members)
-        except FAILURES as error:  # as above
+        except UNWRITTEN as error:  # as above
             more = {"threshold": None, "problem": type(error).__name__}
             return self._recorder.sealed(change, Evidence("other", {}, {}), more)
 
@@ -126,9 +132,10 @@ class Auditor:
             found = measured_evidence(measured, group.segment, change.key.detector, seen)
             if found is not None:
                 return self._recorder.sealed(change, found, more)
-        elif scene is not None:
-            return self._recorder.of_window(change, scene, more)
-        return self._recorder.sealed(change, Evidence(_how(change.key), {}, {}), {"threshold": None, **more})
+        elif scene is not None and change.key.detector not in STREAMS:
+            return self._recorder.of_window(change, scene, tick.state, more)
+        found = tick.evidence(change) or Evidence(_how(change.key), {}, {})
+        return self._recorder.sealed(change, found, {"threshold": None, **more})
 
 
 def _how(key: TripKey) -> str:

@@ -17,10 +17,10 @@ from monitor.core.class_shares import label_shift_line
 from monitor.core.judging import BudgetJudge, monitor_specs
 from monitor.core.plan import Plan
 from monitor.core.policy import TripKey
-from monitor.core.recomputing import verify
 from monitor.core.records import SPACE, AuditRecord
 from monitor.core.standard import Standard
 from monitor.core.state import ModelState, load_model
+from monitor.core.verifying import UNEQUAL, verify
 from monitor.explain_text import explain_lines
 from monitor.facts import model_samples
 from monitor.store.memory import MemoryStore
@@ -151,7 +151,7 @@ def told(plan: Plan, state: ModelState, store: MemoryStore) -> None:
     assert f"  what      estimated share of true 0 {share_text(no)}" in explain_lines(document)
     assert f"            1 {share_text(yes)}" in explain_lines(document)
     record.head["verdict"]["classes"][0][1] += 0.01
-    assert not verify(record).equal
+    assert verify(record).says == UNEQUAL
 
 
 def test_calm_hours_are_calm() -> None:

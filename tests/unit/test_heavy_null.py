@@ -92,11 +92,10 @@ def test_the_first_run_of_a_log_that_begins_in_its_midst_is_not_whole() -> None:
     null = HeavyNull(1, pvalues={"a": (0.5,) * 10}, shortest={"pool": 18 * hour})
 
     assert runs_of(rows, lambda start: fires(start + hour), 9) == 10
-    assert null.level("a", "pool", 0.01, 2 * hour) == (
-        0.0,
-        "too short a time beside the reference's own runs",
-    )
-    assert null.level("a", "pool", 0.01, 20 * hour)[0] > 0
+    assert "too short a time" in null.strictness("a", "pool", 0.01, 2 * hour)[1]
+    strict, why = null.strictness("a", "pool", 0.01, 20 * hour)
+    assert strict.level > 0
+    assert not why
 
 
 def days(first: int, count: int, rng: np.random.Generator, spread: float) -> pl.DataFrame:
@@ -220,7 +219,7 @@ def test_a_start_teaches_those_who_lack_something_and_no_one_twice(tmp_path: Pat
     assert found == [{"pca_reconstruction": 30}, {}, {"mmd": 30}, {"domain_classifier": 30}, {}, {}]
     assert not null.waiting
     assert sorted(map(len, null.pvalues.values())) == [30, 30]
-    assert {null.level(s.id, s.line, 0.01, 10**12)[1] for s in heavy.specs} == {
+    assert {null.strictness(s.id, s.line, 0.01, 10**12)[1] for s in heavy.specs} == {
         "",
         "it could not compare the reference's own runs",
     }

@@ -11,7 +11,8 @@ from detectors.profile import Grid, NumericSummary, Profile, empty, merge, summa
 from detectors.sample import SAMPLE_ROWS, vector_rows
 from monitor.config import Columns, Monitor
 from monitor.core.codec import dump_profile, grid_head, grid_of, load_profile
-from monitor.core.heavy import HeavySpec, joint
+from monitor.core.heavy import HeavySpec
+from monitor.core.joint_rows import joint
 from monitor.core.plan import targets
 from monitor.core.profiles import Rows, profile_all
 from monitor.core.reference import Baseline
