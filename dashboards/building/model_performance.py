@@ -65,7 +65,7 @@ def _quotient() -> Panel:
 
 def performance() -> Row:
     """Return what concerns all metrics."""
-    return Row("Performance", (_states(), _coverage(), _newest(), _heat(), _rows(), _confusion()))
+    return Row("Performance", (_states(), _coverage(), _newest(), _heat(), _rows(), _confusion(), _classes()))
 
 
 def _states() -> Panel:
@@ -168,6 +168,26 @@ def _confusion() -> Panel:
         width=6,
         matrix=("true", "predicted"),
         runbook="DriftdPerformanceLoss",
+    )
+
+
+def _classes() -> Panel:
+    by = "by (version, segment, class)"
+    names = ("", "lower_", "upper_", "reference_")
+    columns = [
+        Query(f"max {by} (driftd_class_share_{name}ratio{{{GROUP}}})", name.strip("_") or "share")
+        for name in names
+    ]
+    return Panel(
+        "table",
+        "True classes before their outcomes",
+        "Shares of the true classes in the newest window, estimated from the predicted ones by "
+        "label_shift, with their "
+        "intervals and the reference's shares.",
+        "percentunit",
+        tuple(columns),
+        width=24,
+        runbook="DriftdPredictionDrift",
     )
 
 

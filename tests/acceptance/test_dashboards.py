@@ -74,6 +74,9 @@ detector = "estimated_accuracy"
 detector = "e_sr"
 
 [[models.monitors]]
+detector = "label_shift"
+
+[[models.monitors]]
 detector = "pca_reconstruction"
 
 [[models.retrain]]
