@@ -22,6 +22,7 @@ from monitor.core.outbox import Note
 from monitor.outgoing import load_outbox
 from monitor.store.sqlite import SqliteStore
 from monitor.types import EntryKey
+from tests.forked import Forked
 
 BIN = Path(sys.executable).parent
 DRIFTD = BIN / "driftd"
@@ -63,9 +64,22 @@ class Program:
         self._log = log
         with log.open("ab") as output:
             self._begin = output.tell()
-            self.process = subprocess.Popen(
+        self.process = self.started(command, log, env)
+
+    @staticmethod
+    def started(
+        command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None
+    ) -> "subprocess.Popen[bytes] | Forked":
+        """Start it."""
+        with log.open("ab") as output:
+            return subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env
             )
+
+    @property
+    def folder(self) -> Path:
+        """Where its output goes."""
+        return self._log.parent
 
     @property
     def text(self) -> str:
@@ -130,6 +144,15 @@ class Daemon(Program):
     def samples(self) -> "Samples":
         """Return what /metrics says."""
         return Samples.of(self.get("/metrics")[2])
+
+
+class QuickDaemon(Daemon):
+    """The same, without the imports of a start."""
+
+    @staticmethod
+    def started(command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None) -> Forked:
+        """Start it."""
+        return Forked([str(part) for part in command[1:]], env or {}, log, log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +222,18 @@ class Project:
 
     def once(self, *options: str) -> str:
         """Run `driftd run --once`; returns the summary."""
-        return self.driftd("run", "--once", *options).stdout
+        summary, errors = self.folder / "summary", self.folder / "errors"
+        summary.unlink(missing_ok=True)
+        command = ["run", "--once", *options, "--config", str(self.folder / self.config)]
+        code = Forked(command, self.environment, summary, errors).wait()
+        assert code == 0, errors.read_text() + summary.read_text()
+        return summary.read_text()
 
-    def start(self) -> Daemon:
-        """Start `driftd run`; use it as a context manager."""
+    def start(self, *, installed: bool = False) -> Daemon:
+        """Start `driftd run`; use it as a context manager. installed: from nothing, as a user does."""
         command: list[str | Path] = [DRIFTD, "run", "--config", self.folder / self.config]
-        return Daemon(command, self.folder / "daemon.log", self.environment)
+        kind = Daemon if installed else QuickDaemon
+        return kind(command, self.folder / "daemon.log", self.environment)
 
     def metrics(self) -> str:
         """Return `driftd metrics`, less what depends on when it is asked."""

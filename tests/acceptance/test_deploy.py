@@ -159,7 +159,7 @@ def test_a_supervisor_hears_that_it_is_ready_alive_and_stopping(
                     heard.append(supervisor.recv(100).decode())
             return until in heard
 
-        with project.start() as daemon:
+        with project.start(installed=True) as daemon:
             daemon.ready()
             eventually(lambda: listen("READY=1"))
             project.append("a.jsonl", b"".join(lines(0, 100)))

@@ -28,7 +28,7 @@ def stored(project: Project) -> int:
 
 
 def test_appended_rows_appear_in_the_committed_state(project: Project) -> None:
-    with project.start() as daemon:
+    with project.start(installed=True) as daemon:
         daemon.ready()
         for count in (1, 10, 500):
             before = daemon.samples().total("driftd_events_stored_total")
@@ -42,7 +42,7 @@ def test_a_signal_under_load_stores_what_was_taken_and_exits_with_0(
     project: Project, number: signal.Signals
 ) -> None:
     project.append("a.jsonl", rows(0, 300_000))
-    with project.start() as daemon:
+    with project.start(installed=True) as daemon:
         daemon.ready()
         project.append("a.jsonl", rows(300_000, 50_000))
         daemon.process.send_signal(number)
@@ -65,7 +65,7 @@ def test_a_signal_under_load_stores_what_was_taken_and_exits_with_0(
 
 def test_a_second_daemon_on_the_same_state_exits_at_once(project: Project) -> None:
     project.append("a.jsonl", rows(0, 10))
-    with project.start() as first:
+    with project.start(installed=True) as first:
         first.ready()
         eventually(lambda: stored(project) == 10)
         for command in (("run",), ("run", "--once")):
@@ -79,7 +79,7 @@ def test_a_second_daemon_on_the_same_state_exits_at_once(project: Project) -> No
 
 
 def test_a_port_that_is_taken_is_said(project: Project) -> None:
-    with project.start() as first:
+    with project.start(installed=True) as first:
         taken = first.address
         other = Project(project.folder, "other.toml", "other")
         text = config().replace("127.0.0.1:0", taken)
@@ -140,7 +140,7 @@ def test_once_closes_what_the_watermark_allows_and_flush_closes_all(project: Pro
 def test_a_silent_log_closes_its_last_window_by_the_clock(project: Project) -> None:
     project.configure(config("2s", "1s"))
     start = datetime.now(UTC) - timedelta(minutes=5)
-    with project.start() as daemon:
+    with project.start(installed=True) as daemon:
         daemon.ready()
         project.append("a.jsonl", rows(0, 200, start))
         eventually(lambda: daemon.samples().total("driftd_events_stored_total") == 200)
@@ -175,7 +175,7 @@ def test_a_state_of_a_newer_program_is_left_as_it_is(project: Project) -> None:
 def test_the_daemon_keeps_serving_while_nothing_can_be_read(project: Project) -> None:
     (project.folder / "logs" / "folder.jsonl").mkdir()
     project.append("a.jsonl", rows(0, 10))
-    with project.start() as daemon:
+    with project.start(installed=True) as daemon:
         eventually(lambda: daemon.samples().total("driftd_events_stored_total") == 10)
         assert daemon.get("/healthz")[0] == 200
         assert daemon.stop() == 0

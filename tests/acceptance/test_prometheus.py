@@ -162,8 +162,7 @@ def test_labels_with_quotes_and_newlines_arrive_whole(prometheus: Prometheus, da
 def test_the_command_says_what_the_daemon_says(daemon: Daemon, request: pytest.FixtureRequest) -> None:
     del request
     live = daemon.samples()
-    folder = Path(str(daemon.process.args[-1])).parent  # type: ignore[index]  # the command as given
-    said = Samples.of(Project(folder).driftd("metrics").stdout)
+    said = Samples.of(Project(daemon.folder).driftd("metrics").stdout)
 
     own = (
         "driftd_commit_duration",
