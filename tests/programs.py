@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -208,10 +209,13 @@ class Project:
 
     def driftd(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, which must be with this exit code."""
-        command: list[str | Path] = [DRIFTD, *arguments, "--config", self.folder / self.config]
-        ended = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
-        assert ended.returncode == code, ended.stderr + ended.stdout
-        return ended
+        command = [*arguments, "--config", str(self.folder / self.config)]
+        with TemporaryDirectory() as kept:
+            said, errors = Path(kept) / "output", Path(kept) / "errors"
+            ended = Forked(command, self.environment, said, errors).wait()
+            done = subprocess.CompletedProcess(command, ended, said.read_text(), errors.read_text())
+        assert done.returncode == code, done.stderr + done.stdout
+        return done
 
     def ask(self, *arguments: str, code: int = 0) -> Result:
         """Do the same without a process of its own: for commands that only look, and are not the point."""
@@ -222,12 +226,7 @@ class Project:
 
     def once(self, *options: str) -> str:
         """Run `driftd run --once`; returns the summary."""
-        summary, errors = self.folder / "summary", self.folder / "errors"
-        summary.unlink(missing_ok=True)
-        command = ["run", "--once", *options, "--config", str(self.folder / self.config)]
-        code = Forked(command, self.environment, summary, errors).wait()
-        assert code == 0, errors.read_text() + summary.read_text()
-        return summary.read_text()
+        return self.driftd("run", "--once", *options).stdout
 
     def start(self, *, installed: bool = False) -> Daemon:
         """Start `driftd run`; use it as a context manager. installed: from nothing, as a user does."""
