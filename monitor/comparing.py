@@ -1,9 +1,12 @@
 """Who answers what heavy monitors ask: a process of its own, bounded in time and memory, or this one."""
 
 import multiprocessing
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from detectors.joint import Comparison, Joint, Option, RefusedError
@@ -14,8 +17,6 @@ from monitor.memory_limit import ADDRESSES, allowed, say_less
 
 SECONDS = 300.0
 MEMORY = 4 * 2**30
-LOOK = 0.2
-"""Seconds between two looks at whether it shall end."""
 Asked = tuple[str, Joint, Joint, float, Mapping[str, Option], int]
 """Detector, reference, window, level, options, seed."""
 
@@ -99,7 +100,7 @@ class Apart:
         self._entry = entry
         self._stopping = False
         self._told = False
-        self._process: multiprocessing.process.BaseProcess | None = None
+        self._process: BaseProcess | None = None
         self._line: Connection | None = None
 
     def compare(
@@ -114,6 +115,8 @@ class Apart:
         """Return what the detector finds, or why it does not."""
         try:
             found = self._asked((name, reference, window, level, options, seed))
+        except TimeoutError:
+            found = Failure("hung", f"ended after {self._seconds:g} s; a new process goes on")
         except (EOFError, OSError):
             found = Failure("died", "the process that compares died; a new one goes on")
         if isinstance(found, Failure) and found.reason in ("died", "hung", "stopped"):
@@ -121,27 +124,23 @@ class Apart:
         return Failure("stopped", "the daemon stops") if self._stopping else found
 
     def _asked(self, asked: Asked) -> Comparison | Failure:
-        line = self._begun()
-        line.send(asked)
-        waited = 0.0
-        while not line.poll(LOOK):
-            waited += LOOK
-            if self._stopping:
-                return Failure("stopped", "the daemon stops")
-            if waited >= self._seconds:
-                return Failure("hung", f"ended after {self._seconds:g} s; a new process goes on")
-        found: Comparison | Failure = line.recv()
+        line, process = self._begun()
+        if self._stopping:  # it may have begun too late for `close` to end it
+            return Failure("stopped", "the daemon stops")
+        with _bounded(process, self._seconds):
+            line.send(asked)
+            found: Comparison | Failure = line.recv()
         return found
 
-    def _begun(self) -> Connection:
-        """Return the line to a process that lives."""
+    def _begun(self) -> tuple[Connection, BaseProcess]:
+        """Return a process that lives, and the line to it."""
         if self._process is not None and not self._process.is_alive():
             self._end()
-        if self._line is None:
+        if self._line is None or self._process is None:
             self._line, self._process = self._started()
-        return self._line
+        return self._line, self._process
 
-    def _started(self) -> tuple[Connection, multiprocessing.process.BaseProcess]:
+    def _started(self) -> tuple[Connection, BaseProcess]:
         """Start a process; OSError where there is no room for one, and then nothing is held of it."""
         memory = allowed(ADDRESSES, self._memory)
         if not self._told:
@@ -172,3 +171,27 @@ class Apart:
         process = self._process
         if process is not None:
             process.kill()
+
+
+@contextmanager
+def _bounded(process: BaseProcess, seconds: float) -> Iterator[None]:
+    """End a process that is still asked after so long, and raise TimeoutError; what waits for it fails.
+
+    So neither a question that it does not read nor an answer that it does not finish is waited for.
+    """
+    over = threading.Event()
+
+    def end() -> None:
+        over.set()
+        process.kill()
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        if over.is_set():
+            raise TimeoutError

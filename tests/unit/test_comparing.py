@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
@@ -41,6 +42,18 @@ def dying(line: Connection, _memory: int) -> None:
 def hanging(line: Connection, _memory: int) -> None:
     """Never answer."""
     line.recv()
+    time.sleep(600)
+
+
+def standing_still(_line: Connection, _memory: int) -> None:
+    """Read nothing."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def stopping_short(line: Connection, _memory: int) -> None:
+    """Begin an answer, and never finish it."""
+    line.recv()
+    os.write(line.fileno(), (1000).to_bytes(4, "big") + b"half")
     time.sleep(600)
 
 
@@ -83,6 +96,25 @@ def test_one_that_hangs_is_ended() -> None:
 
     assert isinstance(found, Failure)
     assert (found.reason, "0.4 s" in found.note) == ("hung", True)
+
+
+@pytest.mark.parametrize("entry", [standing_still, stopping_short])
+def test_one_that_neither_reads_nor_finishes_what_it_says_is_ended(
+    entry: Callable[[Connection, int], None],
+) -> None:
+    apart, found = Apart(seconds=4.0, entry=entry), list[Comparison | Failure]()
+    more = 50_000  # rows, more than fit into the line unread
+    thread = threading.Thread(target=lambda: found.append(asked(apart, count=more)), daemon=True)
+    thread.start()
+    eventually(lambda: apart._process is not None and apart._process.is_alive())  # noqa: SLF001
+    process = apart._process  # noqa: SLF001 - as above
+
+    thread.join(30)
+
+    apart.close()
+    assert found == [Failure("hung", "ended after 4 s; a new process goes on")]
+    assert process is not None
+    assert process.exitcode == -signal.SIGKILL
 
 
 def test_one_without_memory_fails() -> None:
