@@ -129,9 +129,8 @@ class HeavyLanes:
             if held.work is None or held.found is None:  # nothing to do, or the daemon stops
                 self._held.pop(place, None)
                 return False
-            if self._committed(held.work, held.found, tools, amend):
+            if self._committed((held.work, held.found), lane, tools, amend):
                 self._held.pop(place, None)
-                self._figures.finished(*place)
                 return True
         except StoreUnavailableError as error:
             trouble = str(error)
@@ -142,12 +141,16 @@ class HeavyLanes:
         self._held[place] = replace(held, trouble=trouble).later(self._figures.clock.monotonic())
         return False
 
-    def _committed(self, work: Judging | Learning, found: Amendment, tools: Tools, amend: Amend) -> bool:
+    def _committed(
+        self, done: tuple[Judging | Learning, Amendment], lane: str, tools: Tools, amend: Amend
+    ) -> bool:
         """Commit what work came to; tells whether it is over with it."""
+        work, found = done
 
         def take(model: WatchedModel) -> None:
-            if work.still(model.worker):  # else it is looked at anew
+            if work.still(model.worker):  # else it is looked at anew, and nothing is done
                 model.worker.amend(tools, found)
+                self._figures.finished(work.plan.name, lane)
 
         return amend(work.plan.name, take)
 

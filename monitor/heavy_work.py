@@ -16,7 +16,7 @@ from monitor.core.heavy import Heavy, Question
 from monitor.core.heavy_null import AGAIN, TRIES
 from monitor.core.jobs import Job, JobKey
 from monitor.core.later import Said, applied
-from monitor.core.lessons import Finding, Lesson, learnt, next_lesson
+from monitor.core.lessons import Finding, Lesson, learnt, next_lesson, waits_still
 from monitor.core.plan import Plan
 from monitor.core.state import ModelState
 from monitor.logs import logger
@@ -111,8 +111,7 @@ class Learning:
 
     def still(self, worker: Worker) -> bool:
         """Tell whether it waits as it did."""
-        null = self.lesson.null
-        return worker.heavy is self.heavy and worker.state.heavy_nulls.get(null.number) is null
+        return worker.heavy is self.heavy and waits_still(self.heavy, worker.state, self.lesson)
 
     def done(self, figures: Figures, comparer: Comparer) -> Amendment | None:
         """Return what keeps the p-values, None where the daemon stops meanwhile."""

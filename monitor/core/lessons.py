@@ -71,11 +71,24 @@ def _pupils(heavy: Heavy, null: HeavyNull, lane: str) -> list[HeavySpec]:
     return [spec for spec in known.values() if null.left(spec.id, spec.line)]
 
 
+def waits_still(heavy: Heavy, state: ModelState, lesson: Lesson) -> bool:
+    """Tell whether the monitors of a lesson have it to learn as before, whatever others learnt."""
+    then, now = lesson.null, state.heavy_nulls.get(lesson.null.number)
+    if now is None or not heavy.knows(now):
+        return False
+    return all(
+        lesson.due in now.left(spec.id, spec.line)
+        and now.waiting[spec.line, lesson.due] is then.waiting[spec.line, lesson.due]
+        and now.troubles.get(spec.id) == then.troubles.get(spec.id)
+        for spec in lesson.specs
+    )
+
+
 def learnt(
     plan: Plan, heavy: Heavy, state: ModelState, lesson: Lesson, found: Mapping[str, Finding]
 ) -> tuple[ModelState, Changes]:
-    """Take on what the monitors of a lesson found, by their ids."""
-    null = lesson.null
+    """Take on what the monitors of a lesson that waits still found, by their ids."""
+    null = state.heavy_nulls[lesson.null.number]
     for spec in lesson.specs:
         finding, place = found[spec.id], (spec.id, spec.line, lesson.due)
         if finding.failure in AGAIN:
