@@ -217,8 +217,8 @@ def _floats(values: Any) -> list[float]:  # noqa: ANN401 - an array, a tensor or
 
 def judges() -> dict[str, Judge]:
     """Return what can be asked, by name: each seeds all generators first."""
-    known = {"columns": by_column, "permuted": permuted, "classified": classified, "stream": Streams()}
-    return {name: _seeded(judge) for name, judge in known.items()}
+    known: dict[str, Judge] = {"columns": by_column, "permuted": permuted, "classified": classified}
+    return {name: _seeded(judge) for name, judge in (known | {"stream": Streams()}).items()}
 
 
 def _seeded(judge: Judge) -> Judge:
