@@ -4,6 +4,7 @@ Every judge takes what is asked and the two matrices, and returns an answer of `
 """
 
 import json
+import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 Rows = NDArray[np.float64] | NDArray[np.float32]
 Answer = Mapping[str, object]
 Asked = Mapping[str, Any]
+Judge = Callable[[Asked, Rows, Rows], Answer]
 LEVEL = 0.05
 """What alibi-detect is told: its own threshold is of no use here, the p-value is."""
 KEPT = 8
@@ -121,7 +123,8 @@ class Streams:
 
     One half of the reference is the detector's. How often it alarms without drift is told by other splits of
     the reference: one half in the detector, rows of the other as the stream. Configuring takes long, and so
-    do the splits: the last few stay as they are.
+    do the splits: the last few stay as they are. Both are seeded by the reference and the options, whoever
+    asks first, so that an answer depends on nothing that was asked before.
     """
 
     def __init__(self) -> None:
@@ -141,13 +144,16 @@ class Streams:
         if long not in self._nulls:
             _room(self._nulls)
             rng = np.random.default_rng(seed)
+            seed_all(seed + SEEDS + length)  # none of those that the detector was configured with
             splits = (rng.permutation(reference) for _ in range(asked["options"]["n_streams"]))
             self._nulls[long] = [_alarming(detector, s[:half], s[half : half + length]) for s in splits]
-        _seeded(asked["seed"])  # FETDriftOnline draws where it ties, MMDDriftOnline for its first window
+        seed_all(asked["seed"])  # FETDriftOnline draws where it ties, MMDDriftOnline for its first window
         return {"score": _alarming(detector, reference[:half], window[:half]), "null": self._nulls[long]}
 
 
-def _seeded(seed: int) -> None:
+def seed_all(seed: int) -> None:
+    """Seed every generator that alibi-detect draws from."""
+    random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - alibi-detect draws from the global one
     if "torch" in sys.modules:
         import_module("torch").manual_seed(seed)
@@ -179,7 +185,7 @@ def _online(asked: Asked, reference: Rows, seed: int) -> Any:  # noqa: ANN401 - 
     made = getattr(_classes(), asked["title"])
     last = ValueError("no seed was tried")
     for attempt in range(SEEDS):
-        np.random.seed((seed + attempt) % 2**32)  # noqa: NPY002 - alibi-detect draws from the global one
+        seed_all(seed + attempt)
         try:
             return made(reference, verbose=False, **options)
         except (ValueError, IndexError) as error:
@@ -209,6 +215,15 @@ def _floats(values: Any) -> list[float]:  # noqa: ANN401 - an array, a tensor or
     return [float(value) for value in np.asarray(values, dtype=np.float64).ravel()]
 
 
-def judges() -> dict[str, Callable[..., Answer]]:
-    """Return what can be asked, by name."""
-    return {"columns": by_column, "permuted": permuted, "classified": classified, "stream": Streams()}
+def judges() -> dict[str, Judge]:
+    """Return what can be asked, by name: each seeds all generators first."""
+    known: dict[str, Judge] = {"columns": by_column, "permuted": permuted, "classified": classified}
+    return {name: _seeded(judge) for name, judge in (known | {"stream": Streams()}).items()}
+
+
+def _seeded(judge: Judge) -> Judge:
+    def seeded(asked: Asked, reference: Rows, window: Rows) -> Answer:
+        seed_all(asked["seed"])
+        return judge(asked, reference, window)
+
+    return seeded

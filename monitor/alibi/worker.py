@@ -10,7 +10,6 @@ Arguments: the parent's process id, the memory it may take in bytes.
 
 import json
 import os
-import random
 import resource
 import signal
 import struct
@@ -51,21 +50,12 @@ def answer(request: bytes, judges: Mapping[str, Callable[..., Answer]]) -> Answe
             sides = arrays["reference"], arrays["window"]
         if asked["torch"] and not find_spec("torch"):
             return {"error": "torch"}
-        seed_all(asked["seed"])
         return judges[asked["judge"]](asked, *sides)
     except MemoryError:
         return {"error": "memory"}
     except FAILURES as error:
         short = isinstance(error, RuntimeError) and ALLOCATOR in str(error)
         return {"error": "memory"} if short else {"error": "failed", "kind": type(error).__name__}
-
-
-def seed_all(seed: int) -> None:
-    """Seed every generator that alibi-detect draws from."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - alibi-detect draws from the global one
-    if "torch" in sys.modules:
-        import_module("torch").manual_seed(seed)
 
 
 def serve(greet: Callable[[], Answer], reply: Callable[[bytes], Answer]) -> None:
