@@ -37,7 +37,7 @@ TABLE = (
 )
 
 ENTRIES = "SELECT space, model, key, value, checksum FROM entries"
-OF_MODEL = f"{ENTRIES} WHERE :model IS NULL OR model=:model"
+LOADED = f"{ENTRIES} WHERE (:model IS NULL OR model=:model) AND space IS NOT :without"
 REQUESTED = f"{ENTRIES} WHERE space=?"
 
 
@@ -182,11 +182,14 @@ class SqliteStore:
                 raise sqlite3.DatabaseError(verdict)
         marker.touch()
 
-    def load(self, model: str | None = None) -> dict[EntryKey, bytes]:
-        """Return every entry of the last commit, or those of one model. Raises StateError when damaged."""
+    def load(self, model: str | None = None, *, without: str | None = None) -> dict[EntryKey, bytes]:
+        """Return every entry of the last commit, or those of one model; without: a space that is left out.
+
+        Raises StateError when damaged.
+        """
         try:
             with self._guard:
-                rows = self._db.execute(OF_MODEL, {"model": model}).fetchall()
+                rows = self._db.execute(LOADED, {"model": model, "without": without}).fetchall()
         except sqlite3.Error as error:
             raise StateError(f"{self._path}: is damaged ({error}); {ANEW}") from error
         return self._checked(rows)
