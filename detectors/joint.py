@@ -45,7 +45,11 @@ class Joint:
     @classmethod
     def of_vectors(cls, name: str, vectors: Vectors) -> "Joint":
         """Take an embedding's vectors of a bottom-k sample, of rows that have one: a column a dimension."""
-        found = vectors[~np.isnan(vectors[:, 0])].astype(np.float64)
+        return cls.of_coordinates(name, vectors[~np.isnan(vectors[:, 0])].astype(np.float64))
+
+    @classmethod
+    def of_coordinates(cls, name: str, found: Floats) -> "Joint":
+        """Return an embedding's vectors, float64 [k, dimensions], as rows: a column a dimension."""
         columns = tuple(f"{name}[{place}]" for place in range(found.shape[1]))
         return cls(columns, found, np.empty((len(found), 0), np.int32), vectors=True)
 

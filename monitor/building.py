@@ -10,6 +10,7 @@ from typing import Protocol
 
 from detectors.calibration import Calibrator
 from monitor.config import Config, Model
+from monitor.core.row_files import SPACE as FILES
 from monitor.core.state import ModelState, load_model
 from monitor.models import WatchedModel, open_model
 from monitor.shelves import Shelves
@@ -44,7 +45,7 @@ class Memory:
         """Return a model's last committed state, and its shelf."""
         if name in self.running:
             return self.running[name].worker.state, self.shelves.by_model[name]
-        entries = self.store.load(name) if self.entries is None else self.entries
+        entries = self.store.load(name, without=FILES) if self.entries is None else self.entries
         shelf = self.shelves.add(name, entries)
         return load_model(name, entries, shelf.reopen), shelf
 

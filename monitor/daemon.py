@@ -13,6 +13,7 @@ from monitor.clock import Clock, micros
 from monitor.config import Config
 from monitor.core.outbox import Note
 from monitor.core.plan import Plan
+from monitor.core.row_files import SPACE as FILES
 from monitor.core.state import ModelState
 from monitor.endpoints import addresses, notifiers
 from monitor.errors import DriftdError, StoreUnavailableError
@@ -76,7 +77,7 @@ class Daemon:
         self._commits = Histogram()
         self._process = Process()
         self.exposition = Exposition(self._moment, clock.monotonic)
-        entries = store.load()
+        entries = store.load(without=FILES)
         self._rejects = {key[1]: value for key, value in entries.items() if key[0] == SPACE}
         self._files: Mapping[str, RejectsFile] = {}
         self.outbox = load_outbox(entries)

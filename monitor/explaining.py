@@ -35,7 +35,7 @@ def explained(config: Config, id_: str, *, check: bool, rows: Path | None = None
 
     Raises DriftdError where no such episode is known, or a check is wished and there is no record.
     """
-    entries = read_entries(config)
+    entries = read_entries(config, rows=True)
     watching = [(Plan.of(m), load_model(m.name, entries)) for m in config.models]
     items = {item["id"]: item for item in episode_items(watching, load_responses(entries))}
     if id_ not in items:

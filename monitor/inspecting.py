@@ -6,6 +6,7 @@ from exporters.prometheus import render
 from monitor.clock import Clock, micros
 from monitor.config import Config, Model
 from monitor.core.plan import Plan
+from monitor.core.row_files import SPACE as FILES
 from monitor.core.state import load_model
 from monitor.errors import DriftdError
 from monitor.facts import all_samples, episode_samples
@@ -18,11 +19,11 @@ from monitor.store.sqlite import SqliteStore
 from monitor.types import EntryKey
 
 
-def read_entries(config: Config) -> dict[EntryKey, bytes]:
-    """Return the entries of the last commit, whether or not a daemon runs."""
+def read_entries(config: Config, *, rows: bool = False) -> dict[EntryKey, bytes]:
+    """Return the entries of the last commit, whether or not a daemon runs; rows: those of audits too."""
     store = SqliteStore(config.daemon.state, read_only=True)
     try:
-        return store.load()
+        return store.load(without=None if rows else FILES)
     finally:
         store.close()
 

@@ -1,6 +1,7 @@
 """`driftd webhooks retry` and `test`: what a person makes driftd send."""
 
 import json
+import os
 import secrets
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def _told(sent: Sent) -> str:
 
 
 def _note_down(folder: Path, request: Changes) -> None:
-    store = SqliteStore(folder, guest=(folder / DATABASE).exists())
+    store = SqliteStore(folder, guest=os.access(folder / DATABASE, os.F_OK))
     try:
         store.commit(request)
     finally:

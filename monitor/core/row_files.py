@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
+from numpy.typing import NDArray
 
 from detectors.joint import Joint
 from detectors.measure import Floats
@@ -63,13 +65,14 @@ def hashes(owners: Iterable[Owner]) -> set[str]:
 
 
 def joint_file(rows: Joint) -> bytes:
-    """Write rows as an Arrow file, numbers of 32 bits where that is exact."""
-    with np.errstate(over="ignore"):
-        short = rows.numeric.astype(np.float32)
-    exact = np.array_equal(short.astype(np.float64), rows.numeric, equal_nan=True)
-    numeric = short if exact else rows.numeric
+    """Write rows as an Arrow file, numbers as short as is exact. An embedding is one column, of arrays."""
+    if rows.vectors:
+        name = rows.columns[0].removesuffix("[0]")
+        return _arrow(pl.DataFrame({name: pl.Series(_short(rows.numeric, np.float16, np.float32))}))
     names = iter(rows.columns)
-    columns = [pl.Series(next(names), np.ascontiguousarray(column)) for column in numeric.T]
+    columns = [
+        pl.Series(next(names), np.ascontiguousarray(column)) for column in _short(rows.numeric, np.float32).T
+    ]
     columns += [pl.Series(next(names), np.ascontiguousarray(column)) for column in rows.codes.T]
     return _arrow(pl.DataFrame(columns))
 
@@ -77,11 +80,24 @@ def joint_file(rows: Joint) -> bytes:
 def joint_of(data: bytes) -> Joint:
     """Read what `joint_file` wrote."""
     frame = pl.read_ipc(io.BytesIO(data))
+    for column in frame.select(cs.array()):
+        vectors = np.ascontiguousarray(column.to_numpy(), np.float64)
+        return Joint.of_coordinates(column.name, vectors)
     parts = {dtype: frame.select(pl.col(dtype)) for dtype in (pl.Float64, pl.Float32, pl.Int32)}
     numeric = parts[pl.Float64] if parts[pl.Float64].width else parts[pl.Float32]
     codes = np.ascontiguousarray(parts[pl.Int32].to_numpy().reshape(frame.height, -1), np.int32)
     numbers = np.ascontiguousarray(numeric.to_numpy().reshape(frame.height, -1), np.float64)
     return Joint(tuple(frame.columns), numbers, codes)
+
+
+def _short(numbers: Floats, *types: type[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Return numbers as the first of the types that holds each of them exactly, else as they are."""
+    for short in types:
+        with np.errstate(over="ignore"):
+            found = numbers.astype(short)
+        if np.array_equal(found.astype(np.float64), numbers, equal_nan=True):
+            return found
+    return numbers
 
 
 def values_file(values: Floats) -> bytes:

@@ -11,8 +11,8 @@ REQUESTS = "request"
 class Store(Protocol):
     """Durable entries (space, model, key) -> bytes; one writer."""
 
-    def load(self, model: str | None = None) -> dict[EntryKey, bytes]:
-        """Return every entry of the last commit, or those of one model."""
+    def load(self, model: str | None = None, *, without: str | None = None) -> dict[EntryKey, bytes]:
+        """Return every entry of the last commit, or those of one model; without: a space that is left out."""
 
     def asked(self) -> dict[EntryKey, bytes]:
         """Return the entries of the space REQUESTS: what other processes ask of the one that writes.

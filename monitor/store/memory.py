@@ -13,9 +13,9 @@ class MemoryStore:
         self.entries: dict[EntryKey, bytes] = {}
         self.commits = 0
 
-    def load(self, model: str | None = None) -> dict[EntryKey, bytes]:
-        """Return every entry, or those of one model."""
-        return {key: value for key, value in self.entries.items() if model in (None, key[1])}
+    def load(self, model: str | None = None, *, without: str | None = None) -> dict[EntryKey, bytes]:
+        """Return every entry, or those of one model, without those of a space."""
+        return {k: v for k, v in self.entries.items() if model in (None, k[1]) and k[0] != without}
 
     def asked(self) -> dict[EntryKey, bytes]:
         """Return the requests."""

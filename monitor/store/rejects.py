@@ -31,8 +31,9 @@ class RejectsFile:
         length, unkept = json.loads(known) if known else (0, 0)
         if not rejects:
             return {}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("r+b" if self._path.exists() else "w+b") as file:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path.touch(mode=0o600)
+        with self._path.open("r+b") as file:
             length = min(length, file.seek(0, os.SEEK_END))  # someone may have cleared the file
             file.truncate(length)
             file.seek(length)

@@ -135,7 +135,7 @@ class Segments:
             raise StoreUnavailableError(f"{self._folder}: nothing was recorded: {_reason(error)}") from error
 
     def _write(self, path: Path, frame: pl.DataFrame) -> Note:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         unborn = path.with_suffix(UNBORN)
         note = _write(unborn, path.name, frame, self._mapped)
         unborn.rename(path)
@@ -210,7 +210,8 @@ def _write(unborn: Path, name: str, frame: pl.DataFrame, mapped: int) -> Note:
     """Write the file under its first name, durably. Columns that can be mapped come first in it."""
     numbers = [s.name for s in frame if s.dtype in NUMBERS and not s.null_count()]
     ordered = frame.select(*numbers, *(c for c in frame.columns if c not in numbers)).rechunk()
-    with unborn.open("x+b") as file:
+    unborn.touch(mode=0o600, exist_ok=False)
+    with unborn.open("r+b") as file:
         ordered.write_ipc(file, compression="uncompressed", record_batch_size=frame.height)
         file.flush()
         os.fsync(file.fileno())

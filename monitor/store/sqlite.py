@@ -30,13 +30,14 @@ MARKER = "unclean"
 GUEST_PATIENCE = 60
 """Seconds: SQLite promises no turn to who waits beside a busy writer."""
 ANEW = "restore a backup, or move the file away to start anew from the logs"
+SAME_USER = "run this as the user that driftd runs as"
 TABLE = (
     "CREATE TABLE entries (space TEXT NOT NULL, model TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,"
     " checksum INTEGER NOT NULL, PRIMARY KEY (space, model, key))"
 )
 
 ENTRIES = "SELECT space, model, key, value, checksum FROM entries"
-OF_MODEL = f"{ENTRIES} WHERE :model IS NULL OR model=:model"
+LOADED = f"{ENTRIES} WHERE (:model IS NULL OR model=:model) AND space IS NOT :without"
 REQUESTED = f"{ENTRIES} WHERE space=?"
 
 
@@ -54,8 +55,7 @@ class SqliteStore:
         self._db = self._open_beside(guest=guest) if read_only or guest else self._open_writer()
 
     def _open_beside(self, *, guest: bool) -> sqlite3.Connection:
-        if not self._path.exists():
-            raise StateError(f"{self._path}: no state yet; start `driftd run` first")
+        self._refuse_unseen(os.R_OK | os.W_OK if guest else os.R_OK)
         try:
             where = f"{_uri(self._path)}?mode={'rw' if guest else 'ro'}"
             patience = GUEST_PATIENCE if guest else 5
@@ -72,9 +72,20 @@ class SqliteStore:
             raise StateError(f"{self._path}: the state cannot be read ({error}); {ANEW}") from error
         return db
 
+    def _refuse_unseen(self, wished: int) -> None:
+        """Say that there is no state yet, or that it is another user's."""
+        try:
+            self._path.stat()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise StateError(f"{self._path}: no state yet; start `driftd run` first") from error
+        except OSError as error:
+            raise StateError(f"{self._path}: cannot be read: {error.strerror}; {SAME_USER}") from error
+        if not os.access(self._path, wished):
+            raise StateError(f"{self._path}: the state is another user's; {SAME_USER}")
+
     def _open_writer(self) -> sqlite3.Connection:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = (self._folder / LOCK).open("a+", encoding="utf-8")
         except OSError as error:
             raise StateError(f"{self._folder}: cannot be used as state folder: {error.strerror}") from error
@@ -127,6 +138,7 @@ class SqliteStore:
         """Make the database under another name first: under its own one it is never half made."""
         unborn = self._folder / UNBORN
         unborn.unlink(missing_ok=True)
+        unborn.touch(mode=0o600)  # it holds raw values; its journals get the same mode from SQLite
         with closing(sqlite3.connect(unborn, isolation_level=None)) as db:
             db.execute("PRAGMA synchronous=FULL")
             db.execute("BEGIN IMMEDIATE")
@@ -170,11 +182,14 @@ class SqliteStore:
                 raise sqlite3.DatabaseError(verdict)
         marker.touch()
 
-    def load(self, model: str | None = None) -> dict[EntryKey, bytes]:
-        """Return every entry of the last commit, or those of one model. Raises StateError when damaged."""
+    def load(self, model: str | None = None, *, without: str | None = None) -> dict[EntryKey, bytes]:
+        """Return every entry of the last commit, or those of one model; without: a space that is left out.
+
+        Raises StateError when damaged.
+        """
         try:
             with self._guard:
-                rows = self._db.execute(OF_MODEL, {"model": model}).fetchall()
+                rows = self._db.execute(LOADED, {"model": model, "without": without}).fetchall()
         except sqlite3.Error as error:
             raise StateError(f"{self._path}: is damaged ({error}); {ANEW}") from error
         return self._checked(rows)

@@ -72,6 +72,14 @@ def test_one_models_entries_are_loaded_alone(make: Make) -> None:
     assert store.load("none") == {}
 
 
+def test_a_space_is_left_out(make: Make) -> None:
+    store = make()
+    store.commit({("a", "m", "1"): b"x", ("rows", "m", "1"): b"y", ("a", "n", "1"): b"z"})
+
+    assert store.load(without="rows") == {("a", "m", "1"): b"x", ("a", "n", "1"): b"z"}
+    assert store.load("m", without="rows") == {("a", "m", "1"): b"x"}
+
+
 def test_what_load_returns_is_the_callers(make: Make) -> None:
     store = make()
     store.commit({("a", "m", "1"): b"x"})

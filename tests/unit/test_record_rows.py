@@ -1,13 +1,16 @@
 """The rows of audit records: what heavy monitors and streams saw, kept within bounds, and computed again."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
+import polars as pl
 import pytest
 
+from detectors.alibi_arrays import request
 from detectors.joint import Comparison, Joint, Option
 from detectors.stream_choice import make_stream
 from detectors.streaming import Stream
@@ -116,11 +119,46 @@ def test_rows_come_back_as_they_were(numbers: type[np.floating]) -> None:
     for rows in (
         Joint(("a", "b", "c", "d", "e"), values, codes),
         Joint(("a", "b", "c"), values, codes[:, :0]),
+        Joint.of_coordinates("text", values),
+        Joint.of_coordinates("text", values[:0]),
+        Joint.of_vectors("text", rng.normal(size=(50, 4)).astype(np.float16)),
     ):
         again = joint_of(joint_file(rows))
-        assert again.columns == rows.columns
+        assert (again.columns, again.vectors) == (rows.columns, rows.vectors)
+        assert (again.numeric.dtype.str, again.codes.dtype.str) == ("<f8", "<i4")
         np.testing.assert_array_equal(again.numeric, rows.numeric)
         np.testing.assert_array_equal(again.codes, rows.codes)
+
+
+@pytest.mark.parametrize("shape", [(2000, 200), (520, 768)])
+def test_an_embeddings_sample_has_room_in_a_file(shape: tuple[int, int]) -> None:
+    vectors = np.random.default_rng(1).normal(size=shape).astype(np.float16)
+    data = joint_file(Joint.of_vectors("text", vectors))
+    assert len(data) < vectors.nbytes + 4096 < 810_000
+    assert bounded({"window": data}) == ({"window": data}, {})
+
+
+def test_an_embeddings_rows_of_a_record_before_they_said_so_are_columns() -> None:
+    data = io.BytesIO()
+    pl.DataFrame({f"text[{place}]": np.array([0.5, place], np.float32) for place in (0, 1)}).write_ipc(data)
+    rows = joint_of(data.getvalue())
+    assert (rows.columns, rows.vectors, rows.numeric.tolist()) == (
+        ("text[0]", "text[1]"),
+        False,
+        [[0.5, 0.5], [0.0, 1.0]],
+    )
+
+
+def test_alibi_detect_is_asked_the_same_of_an_embedding() -> None:
+    rng, spreads = np.random.default_rng(2), np.array([10.0, 1.0, 1.0, 0.01])
+    reference, window = (
+        Joint.of_vectors("text", (rng.normal(size=(100, 4)) * spreads + shift).astype(np.float16))
+        for shift in (0.0, 0.5)
+    )
+    asked = request("alibi.mmd", reference, window, {}, 1)
+    again = request("alibi.mmd", joint_of(joint_file(reference)), joint_of(joint_file(window)), {}, 1)
+    np.testing.assert_array_equal(asked.reference, again.reference)
+    np.testing.assert_array_equal(asked.window, again.window)
 
 
 def test_a_record_says_what_was_too_large(

@@ -28,6 +28,17 @@ def test_rejects_are_lines_with_file_offset_reason_and_text(tmp_path: Path) -> N
     assert json.loads(line) == {"file": "a/b.jsonl", "offset": 17, "reason": "bad_json", "text": 'ü "\n\0 ?'}
 
 
+def test_rejected_lines_are_for_the_user_of_the_daemon_only(tmp_path: Path) -> None:
+    folder = tmp_path / "rejects"
+    file = RejectsFile(folder, "m", 10_000)
+    entry = file.prepare([reject(1)], None)[KEY]
+    assert [path.stat().st_mode & 0o777 for path in (folder, folder / "m.jsonl")] == [0o700, 0o600]
+    (folder / "m.jsonl").chmod(0o640)
+    file.prepare([reject(2)], entry)
+    assert (folder / "m.jsonl").stat().st_mode & 0o777 == 0o640
+    assert kept(folder) == [1, 2]
+
+
 def test_without_rejects_there_is_nothing_to_commit_and_no_file(tmp_path: Path) -> None:
     assert RejectsFile(tmp_path, "m", 100).prepare([], None) == {}
     assert list(tmp_path.iterdir()) == []

@@ -44,6 +44,12 @@ def test_a_file_that_is_let_go_goes_and_its_frame_can_still_be_read(tmp_path: Pa
     assert kept.equals(numbers())
 
 
+def test_held_rows_are_for_the_user_of_the_daemon_only(tmp_path: Path) -> None:
+    folder = tmp_path / "rows"
+    Segments(folder).keep(numbers())
+    assert [path.stat().st_mode & 0o777 for path in (folder, file_of(folder))] == [0o700, 0o600]
+
+
 def test_what_was_written_and_not_named_goes(tmp_path: Path) -> None:
     segments = Segments(tmp_path)
     values = [segments.keep(numbers(seed=seed))[1] for seed in range(3)]

@@ -79,6 +79,26 @@ def test_a_reader_sees_the_last_commit_while_the_daemon_runs(tmp_path: Path) -> 
     store.close()
 
 
+def test_raw_values_are_for_the_user_of_the_daemon_only(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    filled(old)
+    old.chmod(0o755)
+    (old / DATABASE).chmod(0o640)
+    for folder, modes in ((old, {0o755, 0o640}), (new, {0o700, 0o600})):
+        with closing(SqliteStore(folder)) as store:
+            store.commit({ENTRY: b"1"})
+            files = [folder, *folder.glob(f"{DATABASE}*")]
+            assert len(files) == 4
+            assert {path.stat().st_mode & 0o777 for path in files} == modes
+
+
+def test_another_users_state_is_no_damaged_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(tmp_path)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may read everything
+    with pytest.raises(StateError, match=r"another user's; run this as the user that driftd runs as$"):
+        SqliteStore(tmp_path, read_only=True)
+
+
 @pytest.mark.parametrize("name", ["100%", "a?b", "c#d", "e f", "ü"])
 def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
     filled(tmp_path / name)
