@@ -72,7 +72,7 @@ def _joint(names: tuple[str, ...], rows: Floats) -> Joint:
 def _outcome(found: Attribution, name: str, seconds: float) -> Outcome:
     first = found.parts[0].feature == name
     alone = max(found.parts, key=lambda part: part.alone).feature == name
-    together = max(found.parts, key=lambda part: part.together).feature == name
+    together = max(found.parts, key=lambda part: part.together or 0.0).feature == name
     return Outcome(first, alone, together, bool(found.agree), name in found.pair, seconds)
 
 

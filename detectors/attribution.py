@@ -36,15 +36,16 @@ class Part:
     """One feature's part in the change.
 
     ratio: its deviation alone over how far it may be, above 1 is more than usual. share: of both rankings, 0
-    to 1; all features' sum to 1 where anything changed. alone, together: of each ranking, likewise. effect:
-    in standard deviations (of shares: see readings.py), what: which reading.
+    to 1; all features' sum to 1 where anything changed. alone, together: of each ranking, likewise; together
+    is None where the rows were not looked at. effect: in standard deviations (of shares: see readings.py),
+    what: which reading.
     """
 
     feature: str
     ratio: float
     share: float
     alone: float
-    together: float
+    together: float | None
     effect: float
     what: str = ""
 
@@ -103,7 +104,7 @@ def attribute(moved: dict[str, Moved], reference: Joint | None, window: Joint | 
             moved[n].ratio,
             float(share[i]),
             float(alone[i]),
-            float(together[i]),
+            float(together[i]) if both else None,
             moved[n].effect,
             moved[n].what,
         )

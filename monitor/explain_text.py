@@ -71,9 +71,11 @@ def _why(found: Item) -> Iterator[str]:
     if found.get("problem"):
         yield _line("inputs", f"could not be ranked: {found['problem']}")
         return
-    moved = [part for part in found["features"] if part["ratio"] > 1.0 or part["together"] >= LEAST]
+    moved = [part for part in found["features"] if _counts(part)]
     if not moved:
-        yield _line("inputs", "no feature is further from what is usual than it may be")
+        looked = all(part["together"] is not None for part in found["features"])
+        more = "" if looked else "; together they were not looked at"
+        yield _line("inputs", f"no feature is further from what is usual than it may be{more}")
     for place, part in enumerate(moved[:NAMED_FEATURES]):
         yield _line("inputs" if place == 0 else "", _part(part))
     if moved and found["agree"] is not None:
@@ -84,12 +86,19 @@ def _why(found: Item) -> Iterator[str]:
         )
 
 
+def _counts(part: Item) -> bool:
+    """Tell whether a feature is worth a line; one that was not judged alone is where it has a part."""
+    together = part["together"] or 0.0
+    return part["ratio"] > 1.0 or together >= LEAST or (not part["ratio"] and part["share"] >= LEAST)
+
+
 def _part(part: Item) -> str:
     limit = f"{part['ratio']:.2g} times as far as it may be" if part["ratio"] else "not judged alone"
-    share, alone, together = (round(100 * part[name]) for name in ("share", "alone", "together"))
-    moved = f"{part['what']} by {part['effect']:+.2g}"
-    parts = f"alone {alone} %, together {together} %"
-    return f"{part['feature']}, {share} % of the change: {moved}, {limit} ({parts})"
+    share, alone = (round(100 * part[name]) for name in ("share", "alone"))
+    moved = f"{part['what']} by {part['effect']:+.2g}, " if part["what"] else ""
+    together = "not looked at" if part["together"] is None else f"{round(100 * part['together'])} %"
+    parts = f"alone {alone} %, together {together}"
+    return f"{part['feature']}, {share} % of the change: {moved}{limit} ({parts})"
 
 
 def _performance(found: Item) -> Iterator[str]:

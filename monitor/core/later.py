@@ -9,6 +9,7 @@ from monitor.core.episode_log import lately
 from monitor.core.heavy import Heavy, Question
 from monitor.core.heavy_records import joint_evidence
 from monitor.core.jobs import JobKey, job_changes, without
+from monitor.core.joint_ranks import rows_compared
 from monitor.core.plan import MICROSECOND, Plan
 from monitor.core.policy import TripKey
 from monitor.core.profiles import ALL, GroupKey
@@ -55,7 +56,8 @@ def applied(
         if place in steps.trips and steps.trips[place].every != longer:
             steps.trips[place] = replace(steps.trips[place], every=longer)
     asked = {(v.feature, v.detector): question for question, v in said if question is not None}
-    episodes, records = steps.follow(Tick(state, {}, evidence=joint_evidence(asked)), witness)
+    tick = Tick(state, {}, evidence=joint_evidence(asked), rows=rows_compared(asked, job.windows))
+    episodes, records = steps.follow(tick, witness)
     state = replace(state, episodes=episodes)
     wished = ask_for_retraining(plan, state, steps.trips, state.book.versions, key.due - plan.window)
     begun = sorted((*wished.state.book.alarms, *steps.alarms), key=lambda alarm: alarm[0])

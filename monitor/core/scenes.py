@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from detectors.joint import Joint
 from detectors.profile import WindowProfile
 from detectors.series import Lent, Series
 from monitor.core.episode_log import EpisodeRecord
@@ -26,6 +27,15 @@ class Scene:
     groups: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """Sampled rows that a heavy monitor compared. windows: that `window` is of."""
+
+    reference: Joint
+    window: Joint
+    windows: int = 1
+
+
 Tell = Callable[[Transition], Evidence | None]
 """Returns what the verdict of a transition was computed from, None where it does not know."""
 
@@ -34,17 +44,22 @@ def nothing_more(_change: Transition) -> None:
     """Know of no more."""
 
 
+def no_rows(_key: TripKey) -> None:
+    """Know of no rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     """What is known when all verdicts of a tick are there. scenes: of the window that has just closed.
 
-    evidence: of verdicts that come of no scene.
+    evidence: of verdicts that come of no scene. rows: that a monitor compared, where it was such.
     """
 
     state: ModelState
     scenes: Mapping[GroupKey, Scene]
     maturing: Maturing | None = None
     evidence: Tell = nothing_more
+    rows: Callable[[TripKey], Compared | None] = no_rows
 
 
 @dataclass(frozen=True, slots=True)

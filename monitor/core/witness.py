@@ -12,6 +12,7 @@ from monitor.core.attributing import Ranks, document, of_episode, of_track
 from monitor.core.decomposing import of_performance, onset_of
 from monitor.core.episode_log import EpisodeRecord
 from monitor.core.grouping import Grouped, grouped
+from monitor.core.joint_ranks import of_rows
 from monitor.core.measured_records import measured_evidence
 from monitor.core.plan import Plan
 from monitor.core.policy import Transition, TripKey
@@ -90,7 +91,7 @@ class Auditor:
         found = of_episode(tick, record.keys, record.started, ranks)
         group = GroupKey(record.started, record.version, record.segment)
         if record.kind not in MEASURED or tick.maturing is None:
-            past = self._past(tick, group, 1) if found is None else Attribution((), None)
+            past = self._compared(tick, record, group) if found is None else Attribution((), None)
             nowhere = {
                 "segment": None,
                 "version": None,
@@ -106,6 +107,12 @@ class Auditor:
             found = {**found, "onset": onset_of(labels, assessor.bench(standard), group, metric)}
         parts = of_performance(assessor, standard, labels, group, record.detector)
         return {**found, "performance": parts}
+
+    def _compared(self, tick: Tick, record: EpisodeRecord, group: GroupKey) -> Attribution:
+        """Rank the features of a window that closed earlier, by the rows compared if there are any."""
+        past = self._past(tick, group, 1)
+        rows = next((rows for rows in map(tick.rows, record.keys) if rows is not None), None)
+        return of_rows(self._plan, past, rows) if rows is not None else past
 
     def _past(self, tick: Tick, group: GroupKey, groups: int) -> Attribution:
         """Rank the features of a window that closed earlier."""

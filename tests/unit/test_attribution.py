@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detectors.attribution import Moved, attribute
+from detectors.attribution import FEW, Moved, attribute
 from detectors.cooccurrence import together
 from detectors.joint import Joint
 
@@ -57,7 +57,8 @@ def test_few_rows_constants_and_empty_columns_break_nothing(rows: int) -> None:
     window = Joint(("a", "b", "c"), before[:rows], np.full((rows, 0), -1, np.int32))
     alone = {name: Moved(0.0, 0.0, "") for name in ("a", "b", "c")}
     found = attribute(alone, Joint(("a", "b", "c"), before, np.zeros((200, 0), np.int32)), window)
-    assert all(np.isfinite([part.share, part.alone, part.together]).all() for part in found.parts)
+    assert all(np.isfinite([part.share, part.alone]).all() for part in found.parts)
+    assert {part.together is None for part in found.parts} == {rows < FEW}
     assert found.agree is None or rows == 60
 
 
