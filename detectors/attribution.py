@@ -115,6 +115,14 @@ def attribute(moved: dict[str, Moved], reference: Joint | None, window: Joint | 
     return Attribution(parts, agree, pair)
 
 
+def turned(reference: Joint, window: Joint) -> list[str]:
+    """Return numeric columns whose correlations with others changed beyond chance, the most changed first."""
+    reference, window = _first(reference), _first(window)
+    scores = normal_scores(np.concatenate([reference.numeric, window.numeric]), reference.rows)
+    apart = _correlations(scores, reference.rows).sum(axis=1)
+    return [reference.columns[i] for i in np.argsort(-apart, kind="stable").tolist() if apart[i] > 0]
+
+
 def _agree(alone: Floats, together: Floats) -> bool:
     """Tell whether the first of one ranking is the first of the other, or as good."""
     first = int(together.argmax())

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from detectors.attribution import Attribution, Moved, Part, attribute
+from detectors.attribution import Attribution, Moved, Part, attribute, turned
 from detectors.joint import Joint
 from detectors.moves import moved_rows
 from monitor.core.attributing import MOST_TOGETHER
@@ -41,9 +41,11 @@ def of_rows(plan: Plan, known: Attribution, rows: Compared) -> Attribution:
     if rows.windows == 1:
         usual = {part.feature: Moved(part.ratio, part.effect, part.what) for part in known.parts}
         alone = {name: usual.get(name, one) for name, one in alone.items()}
-    first = sorted(alone, key=lambda name: (-alone[name].ratio, name))[:MOST_TOGETHER]
-    both = (_chosen(part, set(first)) for part in (reference, window))
-    return attribute({name: alone[name] for name in first}, *both)
+    most = sorted(alone, key=lambda name: (-alone[name].ratio, name))
+    if len(most) > MOST_TOGETHER:  # those that only go otherwise together have not moved alone
+        most = [*dict.fromkeys([*turned(reference, window)[: MOST_TOGETHER // 2], *most])][:MOST_TOGETHER]
+    both = (_chosen(part, set(most)) for part in (reference, window))
+    return attribute({name: alone[name] for name in most}, *both)
 
 
 def _embedding(rows: Joint) -> Part:

@@ -147,6 +147,19 @@ def test_only_features_that_were_compared_are_ranked_and_what_is_usual_counts() 
     assert "usual" not in {part.what for part in longer.parts}
 
 
+def test_of_many_columns_those_that_only_turned_are_looked_at_too() -> None:
+    rng, names = np.random.default_rng(3), tuple(f"f{i:03}" for i in range(120))
+    before, after = (rng.normal(size=(600, 120)) for _ in range(2))
+    after[:, 119] = after[:, 118] + 0.3 * after[:, 119]
+    after[:, 119] /= after[:, 119].std()
+    none = np.empty((600, 0), np.int32)
+    rows = Compared(Joint(names, before, none), Joint(names, after, none))
+
+    found = of_rows(plan_of(model()), Attribution((), None), rows)
+
+    assert {part.feature for part in found.parts[:2]} == set(found.pair) == {"f118", "f119"}
+
+
 def test_of_predictions_alone_no_feature_is_named_but_those_known() -> None:
     rows = Joint(("prediction",), np.zeros((50, 1)), np.empty((50, 0), np.int32))
     assert of_rows(plan_of(model()), known(2.0), Compared(rows, rows)) == known(2.0)
