@@ -16,7 +16,7 @@ from scipy import stats
 from benchmarks.multivariate import Part, part
 from detectors.alibi import ALIBI
 from detectors.distances import Floats
-from detectors.joint import Comparison, Joint, Option
+from detectors.joint import Asked, Comparison, Joint, Option
 from detectors.window_level import window_level
 from monitor.alibi_asking import AlibiDetect
 from monitor.alibi_table import Alibi
@@ -62,7 +62,7 @@ def calm(takes: str, rng: np.random.Generator, rows: int) -> Joint:
 
 def pvalue(alibi: AlibiDetect, case: Case, reference: Joint, window: Joint) -> float:
     """Return what the process says of two samples."""
-    found = alibi.compare(f"alibi.{case[0]}", reference, window, LEVELS[0], case[1], 1)
+    found = alibi.compare(Asked(f"alibi.{case[0]}", reference, window, LEVELS[0], case[1], 1))
     if not isinstance(found, Comparison):
         raise SystemExit(f"{case[0]}: {found.note}")
     return found.pvalue

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,17 @@ class Comparison:
     effect: float
     parts: tuple[tuple[str, float], ...] = ()
     note: str = ""
+
+
+class Asked(NamedTuple):
+    """What is asked: a detector by its name, and what it takes, as `Compare` does."""
+
+    detector: str
+    reference: Joint
+    window: Joint
+    level: float
+    options: Mapping[str, Option]
+    seed: int
 
 
 class Compare(Protocol):

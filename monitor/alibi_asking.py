@@ -9,7 +9,7 @@ from threading import Event, Lock
 from detectors.alibi import PREFIX
 from detectors.alibi_answers import comparison
 from detectors.alibi_arrays import Request, request
-from detectors.joint import Comparison, Joint, Option
+from detectors.joint import Asked, Comparison
 from exporters.catalog import Sample
 from monitor.alibi_frames import framed
 from monitor.alibi_process import PROGRAM, SLICE, EndedError, Process
@@ -58,28 +58,20 @@ class AlibiDetect:
     _ending: Event = field(default_factory=Event)
     _lock: Lock = field(default_factory=Lock)
 
-    def compare(
-        self,
-        detector: str,
-        reference: Joint,
-        window: Joint,
-        level: float,
-        options: Mapping[str, Option],
-        seed: int,
-    ) -> Comparison | Failure:
+    def compare(self, asked: Asked) -> Comparison | Failure:
         """Return what `alibi.<name>` finds, or why it does not.
 
         After the process died, hung or took too much, the next question starts it again, after a pause that
         doubles while it fails.
         """
         try:
-            asked = request(detector, reference, window, options, seed)
+            question = request(asked.detector, asked.reference, asked.window, asked.options, asked.seed)
         except ValueError as error:
             return Failure("refused", str(error))
         with self._lock:
             self._take_on()
             try:
-                found = self._ask(asked, level)
+                found = self._ask(question, asked.level)
             except AlibiError as error:
                 return self._failed(error)
             self._well()

@@ -2,14 +2,14 @@
 
 import multiprocessing
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
-from detectors.joint import Comparison, Joint, Option, RefusedError
+from detectors.joint import Asked, Comparison, RefusedError
 from detectors.monitors import FAILURES
 from detectors.multivariate import MULTIVARIATE
 from monitor.comparing_process import one_thread, serve
@@ -17,8 +17,6 @@ from monitor.memory_limit import ADDRESSES, allowed, say_less
 
 SECONDS = 300.0
 MEMORY = 4 * 2**30
-Asked = tuple[str, Joint, Joint, float, Mapping[str, Option], int]
-"""Detector, reference, window, level, options, seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +33,7 @@ class Failure:
 class Comparer(Protocol):
     """Answers questions, one at a time."""
 
-    def compare(
-        self,
-        name: str,
-        reference: Joint,
-        window: Joint,
-        level: float,
-        options: Mapping[str, Option],
-        seed: int,
-    ) -> Comparison | Failure:
+    def compare(self, asked: Asked) -> Comparison | Failure:
         """Return what the detector finds, or why it does not."""
 
     def close(self) -> None:
@@ -52,9 +42,8 @@ class Comparer(Protocol):
 
 def answered(asked: Asked) -> Comparison | Failure:
     """Ask a detector; what it may raise becomes a failure."""
-    name, reference, window, level, options, seed = asked
     try:
-        return MULTIVARIATE[name](reference, window, level, options, seed)
+        return MULTIVARIATE[asked.detector](*asked[1:])
     except MemoryError:
         return Failure("memory", "there is not enough memory")
     except RefusedError as error:
@@ -66,17 +55,9 @@ def answered(asked: Asked) -> Comparison | Failure:
 class Here:
     """Answers in this process, as a backtest does."""
 
-    def compare(
-        self,
-        name: str,
-        reference: Joint,
-        window: Joint,
-        level: float,
-        options: Mapping[str, Option],
-        seed: int,
-    ) -> Comparison | Failure:
+    def compare(self, asked: Asked) -> Comparison | Failure:
         """Return what the detector finds, or why it does not."""
-        return answered((name, reference, window, level, options, seed))
+        return answered(asked)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -103,18 +84,10 @@ class Apart:
         self._process: BaseProcess | None = None
         self._line: Connection | None = None
 
-    def compare(
-        self,
-        name: str,
-        reference: Joint,
-        window: Joint,
-        level: float,
-        options: Mapping[str, Option],
-        seed: int,
-    ) -> Comparison | Failure:
+    def compare(self, asked: Asked) -> Comparison | Failure:
         """Return what the detector finds, or why it does not."""
         try:
-            found = self._asked((name, reference, window, level, options, seed))
+            found = self._asked(asked)
         except TimeoutError:
             found = Failure("hung", f"ended after {self._seconds:g} s; a new process goes on")
         except (EOFError, OSError):

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from detectors.joint import Comparison
+from detectors.joint import Asked, Comparison
 from monitor.alibi_asking import AlibiDetect
 from monitor.alibi_table import Alibi
 from monitor.clock import SystemClock
-from monitor.comparing import Asked, Failure
+from monitor.comparing import Failure
 from monitor.config import Config
 from monitor.core.heavy_records import Ask
 from monitor.core.plan import Plan
@@ -94,10 +94,10 @@ def _checked(record: AuditRecord, item: Document | None, ask: Ask | None) -> Doc
 def ask_of(table: Alibi) -> Ask:
     """Return what asks the detectors of alibi-detect, in their environment."""
 
-    def ask(*asked: *Asked) -> Comparison:
+    def ask(asked: Asked) -> Comparison:
         asking = AlibiDetect(table, SystemClock())
         try:
-            found = asking.compare(*asked)
+            found = asking.compare(asked)
         finally:
             asking.close()
         if isinstance(found, Failure):

@@ -47,8 +47,7 @@ class Figures:
         None where the daemon stops meanwhile.
         """
         detector, began = question.spec.detector, self.clock.monotonic()
-        rows = question.reference, question.window
-        found = comparer.compare(detector, *rows, question.level, question.options, question.seed)
+        found = comparer.compare(question.asked)
         took = self.clock.monotonic() - began
         if isinstance(found, Failure) and found.reason == "stopped":
             return None

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from detectors.alibi import ALIBI as OF_ALIBI
 from detectors.alibi import PREFIX
 from detectors.base import Level, Verdict
-from detectors.joint import Comparison, Joint, Option
+from detectors.joint import Asked, Comparison, Joint, Option
 from detectors.monitors import MonitorSpec, judged, unjudged
 from detectors.multivariate import MULTIVARIATE
 from detectors.profile import Grid
@@ -93,7 +93,7 @@ class HeavySpec:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """What a detector is asked: as `detectors.joint.Compare` takes it."""
+    """What a monitor asks its detector, and how strict it is."""
 
     spec: HeavySpec
     reference: Joint
@@ -103,9 +103,10 @@ class Question:
     seed: int
 
     @property
-    def level(self) -> float:
-        """The probability of a breach without drift."""
-        return self.strict.level
+    def asked(self) -> Asked:
+        """What the detector is to answer."""
+        rows = self.reference, self.window
+        return Asked(self.spec.detector, *rows, self.strict.level, self.options, self.seed)
 
 
 def heavy_names() -> frozenset[str]:

@@ -1,13 +1,12 @@
 """Audit records of heavy monitors: the rows they saw, what they were asked, and the answer computed again."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from detectors.base import Verdict
-from detectors.joint import Compare, Comparison, Joint, Option
+from detectors.joint import Asked, Comparison
 from detectors.monitors import MonitorSpec, judged
 from detectors.multivariate import MULTIVARIATE
 from detectors.window_level import Strictness
@@ -16,8 +15,8 @@ from monitor.core.policy import Transition
 from monitor.core.records import AuditRecord, Evidence, NotAgainError
 from monitor.core.row_files import joint_file, joint_of
 
-Ask = Callable[[str, Joint, Joint, float, Mapping[str, Option], int], Comparison]
-"""As `Compare`, of a detector by name; raises NotAgainError."""
+Ask = Callable[[Asked], Comparison]
+"""Answers; raises NotAgainError."""
 SIDES = ("reference", "window")
 
 
@@ -50,17 +49,16 @@ def joint_again(record: AuditRecord, ask: Ask | None) -> Verdict:
     head, monitor = record.head, record.head["monitor"]
     reference, window = (joint_of(record.files[side]) for side in SIDES)
     strict = Strictness(head["level"], tuple(record.arrays["pvalues"].tolist()), head["windows"])
-    found = _comparer(monitor["detector"], ask)(
-        reference, window, strict.level, head["options"], head["seed"]
-    )
+    asked = Asked(monitor["detector"], reference, window, strict.level, head["options"], head["seed"])
+    found = _answered(asked, ask)
     limit = found.threshold if head["threshold"] is None else head["threshold"]
     spec = MonitorSpec(monitor["feature"], monitor["detector"], monitor["kind"], head["threshold"])
     return judged(spec, window.rows, (found.score, limit), found.effect, found.pvalue)
 
 
-def _comparer(name: str, ask: Ask | None) -> Compare:
-    if name in MULTIVARIATE:
-        return MULTIVARIATE[name]
+def _answered(asked: Asked, ask: Ask | None) -> Comparison:
+    if asked.detector in MULTIVARIATE:
+        return MULTIVARIATE[asked.detector](*asked[1:])
     if ask is None:
-        raise NotAgainError(f"there is nobody to ask for {name}")
-    return partial(ask, name)
+        raise NotAgainError(f"there is nobody to ask for {asked.detector}")
+    return ask(asked)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detectors.alibi import ALIBI
-from detectors.joint import Compare, Comparison, Joint, Option
+from detectors.joint import Asked, Compare, Comparison, Joint, Option
 from detectors.joint_contract import LAWS, Bench
 from tests.alibi.environments import alibi_of, close_all
 
@@ -26,7 +26,7 @@ def asking(name: str) -> Compare:
     def compare(
         reference: Joint, window: Joint, level: float, options: Mapping[str, Option], seed: int
     ) -> Comparison:
-        found = alibi_of(name).compare(f"alibi.{name}", reference, window, level, options, seed)
+        found = alibi_of(name).compare(Asked(f"alibi.{name}", reference, window, level, options, seed))
         if isinstance(found, Comparison):
             return found
         raise (ValueError if found.reason == "refused" else AssertionError)(found.note)

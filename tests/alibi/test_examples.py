@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from detectors.alibi import ALIBI, Takes
-from detectors.joint import Comparison, Joint
+from detectors.joint import Asked, Comparison, Joint
 from tests.alibi.environments import alibi_of, close_all
 from tests.test_docs import page, rows
 
@@ -40,7 +40,7 @@ def test_the_change_is_found_at_the_window_that_the_page_says(name: str) -> None
     windows = (example(ALIBI[name].takes, rng, ROWS, changed=at >= CHANGE) for at in range(WINDOWS))
 
     def calm(window: Joint) -> bool:
-        found = alibi.compare(f"alibi.{name}", usual, window, LEVEL, {}, SEED)
+        found = alibi.compare(Asked(f"alibi.{name}", usual, window, LEVEL, {}, SEED))
         assert isinstance(found, Comparison), found
         return found.score <= found.threshold
 

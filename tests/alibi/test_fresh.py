@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from detectors.alibi import ALIBI
-from detectors.joint import Comparison, Joint, Option
+from detectors.joint import Asked, Comparison, Joint, Option
 from monitor.alibi_asking import AlibiDetect
 from tests.alibi.environments import alibi_of, close_all
 
@@ -50,7 +50,7 @@ def test_what_was_asked_before_changes_no_answer(detector: str) -> None:
     warm = alibi_of(detector)
 
     def asked(alibi: AlibiDetect, window: Joint, seed: int) -> Comparison:
-        found = alibi.compare(f"alibi.{detector}", usual, window, LEVEL, CASES[detector], seed)
+        found = alibi.compare(Asked(f"alibi.{detector}", usual, window, LEVEL, CASES[detector], seed))
         assert isinstance(found, Comparison), found
         return found
 

@@ -17,7 +17,7 @@ import pytest
 from detectors.alibi import ALIBI
 from detectors.alibi_answers import comparison
 from detectors.alibi_arrays import Request, request
-from detectors.joint import Comparison, Joint, Option
+from detectors.joint import Asked, Comparison, Joint, Option
 from monitor.alibi_asking import AlibiDetect
 from monitor.alibi_frames import framed
 from monitor.alibi_table import Alibi
@@ -126,7 +126,7 @@ each = pytest.mark.parametrize(("name", "key"), [(name, key) for name in CASES f
 def test_the_numbers_are_alibi_detects_own(name: str, key: str, folder: Path) -> None:
     theirs, (question, _) = direct(name, folder)[key], asked(name)[key]
     alibi, detector = process(name), f"alibi.{question.detector}"
-    found = alibi.compare(detector, *sides(question, key), LEVEL, question.options, SEED)
+    found = alibi.compare(Asked(detector, *sides(question, key), LEVEL, question.options, SEED))
     assert isinstance(found, Comparison), found
     running = alibi._process  # noqa: SLF001 - the raw answer is what is compared
     assert running is not None
@@ -163,7 +163,7 @@ def test_it_tells_moved_rows_from_calm_ones_and_says_the_same_twice(
 ) -> None:
     usual, takes = joint(ALIBI[detector].takes, 0.0), ALIBI[detector].takes
     calm, moved, again = [
-        process(name).compare(f"alibi.{detector}", usual, joint(takes, shift), 1e-3, options, SEED)
+        process(name).compare(Asked(f"alibi.{detector}", usual, joint(takes, shift), 1e-3, options, SEED))
         for shift in (0.01, 0.8, 0.8)
     ]
 
@@ -184,7 +184,9 @@ def test_it_tells_moved_rows_from_calm_ones_and_says_the_same_twice(
 )
 def test_an_embedding_that_turns_is_found_and_a_calm_one_is_not(name: str, detector: str) -> None:
     usual, calm, turned = (embedded(seed, turn) for seed, turn in ((1, 0.0), (2, 0.0), (3, 0.5)))
-    found = [process(name).compare(f"alibi.{detector}", usual, w, 1e-4, {}, SEED) for w in (calm, turned)]
+    found = [
+        process(name).compare(Asked(f"alibi.{detector}", usual, w, 1e-4, {}, SEED)) for w in (calm, turned)
+    ]
 
     assert [isinstance(one, Comparison) and one.pvalue < 1e-4 for one in found] == [False, True]
 
@@ -201,7 +203,9 @@ def test_fisher_online_is_configured_although_some_seeds_fail() -> None:
     for seed in range(4):  # as many references, so as many seeds
         usual = Joint(kind.columns, kind.numeric[seed:], kind.codes[seed:])
         options: Mapping[str, Option] = {"n_bootstraps": 200, "n_streams": 30, "ert": 20, "rows": 100}
-        assert isinstance(alibi.compare("alibi.online_fet", usual, kind, 1e-3, options, seed), Comparison)
+        assert isinstance(
+            alibi.compare(Asked("alibi.online_fet", usual, kind, 1e-3, options, seed)), Comparison
+        )
 
 
 def test_the_real_one_is_killed_at_work_and_comes_back() -> None:
@@ -209,9 +213,9 @@ def test_the_real_one_is_killed_at_work_and_comes_back() -> None:
     rng = np.random.default_rng(1)
     side = Joint(("a", "b"), rng.normal(size=(2000, 2)), np.zeros((2000, 0), np.int32))
     slow: Mapping[str, Option] = {"rows": 2000, "n_streams": 1000}
-    assert isinstance(alibi.compare("alibi.ks", side, side, 1e-3, {}, 1), Comparison)
+    assert isinstance(alibi.compare(Asked("alibi.ks", side, side, 1e-3, {}, 1)), Comparison)
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(alibi.compare, "alibi.online_cvm", side, side, 1e-3, slow, 1)
+        waiting = pool.submit(alibi.compare, Asked("alibi.online_cvm", side, side, 1e-3, slow, 1))
         time.sleep(1.0)
         assert alibi.pid is not None
         os.kill(alibi.pid, signal.SIGKILL)
@@ -219,7 +223,7 @@ def test_the_real_one_is_killed_at_work_and_comes_back() -> None:
 
     assert isinstance(failure, Failure)
     assert failure.reason == "died"
-    assert isinstance(alibi.compare("alibi.ks", side, side, 1e-3, {}, 1), Comparison)
+    assert isinstance(alibi.compare(Asked("alibi.ks", side, side, 1e-3, {}, 1)), Comparison)
     assert alibi.starts >= 2
 
 
@@ -228,7 +232,7 @@ def test_too_little_memory_is_said_by_the_real_one_too() -> None:
     alibi = AlibiDetect(table, SystemClock())
     rng = np.random.default_rng(1)
     side = Joint(("a", "b"), rng.normal(size=(4000, 2)), np.zeros((4000, 0), np.int32))
-    failure = alibi.compare("alibi.online_cvm", side, side, 1e-3, {"rows": 4000}, 1)
+    failure = alibi.compare(Asked("alibi.online_cvm", side, side, 1e-3, {"rows": 4000}, 1))
     alibi.close()
 
     assert isinstance(failure, Failure)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detectors.joint import Comparison, Joint
+from detectors.joint import Asked, Comparison, Joint
 from monitor.alibi_asking import AlibiDetect
 from monitor.alibi_table import Alibi
 from monitor.clock import SystemClock
@@ -39,7 +39,7 @@ def alibi() -> Iterator[AlibiDetect]:
 
 
 def ask(alibi: AlibiDetect, mode: str, detector: str = "alibi.ks") -> Comparison | Failure:
-    return alibi.compare(detector, SIDE, SIDE, 1e-3, {}, MODES.index(mode))
+    return alibi.compare(Asked(detector, SIDE, SIDE, 1e-3, {}, MODES.index(mode)))
 
 
 def test_nothing_runs_until_it_is_asked_and_one_process_answers_all(alibi: AlibiDetect) -> None:

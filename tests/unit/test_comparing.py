@@ -11,7 +11,7 @@ from multiprocessing.context import SpawnProcess
 import numpy as np
 import pytest
 
-from detectors.joint import Comparison, Joint
+from detectors.joint import Asked, Comparison, Joint
 from monitor import comparing
 from monitor.comparing import Apart, Failure, Here
 from monitor.cron import Cron
@@ -28,7 +28,7 @@ def rows(shift: float, count: int = 60) -> Joint:
 
 
 def asked(comparer: Apart | Here, shift: float = 0.0, count: int = 60) -> Comparison | Failure:
-    return comparer.compare("mmd", rows(0.0), rows(shift, count), 0.01, {}, 1)
+    return comparer.compare(Asked("mmd", rows(0.0), rows(shift, count), 0.01, {}, 1))
 
 
 def dying(line: Connection, _memory: int) -> None:
@@ -120,7 +120,9 @@ def test_one_that_neither_reads_nor_finishes_what_it_says_is_ended(
 def test_one_without_memory_fails() -> None:
     apart = Apart(memory=LEAST)
     try:
-        found = apart.compare("mmd", rows(0.0, 50_000), rows(0.0, 50_000), 0.01, {"features": 40_000}, 1)
+        found = apart.compare(
+            Asked("mmd", rows(0.0, 50_000), rows(0.0, 50_000), 0.01, {"features": 40_000}, 1)
+        )
     finally:
         apart.close()
 

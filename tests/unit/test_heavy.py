@@ -1,6 +1,6 @@
 """Heavy monitors between windows and verdicts: jobs, their order, crashes, schedules, what is shown."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.joint import Comparison, Joint, Option
+from detectors.joint import Asked, Comparison
 from detectors.sample import Sample
 from monitor.clock import ManualClock
 from monitor.comparing import Failure, Here
@@ -41,17 +41,9 @@ class Means:
     told: list[tuple[int, int]] = field(default_factory=list)
     fails: Failure | None = None
 
-    def compare(
-        self,
-        _name: str,
-        reference: Joint,
-        window: Joint,
-        _level: float,
-        _options: Mapping[str, Option],
-        seed: int,
-    ) -> Comparison | Failure:
-        self.told.append((window.rows, seed))
-        score = abs(float(reference.numeric[:, 0].mean() - window.numeric[:, 0].mean()))
+    def compare(self, asked: Asked) -> Comparison | Failure:
+        self.told.append((asked.window.rows, asked.seed))
+        score = abs(float(asked.reference.numeric[:, 0].mean() - asked.window.numeric[:, 0].mean()))
         return self.fails or Comparison(score, 1.0, 0.5, score, (("x", 1.0),))
 
     def close(self) -> None:

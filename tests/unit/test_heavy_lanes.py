@@ -1,9 +1,9 @@
 """Two lanes of one model: what one commits costs the other nothing, and only what is committed is counted."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from detectors.joint import Comparison, Joint, Option
+from detectors.joint import Asked, Comparison
 from monitor.comparing import Failure
 from monitor.core.heavy import ALIBI, POOL
 from monitor.core.heavy_null import TRIES
@@ -24,17 +24,9 @@ class Meanwhile(Detectors):
 
     happens: Callable[[], None] = field(default=nothing)
 
-    def compare(
-        self,
-        name: str,
-        reference: Joint,
-        window: Joint,
-        level: float,
-        options: Mapping[str, Option],
-        seed: int,
-    ) -> Comparison | Failure:
+    def compare(self, asked: Asked) -> Comparison | Failure:
         self.happens()
-        return super().compare(name, reference, window, level, options, seed)
+        return super().compare(asked)
 
 
 def done(lanes: HeavyLanes) -> dict[str, object]:

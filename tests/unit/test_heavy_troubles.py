@@ -1,7 +1,7 @@
 """Heavy monitors that hang, lack their process or cannot be committed: others go on, nothing repeats."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.joint import Comparison, Joint, Option
+from detectors.joint import Asked, Comparison
 from detectors.sample import Sample
 from monitor.clock import ManualClock
 from monitor.comparing import Comparer, Failure
@@ -54,16 +54,9 @@ class Detectors:
     told: list[tuple[str, bool]] = field(default_factory=list)
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
 
-    def compare(
-        self,
-        name: str,
-        _reference: Joint,
-        _window: Joint,
-        level: float,
-        _options: Mapping[str, Option],
-        _seed: int,
-    ) -> Comparison | Failure:
-        self.told.append((name, level == 0.5))
+    def compare(self, asked: Asked) -> Comparison | Failure:
+        name = asked.detector
+        self.told.append((name, asked.level == 0.5))
         self.clock.advance(self.takes.get(name, 0.0))
         reason = self.fails.get(name, "")
         if self.once:

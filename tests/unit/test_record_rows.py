@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from detectors.alibi_arrays import request
-from detectors.joint import Comparison, Joint, Option
+from detectors.joint import Asked, Comparison, Joint
 from detectors.stream_choice import make_stream
 from detectors.streaming import Stream
 from monitor.clock import ManualClock
@@ -37,17 +37,9 @@ OWN = ("mmd", "domain_classifier")
 class Apart:
     """Stands for alibi-detect: the score is how far the columns' means are apart."""
 
-    def compare(
-        self,
-        _name: str,
-        reference: Joint,
-        window: Joint,
-        _level: float,
-        _options: Mapping[str, Option],
-        _seed: int,
-    ) -> Comparison:
+    def compare(self, asked: Asked) -> Comparison:
         """Compare."""
-        score = abs(float(reference.numeric.mean() - window.numeric.mean()))
+        score = abs(float(asked.reference.numeric.mean() - asked.window.numeric.mean()))
         return Comparison(score, 1.0, 0.5, score)
 
     def close(self) -> None:
