@@ -1,5 +1,6 @@
 """JSON lines: one object per line. Parsed all at once; only where that fails, more and more carefully.
 
+0. Where driftd's own library was built: that, as long as each line is plain (monitor/native/json_lines.c).
 1. Polars with typed columns. Fails on any bad line and on any value of another type.
 2. The same without the lines that plainly are no objects.
 3. Polars with text columns, NaN tokens quoted. Settles type failures and NaN without a row loop.
@@ -27,6 +28,7 @@ from monitor.core.vectors import LISTS
 from monitor.decoders.base import Ints, Lines, assemble, good_lines, is_utf8
 from monitor.decoders.tokens import quote_tokens
 from monitor.errors import POLARS_FAILURES
+from monitor.native import json_lines as native
 from monitor.types import Chunk, Decoded, Wanted
 
 BLOCK = 1000
@@ -46,7 +48,9 @@ def decode_json_lines(chunk: Chunk, data: bytes, wanted: Wanted) -> Decoded:
     kinds = dict.fromkeys(wanted.text, pl.String) | dict.fromkeys(numeric, pl.Float64)
     typed: Columns = dict(sorted((dict.fromkeys(wanted.vectors, LISTS) | kinds).items()))
     bad: dict[int, Reason] = {}
-    frame = _parse(data, typed)
+    frame = native.parse(data, typed) if is_utf8(data) else None
+    if frame is None:
+        frame = _parse(data, typed)
     if frame is None or not lines.are(frame.height):
         frame, bad = _read_carefully(lines, typed)
     shape, shapes = _shapes(lines, frame.height, bad)

@@ -1,0 +1,70 @@
+"""Plain JSON lines parsed by monitor/native/json_lines.c, handed to Polars without a copy."""
+
+import ctypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from monitor.native.library import library
+
+KINDS = {pl.Float64: 0, pl.String: 1}
+MOST_BYTES = 2**31 - 1
+
+
+class _Field(ctypes.Structure):
+    _fields_ = (("key", ctypes.c_char_p), ("size", ctypes.c_int64), ("kind", ctypes.c_int64))
+
+
+class _Schema(ctypes.Structure):
+    """ArrowSchema, of which nothing is looked at here."""
+
+    _fields_ = (("words", ctypes.c_int64 * 9),)
+
+
+class _Array(ctypes.Structure):
+    """ArrowArray, of which nothing is looked at here."""
+
+    _fields_ = (("words", ctypes.c_int64 * 10),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Exported:
+    """One column for the Arrow PyCapsule interface; whoever asks for it takes it."""
+
+    schema: _Schema
+    array: _Array
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        """Return capsules of the two structures; the structures stay ours, what they hold goes."""
+        return _capsule(self.schema, b"arrow_schema"), _capsule(self.array, b"arrow_array")
+
+
+def parse(data: bytes, columns: Mapping[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame | None:
+    """Return a row per line that is not blank, with these columns (Float64 or String), or None.
+
+    None says nothing about the data: there is no library, or some line is not plain, and Polars must judge.
+    data must be UTF-8.
+    """
+    found = library()
+    if found is None or not columns or len(data) > MOST_BYTES or not set(columns.values()) <= set(KINDS):
+        return None
+    keys = [name.encode() for name in columns]
+    kinds = [KINDS[kind] for kind in columns.values()]
+    fields = (_Field * len(keys))(*((key, len(key), kind) for key, kind in zip(keys, kinds, strict=True)))
+    arrays, schemas = (_Array * len(keys))(), (_Schema * len(keys))()
+    parse_lines = found.driftd_json_lines
+    parse_lines.restype = ctypes.c_int64
+    rows = parse_lines(
+        ctypes.c_char_p(data), ctypes.c_int64(len(data)), fields, ctypes.c_int64(len(keys)), arrays, schemas
+    )
+    if rows < 0:
+        return None
+    exported = (_Exported(schema, array) for schema, array in zip(schemas, arrays, strict=True))
+    return pl.DataFrame({name: pl.Series(one) for name, one in zip(columns, exported, strict=True)})
+
+
+def _capsule(structure: ctypes.Structure, name: bytes) -> object:
+    make = ctypes.pythonapi.PyCapsule_New
+    make.restype = ctypes.py_object
+    return make(ctypes.byref(structure), ctypes.c_char_p(name), None)
