@@ -11,6 +11,7 @@
 BIN := .venv/bin
 CODE := monitor detectors exporters dashboards alert_rules
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+NATIVE := hatch_build.py $(wildcard monitor/native/*.c monitor/native/*.h)
 PINS := requirements/dev.txt requirements/build.txt requirements/uv.txt
 
 # uv does not read pip's settings; whoever configured pip by the environment means uv as well.
@@ -67,7 +68,7 @@ $(BIN)/python:
 	if command -v uv >/dev/null; then uv venv --quiet --python "$(PYTHON)" .venv; else "$(PYTHON)" -m venv .venv; fi
 
 # The project is installed last and without its dependencies: they are the pinned ones, checked by their hashes.
-.venv/.ready: pyproject.toml $(PINS) | $(BIN)/python
+.venv/.ready: pyproject.toml $(PINS) $(NATIVE) | $(BIN)/python
 	uv=$$(command -v uv || echo $(BIN)/uv); \
 	if ! [ -x "$$uv" ]; then \
 	  $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
@@ -120,5 +121,5 @@ lock: setup
 	printf 'uv>=0.8\n' | $$uv $(LOCK) - -o requirements/uv.txt
 
 clean:
-	rm -rf .venv .envs .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist build benchmarks/.data benchmarks/.envs
+	rm -rf .venv .envs .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist build benchmarks/.data benchmarks/.envs monitor/native/_driftd.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
