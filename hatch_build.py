@@ -38,9 +38,7 @@ class NativeHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile; a wheel with the library is tagged with the platform, for any Python 3."""
-        del version
-        root = Path(self.root)
-        if not built(root):
+        if not built(Path(self.root)) or version == "editable":
             return
         build_data["artifacts"].append(f"/{LIBRARY}")
         build_data["pure_python"] = False
