@@ -11,7 +11,9 @@
 BIN := .venv/bin
 CODE := monitor detectors exporters dashboards alert_rules
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+NATIVE := hatch_build.py $(wildcard monitor/native/*.c monitor/native/*.h)
 PINS := requirements/dev.txt requirements/build.txt requirements/uv.txt
+ANALYSE := gcc -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fanalyzer -DNARROW -DDRIFTD_SOURCES='""' -S -o /dev/null
 
 # uv does not read pip's settings; whoever configured pip by the environment means uv as well.
 NETWORK := .venv/.ready .envs/%/.ready lock
@@ -34,6 +36,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	if command -v gcc >/dev/null; then for c in monitor/native/*.c; do $(ANALYSE) $$c; done; fi
 
 bench: setup
 	$(BIN)/python benchmarks/run.py
@@ -67,7 +70,7 @@ $(BIN)/python:
 	if command -v uv >/dev/null; then uv venv --quiet --python "$(PYTHON)" .venv; else "$(PYTHON)" -m venv .venv; fi
 
 # The project is installed last and without its dependencies: they are the pinned ones, checked by their hashes.
-.venv/.ready: pyproject.toml $(PINS) | $(BIN)/python
+.venv/.ready: pyproject.toml $(PINS) $(NATIVE) | $(BIN)/python
 	uv=$$(command -v uv || echo $(BIN)/uv); \
 	if ! [ -x "$$uv" ]; then \
 	  $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
@@ -120,5 +123,5 @@ lock: setup
 	printf 'uv>=0.8\n' | $$uv $(LOCK) - -o requirements/uv.txt
 
 clean:
-	rm -rf .venv .envs .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist build benchmarks/.data benchmarks/.envs
+	rm -rf .venv .envs .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist build benchmarks/.data benchmarks/.envs monitor/native/_driftd.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

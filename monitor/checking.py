@@ -38,6 +38,7 @@ from monitor.core.standard import Standard
 from monitor.core.streaming import Streaming
 from monitor.facts import SERIES_PER_TRIP
 from monitor.heavy_facts import heavy_detector_lines, heavy_lines
+from monitor.native.library import found
 from monitor.outcome_checks import judgeable
 from monitor.performance_facts import expected_series
 from monitor.quantities import format_duration
@@ -55,7 +56,7 @@ def describe(config: Config) -> str:
     """Open every reference and source, and say per model what will be watched. Raises DriftdError."""
     lines = [line for model in config.models for line in _model(model)]
     lines += [f"webhook {name}: {hook.format}, auth {hook.auth}" for name, hook in config.webhooks.items()]
-    return "\n".join([*lines, *alibi_lines(config), "configuration ok"])
+    return "\n".join([*lines, *alibi_lines(config), f"kernels: {found()}", "configuration ok"])
 
 
 def _model(model: Model) -> Iterator[str]:

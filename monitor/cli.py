@@ -15,6 +15,7 @@ from monitor.dashboard_commands import dashboards
 from monitor.errors import ConfigError, DriftdError
 from monitor.logs import log_problems_to_stderr, log_to_stderr, logger
 from monitor.memory import keep_freed
+from monitor.native.library import found
 from monitor.options import config_option, json_option, load_to_read, load_to_send
 from monitor.signals import RELOAD, STOP, on_signals
 from monitor.web_commands import ack, episodes, explain, password
@@ -66,6 +67,7 @@ def run(path: Path, *, once: bool, flush: bool) -> None:
     config = source.read()
     keep_freed()
     log_to_stderr()
+    _say_kernels()
     if not once:
         on_signals(source.ask, *RELOAD)  # before what takes long: it would end the start
     store = SqliteStore(config.daemon.state)
@@ -85,6 +87,13 @@ def run(path: Path, *, once: bool, flush: bool) -> None:
     if not ended:  # the state is closed; a thread that waits for a receiver must not hold up the exit
         sys.stdout.flush()
         os._exit(0)
+
+
+def _say_kernels() -> None:
+    """Log which kernels count, and why no faster ones do."""
+    kernels = found()
+    log = logger("daemon")
+    (log.warning if kernels.broken else log.info)("kernels", kernels=str(kernels))
 
 
 def _run_once(daemon, *, flush: bool) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001

@@ -2,13 +2,15 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
 import structlog
 from hypothesis import settings
+
+from tests.native import NATIVE, NUMPY, counted_by
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,6 +40,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _logs() -> None:
     """Undo what a command within an earlier test or fixture set up: its log went to a stderr that is gone."""
     structlog.reset_defaults()
+
+
+@pytest.fixture(scope="module", params=[NATIVE, NUMPY])
+def kernels(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run a module's tests with the native library and without it: pytest.mark.usefixtures("kernels")."""
+    with counted_by(request.param):
+        yield request.param
 
 
 @pytest.fixture(scope="session")

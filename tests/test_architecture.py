@@ -30,14 +30,21 @@ LAYERS = (
         "alibi_table",
         "registry_table",
         "web",
+        "native",
         "config",
     ),
     ("core",),
     ("sources", "decoders", "store", "server"),
 )
 """Inside monitor, lowest first; what is in no layer is the shell. Nothing imports a layer above its own."""
-CORE_SEES = ("types", "errors", "fields", "config", "core")
+CORE_SEES = ("types", "errors", "fields", "config", "native", "core")
 CORE_REFUSES = {"time", "sqlite3", "threading", "logging", "os"}
+NATIVE_SEES = {"collections", "ctypes", "dataclasses", "functools", "typing", "numpy", "polars", "detectors"}
+NATIVE_READS = {
+    "monitor/native/library.py": {"os", "pathlib"},  # the switch; the library
+    "monitor/native/sources.py": {"hashlib", "pathlib"},  # the C sources
+}
+"""What monitor/native needs to read its own files, and nothing else does there."""
 
 ANYWHERE = {"numpy", "polars"}
 NAMED_IN = {
@@ -99,6 +106,7 @@ PRINTERS = {
     "monitor/receiver.py",  # a small program of its own: python -m monitor.receiver
 }
 CLOCKS = {"monitor/clock.py"}
+CALLS_LIBC = {"monitor/memory.py", "monitor/store/mapping.py"}
 
 
 @dataclass(frozen=True)
@@ -153,6 +161,7 @@ def each(within: str) -> Callable[[Check], Callable[[], None]]:
 
 
 each_module, each_of_monitor, each_of_core = each(""), each("monitor/"), each("monitor/core/")
+each_of_native = each("monitor/native/")
 
 
 def layer(part: str) -> int:
@@ -182,6 +191,24 @@ def test_no_layer_of_the_monitor_imports_one_above(module: Module) -> None:
 def test_the_core_knows_no_clock_no_disk_and_no_threads(module: Module) -> None:
     assert not {name.split(".")[0] for name in module.imports} & CORE_REFUSES
     assert set(own(module.imports)) <= set(CORE_SEES)
+
+
+@each_of_native
+def test_the_native_library_reads_its_own_files_and_does_nothing_else(module: Module) -> None:
+    seen = {name.split(".")[0] for name in module.imports} - {"monitor"}
+    named = [n for n in ast.walk(module.tree) if isinstance(n, ast.Attribute)]
+    calls = {ast.unparse(n.func).split(".")[-1] for n in ast.walk(module.tree) if isinstance(n, ast.Call)}
+
+    assert seen <= NATIVE_SEES | NATIVE_READS.get(module.name, set())
+    assert {ast.unparse(n) for n in named if ast.unparse(n.value) == "os"} <= {"os.environ"}
+    assert not calls & {"open", "write_bytes", "write_text", "unlink", "rename", "replace", "mkdir"}
+
+
+@each_module
+def test_c_of_our_own_is_called_in_one_folder(module: Module) -> None:
+    foreign = {name.split(".")[0] for name in module.imports} & {"ctypes", "cffi"}
+
+    assert not foreign or module.name.startswith("monitor/native/") or module.name in CALLS_LIBC
 
 
 def libraries() -> dict[str, set[str]]:
