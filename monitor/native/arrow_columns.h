@@ -109,22 +109,16 @@ static inline bool put_text(struct column *column, int64_t row, text from, int64
   return true;
 }
 
-/* Put a string with escapes; `at` follows its opening quote. An escape is longer than what it stands for. */
+/* Put a string with escapes; `at` follows its opening quote. Returns what follows the closing one. */
 static text put_escaped(struct column *column, int64_t row, text at, text words) {
   text end = skip_string(at, words);
   if (end == NULL || !reserve(column, end - at))
     return NULL;
-  uint8_t *begin = column->bytes + column->used, *out = begin;
-  for (text plain = plain_end(at, words);; plain = plain_end(at, words)) {
-    memcpy(out, at, (size_t)(plain - at));
-    out += plain - at;
-    if (*plain == '"')
-      break;
-    at = read_escape(plain + 1, &out);
-  }
-  put_view(column, row, begin, out - begin, column->used);
-  if (out - begin > INLINE)
-    column->used += out - begin;
+  uint8_t *begin = column->bytes + column->used;
+  const int64_t size = unescaped(at, end - 1 - at, begin, words);
+  put_view(column, row, begin, size, column->used);
+  if (size > INLINE)
+    column->used += size;
   return end;
 }
 

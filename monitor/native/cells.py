@@ -60,7 +60,9 @@ class Table:
     structure: _Table
 
     @classmethod
-    def of(cls, thresholds: Floats, base: Ints, held: NDArray[np.uint8], step: Floats, span: Range) -> "Table":
+    def of(
+        cls, thresholds: Floats, base: Ints, held: NDArray[np.uint8], step: Floats, span: Range
+    ) -> "Table":
         """Make one: base, held, step as in monitor.core.lookup.Lookup."""
         marks = np.select([held > 1, held == 1], [SEARCH, ONE_STEP], 0)
         packed, thresholds = (base + marks).astype(np.uint16), np.ascontiguousarray(thresholds)

@@ -8,7 +8,7 @@
 #include "arrow_columns.h"
 #include "json_numbers.h"
 
-enum { MOST_KEYS = 512, MOST_DEPTH = 16, INT_DIGITS = 18, LONG_NUMBER = 30, LARGE_EXPONENT = 250 };
+enum { MOST_KEYS = 512, LONG_KEY = 1024, MOST_DEPTH = 16, INT_DIGITS = 18, LONG_NUMBER = 30, LARGE_EXPONENT = 250 };
 enum { NOT_PLAIN = -1, NO_MEMORY = -2 };
 
 /* A wanted key: its bytes and what its values become. */
@@ -135,9 +135,14 @@ static inline text take_value(struct parser *parser, int64_t field, text at) {
   return column->kind == NUMBER ? take_number(parser, column, at) : take_text(parser, column, at);
 }
 
+/* Return the field of a key that is `size` bytes in its quotes, escapes and all; -1: not wanted. */
 static int64_t field_of(const struct parser *parser, text key, int64_t size) {
+  uint8_t put[LONG_KEY];
+  if (size > LONG_KEY)
+    return -1;
+  size = unescaped(key, size, put, parser->words);
   for (int64_t i = 0; i < parser->field_count; i++)
-    if (parser->fields[i].size == size && memcmp(parser->fields[i].key, key, (size_t)size) == 0)
+    if (parser->fields[i].size == size && memcmp(parser->fields[i].key, put, (size_t)size) == 0)
       return i;
   return -1;
 }
@@ -151,12 +156,12 @@ static inline text take_key(struct parser *parser, int64_t place, text at, int64
   }
   if (*at != '"')
     return NULL;
-  text end = plain_end(at + 1, parser->words);
-  if (*end != '"')
+  text end = skip_string(at + 1, parser->words);
+  if (end == NULL)
     return NULL;
-  *habit = (struct habit){at, end + 1 - at, field_of(parser, at + 1, end - at - 1)};
+  *habit = (struct habit){at, end - at, field_of(parser, at + 1, end - at - 2)};
   *field = habit->field;
-  return end + 1;
+  return end;
 }
 
 /* Take one object; `at` is its brace. Returns what follows it. */

@@ -2,30 +2,33 @@
 
 import ctypes
 from collections.abc import Mapping
+from ctypes import c_char_p, c_int64
 from dataclasses import dataclass
 
 import polars as pl
 
 from monitor.native.library import library
 
-KINDS = {pl.Float64: 0, pl.String: 1}
+NUMBER, TEXT = 0, 1
 MOST_BYTES = 2**31 - 1
+LONGEST_NAME = 160
+"""Bytes of a column's name: six times as many, which escapes may take, still fit into the library's room."""
 
 
 class _Field(ctypes.Structure):
-    _fields_ = (("key", ctypes.c_char_p), ("size", ctypes.c_int64), ("kind", ctypes.c_int64))
+    _fields_ = (("key", c_char_p), ("size", c_int64), ("kind", c_int64))
 
 
 class _Schema(ctypes.Structure):
     """ArrowSchema, of which nothing is looked at here."""
 
-    _fields_ = (("words", ctypes.c_int64 * 9),)
+    _fields_ = (("words", c_int64 * 9),)
 
 
 class _Array(ctypes.Structure):
     """ArrowArray, of which nothing is looked at here."""
 
-    _fields_ = (("words", ctypes.c_int64 * 10),)
+    _fields_ = (("words", c_int64 * 10),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +49,18 @@ def parse(data: bytes, columns: Mapping[str, pl.DataType | type[pl.DataType]]) -
     None says nothing about the data: there is no library, or some line is not plain, and Polars must judge.
     data must be UTF-8.
     """
-    found = library()
-    if found is None or not columns or len(data) > MOST_BYTES or not set(columns.values()) <= set(KINDS):
+    there = library()
+    kinds = [NUMBER if k == pl.Float64 else TEXT for k in columns.values() if k in {pl.Float64, pl.String}]
+    count, keys = len(columns), [name.encode() for name in columns]
+    if there is None or not columns or len(data) > MOST_BYTES or len(kinds) < count:
         return None
-    keys = [name.encode() for name in columns]
-    kinds = [KINDS[kind] for kind in columns.values()]
-    fields = (_Field * len(keys))(*((key, len(key), kind) for key, kind in zip(keys, kinds, strict=True)))
-    arrays, schemas = (_Array * len(keys))(), (_Schema * len(keys))()
-    parse_lines = found.driftd_json_lines
-    parse_lines.restype = ctypes.c_int64
-    rows = parse_lines(
-        ctypes.c_char_p(data), ctypes.c_int64(len(data)), fields, ctypes.c_int64(len(keys)), arrays, schemas
+    if max(map(len, keys)) > LONGEST_NAME:
+        return None
+    fields = (_Field * count)(*(_Field(key, len(key), kind) for key, kind in zip(keys, kinds, strict=True)))
+    arrays, schemas = (_Array * count)(), (_Schema * count)()
+    there.driftd_json_lines.restype = c_int64
+    rows = there.driftd_json_lines(
+        c_char_p(data), c_int64(len(data)), fields, c_int64(count), arrays, schemas
     )
     if rows < 0:
         return None
@@ -67,4 +71,4 @@ def parse(data: bytes, columns: Mapping[str, pl.DataType | type[pl.DataType]]) -
 def _capsule(structure: ctypes.Structure, name: bytes) -> object:
     make = ctypes.pythonapi.PyCapsule_New
     make.restype = ctypes.py_object
-    return make(ctypes.byref(structure), ctypes.c_char_p(name), None)
+    return make(ctypes.byref(structure), c_char_p(name), None)

@@ -97,4 +97,16 @@ static text skip_string(text at, text words) {
   }
 }
 
+/* Write what the `size` bytes of a skipped string stand for; returns how many that are, never more. */
+static int64_t unescaped(text at, int64_t size, uint8_t *out, text words) {
+  uint8_t *begin = out;
+  for (text end = at + size; at != NULL && at < end;) { /* a skipped string has no bad escape */
+    text plain = plain_end(at, words);
+    memcpy(out, at, (size_t)(plain - at));
+    out += plain - at;
+    at = plain < end ? read_escape(plain + 1, &out) : plain;
+  }
+  return out - begin;
+}
+
 #endif
