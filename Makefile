@@ -13,7 +13,7 @@ CODE := monitor detectors exporters dashboards alert_rules
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 NATIVE := hatch_build.py $(wildcard monitor/native/*.c monitor/native/*.h)
 PINS := requirements/dev.txt requirements/build.txt requirements/uv.txt
-ANALYSE := gcc -std=c11 -O2 -Wall -Wextra -Werror -fanalyzer -DNARROW -DDRIFTD_SOURCES='""' -S -o /dev/null
+ANALYSE := gcc -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fanalyzer -DNARROW -DDRIFTD_SOURCES='""' -S -o /dev/null
 
 # uv does not read pip's settings; whoever configured pip by the environment means uv as well.
 NETWORK := .venv/.ready .envs/%/.ready lock

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent
 LIBRARY = "monitor/native/_driftd.so"
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = (
-    *("-std=c11", "-O3", "-fPIC", "-shared", "-ffp-contract=off", "-fvisibility=hidden"),
+    *("-std=c11", "-D_GNU_SOURCE", "-O3", "-fPIC", "-shared", "-ffp-contract=off", "-fvisibility=hidden"),
     *("-Wall", "-Wextra", "-Werror=implicit-function-declaration"),
 )
 """No -march=native: wheels run elsewhere. No contraction: a fused product rounds otherwise than NumPy's."""

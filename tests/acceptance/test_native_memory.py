@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.native.library import FOLDER
+from monitor.native.library import FILE, FOLDER
 
 pytestmark = pytest.mark.acceptance
 ROOT = Path(__file__).parents[2]
@@ -48,6 +48,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, program: Callable[[str], s
     (folder / "beyond.c").write_text(BROKEN, "utf-8")
     build = [sys.executable, "hatch_build.py"]
     subprocess.run(build, cwd=tree, env={**os.environ, "CC": COMPILER, "DRIFTD_NATIVE": ""}, check=True)
+    assert (folder / FILE).is_file()
     return folder
 
 
