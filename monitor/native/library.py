@@ -57,7 +57,7 @@ def look(folder: Path, switch: str) -> Found:
         return Found(None, f"the environment says {SWITCH}={OFF}")
     file = folder / FILE
     if not file.is_file():
-        return Found(None, "no C compiler was at hand when driftd was installed")
+        return Found(None, f"driftd was installed without a C compiler, or with {SWITCH}={OFF}")
     try:
         loaded = ctypes.CDLL(str(file))
         named = loaded.driftd_native_sources

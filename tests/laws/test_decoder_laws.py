@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from monitor.core.schema import Schema, type_rows
 from monitor.decoders.plain import decode
 from monitor.types import Chunk, TypedRows, Wanted
 
+pytestmark = pytest.mark.usefixtures("kernels")
 NUMERIC, TEXT = ("x", "y"), ("c", "t")
 WANTED = Wanted(frozenset(NUMERIC), frozenset(TEXT), "t")
 HEADER = b"x,y,c,t\n"

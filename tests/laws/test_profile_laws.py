@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from monitor.core.kernels import BIG_GROUP, Groups, numeric_cells
 from monitor.core.profiles import ALL, GroupKey, Rows, profile_all, profile_rows
 from monitor.core.reference import category_grid, numeric_grid
 
+pytestmark = pytest.mark.usefixtures("kernels")
 HOUR = 3_600_000_000
 ODD = [0.0, -0.0, 1e-300, 1e300, -1e12, float("nan"), float("inf"), float("-inf"), 5.0, 5.000001]
 numbers = st.one_of(st.none(), st.sampled_from(ODD), st.floats(-10, 10))

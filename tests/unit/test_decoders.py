@@ -18,6 +18,7 @@ from monitor.core.schema import Schema
 from monitor.decoders.plain import decode, peek_time
 from monitor.types import Chunk, Decoded, Wanted
 
+pytestmark = pytest.mark.usefixtures("kernels")
 WANTED = Wanted(frozenset({"x", "y"}), frozenset({"t", "c"}), "t")
 GOOD = b'{"t":"2026-01-01","c":"a","x":1.5,"y":2}'
 DEEP = b'{"q":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
