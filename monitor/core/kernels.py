@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from detectors.profile import LIMB_BITS, NUMERIC_EXTRA, SQUARE_SHIFT, CategoryGrid, NumericGrid
 from monitor.core.lookup import GRIDS_KEPT, lookup_of
-from monitor.native import cells as native
+from monitor.native import categories as native_categories
+from monitor.native import cells as native_numbers
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -66,7 +67,7 @@ def numeric_cells(
     grid: NumericGrid, column: pl.Series, invalid: NDArray[np.bool_] | None, groups: Groups
 ) -> NumericCells:
     """Count one numeric column (Float64, nulls for missing) into each group's cells."""
-    if native.is_built() and grid.bins < native.MOST_BINS:
+    if native_numbers.is_built() and grid.bins < native_numbers.MOST_BINS:
         return _natively(grid, column, invalid, groups)
     if groups.big:
         return _group_by_group(grid, column, invalid, groups)
@@ -78,7 +79,7 @@ def _natively(
 ) -> NumericCells:
     null, bad = _missing(column, groups), _per_group(invalid, groups)
     sizes = groups.stops - groups.starts
-    found = native.count(_table(grid), column.drop_nulls().to_numpy(), np.cumsum(sizes - null))
+    found = native_numbers.count(_table(grid), column.drop_nulls().to_numpy(), np.cumsum(sizes - null))
     cells, extra = found[0], grid.bins + 2
     cells[:, extra + _EXTRA["null"]], cells[:, extra + _EXTRA["invalid"]] = null - bad, bad
     return NumericCells(*found)
@@ -100,11 +101,11 @@ def _per_group(mask: NDArray[np.bool_] | None, groups: Groups) -> Ints:
 
 
 @lru_cache(GRIDS_KEPT)
-def _table(grid: NumericGrid) -> native.Table:
+def _table(grid: NumericGrid) -> native_numbers.Table:
     """Return the grid's table as the library reads it."""
     lookup = lookup_of(grid)
     reach = SATURATION * grid.unit
-    span = native.Range(
+    span = native_numbers.Range(
         lookup.low,
         lookup.high,
         lookup.scale,
@@ -114,7 +115,7 @@ def _table(grid: NumericGrid) -> native.Table:
         reach=(grid.centre - reach, grid.centre + reach),
         square_scale=1.0 / (1 << SQUARE_SHIFT),
     )
-    return native.Table.of(lookup.thresholds, lookup.base, lookup.held, lookup.step, span)
+    return native_numbers.Table.of(lookup.thresholds, lookup.base, lookup.held, lookup.step, span)
 
 
 def _near(grid: NumericGrid) -> tuple[float, float]:
@@ -125,17 +126,28 @@ def _near(grid: NumericGrid) -> tuple[float, float]:
 def category_codes(grid: CategoryGrid, column: pl.Series) -> NDArray[np.int32]:
     """Return each row's cell: its category's place, C for `_other`, C + 1 for `_new`, -1 for missing."""
     known = len(grid.categories)
+    unknown = known + 1 if grid.closed else known
+    native = native_categories.codes_of(_listed(grid), column)
+    if native is not None:
+        strange = native == native_categories.UNKNOWN
+        native = np.minimum(native, known, out=native)
+        native[strange] = unknown
+        return native
     codes = column.cast(pl.Enum([*grid.categories, *grid.others]), strict=False).to_physical()
     if not codes.null_count():
         found: NDArray[np.int32] = codes.to_numpy().astype(np.int32)
         return np.minimum(found, known) if grid.others else found
-    unknown = known + 1 if grid.closed else known
     found = codes.cast(pl.Int32).fill_null(-1).to_numpy()
     missing = found < 0
     found = np.where(missing, unknown, np.minimum(found, known) if grid.others else found)
     if column.null_count():
         found[column.is_null().to_numpy()] = -1
     return found.astype(np.int32, copy=False)
+
+
+@lru_cache(GRIDS_KEPT)
+def _listed(grid: CategoryGrid) -> pl.Series:
+    return pl.Series([*grid.categories, *grid.others], dtype=pl.String)
 
 
 def category_cells(

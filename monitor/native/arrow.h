@@ -1,5 +1,5 @@
-/* The two structures of the Arrow C data interface, as its specification lays them out
-   (https://arrow.apache.org/docs/format/CDataInterface.html). */
+/* The structures of the Arrow C data and C stream interfaces, as their specifications lay them out
+   (https://arrow.apache.org/docs/format/CDataInterface.html, CStreamInterface.html). */
 
 #ifndef DRIFTD_ARROW_H
 #define DRIFTD_ARROW_H
@@ -28,6 +28,14 @@ struct ArrowArray {
   struct ArrowArray **children;
   struct ArrowArray *dictionary;
   void (*release)(struct ArrowArray *);
+  void *private_data;
+};
+
+struct ArrowArrayStream {
+  int (*get_schema)(struct ArrowArrayStream *, struct ArrowSchema *);
+  int (*get_next)(struct ArrowArrayStream *, struct ArrowArray *);
+  const char *(*get_last_error)(struct ArrowArrayStream *);
+  void (*release)(struct ArrowArrayStream *);
   void *private_data;
 };
 

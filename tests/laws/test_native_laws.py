@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.kernels import Groups, NumericCells, numeric_cells
+from detectors.profile import CategoryGrid
+from monitor.core.kernels import Groups, NumericCells, category_codes, numeric_cells
 from monitor.core.reference import numeric_grid
 from monitor.decoders.base import is_utf8
 from monitor.errors import POLARS_FAILURES
@@ -64,6 +65,26 @@ def test_cells_are_the_same_integers(drawn: tuple[pl.Series, pl.Series, np.ndarr
 
     assert one.cells.tolist() == other.cells.tolist()
     assert (one.low.tobytes(), one.high.tobytes()) == (other.low.tobytes(), other.high.tobytes())
+
+
+@given(
+    st.lists(st.text(max_size=20), min_size=1, max_size=30, unique=True),
+    st.lists(st.text(max_size=20), max_size=3, unique=True),
+    st.data(),
+)
+def test_categories_are_the_same_codes(known: list[str], others: list[str], data: st.DataObject) -> None:
+    closed = data.draw(st.booleans())
+    grid = CategoryGrid("x", tuple(known), tuple(set(others) - set(known)), closed)
+    values = st.one_of(st.sampled_from([*known, *others]), st.none(), st.text(max_size=20))
+    parts = data.draw(st.lists(st.lists(values, max_size=50), min_size=1, max_size=3))
+    column = pl.concat([pl.Series("x", part, pl.String) for part in parts], rechunk=False)
+    column = column.slice(data.draw(st.integers(0, len(column))))
+
+    def coded(way: str) -> list[int]:
+        with counted_by(way):
+            return [int(code) for code in category_codes(grid, column)]
+
+    assert coded(NATIVE) == coded(NUMPY)
 
 
 def polars_reads(data: bytes) -> pl.DataFrame | None:
