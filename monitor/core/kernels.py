@@ -77,21 +77,11 @@ def numeric_cells(
 def _natively(
     grid: NumericGrid, column: pl.Series, invalid: NDArray[np.bool_] | None, groups: Groups
 ) -> NumericCells:
-    null, bad = _missing(column, groups), _per_group(invalid, groups)
-    sizes = groups.stops - groups.starts
-    found = native_numbers.count(_table(grid), column.drop_nulls().to_numpy(), np.cumsum(sizes - null))
-    cells, extra = found[0], grid.bins + 2
-    cells[:, extra + _EXTRA["null"]], cells[:, extra + _EXTRA["invalid"]] = null - bad, bad
+    found = native_numbers.count(_table(grid), column, groups.stops)
+    cells, bad = found[0], _per_group(invalid, groups)
+    cells[:, grid.bins + 2 + _EXTRA["null"]] -= bad
+    cells[:, grid.bins + 2 + _EXTRA["invalid"]] = bad
     return NumericCells(*found)
-
-
-def _missing(column: pl.Series, groups: Groups) -> Ints:
-    if not column.null_count():
-        return np.zeros(groups.count, np.int64)
-    if not groups.big:
-        return _per_group(column.is_null().to_numpy(), groups)
-    parts = zip(groups.starts.tolist(), groups.stops.tolist(), strict=True)
-    return np.array([column.slice(start, stop - start).null_count() for start, stop in parts])
 
 
 def _per_group(mask: NDArray[np.bool_] | None, groups: Groups) -> Ints:

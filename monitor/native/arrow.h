@@ -4,7 +4,9 @@
 #ifndef DRIFTD_ARROW_H
 #define DRIFTD_ARROW_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 struct ArrowSchema {
   const char *format;
@@ -38,5 +40,15 @@ struct ArrowArrayStream {
   void (*release)(struct ArrowArrayStream *);
   void *private_data;
 };
+
+/* Take a stream's array, which must have so many rows, to be released by the caller; false: there is none. */
+static inline bool take_one(struct ArrowArrayStream *stream, int64_t rows, struct ArrowArray *array) {
+  memset(array, 0, sizeof *array);
+  if (stream->get_next(stream, array) != 0 || array->release == NULL)
+    return false;
+  if (array->length != rows)
+    array->release(array);
+  return array->release != NULL;
+}
 
 #endif

@@ -114,51 +114,27 @@ static void look_up(const struct places *places, const struct strings *categorie
   }
 }
 
-/* Take a stream's next array, all zero at its end; false where that fails. */
-static bool next(struct ArrowArrayStream *stream, struct ArrowArray *array) {
-  memset(array, 0, sizeof *array);
-  return stream->get_next(stream, array) == 0;
-}
+/* Write the place of each of the column's `count` strings in a list of categories into codes: MISSING for
+   null, UNKNOWN for what is not in it. Both streams give one array of string views; those of the list, `known`
+   of them, are distinct, and none is null. Returns false where a stream gives something else or memory is
+   short. */
+EXPORT bool driftd_category_codes(struct ArrowArrayStream *list, int64_t known,
+                                  struct ArrowArrayStream *column, int32_t *codes, int64_t count);
 
-static void release(struct ArrowArray *array) {
-  if (array->release != NULL)
-    array->release(array);
-}
-
-static bool each_array(const struct places *places, const struct strings *categories,
-                       struct ArrowArrayStream *column, int32_t *codes, int64_t count) {
-  struct ArrowArray array;
-  bool fine;
-  int64_t done = 0;
-  while ((fine = next(column, &array)) && array.release != NULL) {
-    const struct strings strings = strings_of(&array);
-    if ((fine = done + strings.count <= count))
-      look_up(places, categories, &strings, codes + done);
-    done += strings.count;
-    release(&array);
-    if (!fine)
-      break;
-  }
-  return fine && done == count;
-}
-
-/* Write the place of each of the column's `count` strings in the list of categories into codes: MISSING for
-   null, UNKNOWN for what is not in it. Both streams give string views; the list is one array of distinct
-   strings without null. Returns false where a stream fails or memory is short. */
-EXPORT bool driftd_category_codes(struct ArrowArrayStream *list, struct ArrowArrayStream *column,
-                                  int32_t *codes, int64_t count);
-
-bool driftd_category_codes(struct ArrowArrayStream *list, struct ArrowArrayStream *column, int32_t *codes,
-                           int64_t count) {
-  struct ArrowArray array;
-  struct places places = {NULL, 0};
-  bool done = false;
-  if (!next(list, &array) || array.release == NULL)
+bool driftd_category_codes(struct ArrowArrayStream *list, int64_t known, struct ArrowArrayStream *column,
+                           int32_t *codes, int64_t count) {
+  struct ArrowArray listed, array;
+  if (!take_one(list, known, &listed))
     return false;
-  const struct strings categories = strings_of(&array);
-  if (make_places(&places, &categories))
-    done = each_array(&places, &categories, column, codes, count);
-  free(places.category);
-  release(&array);
+  bool done = take_one(column, count, &array);
+  if (done) {
+    const struct strings categories = strings_of(&listed), strings = strings_of(&array);
+    struct places places;
+    if ((done = make_places(&places, &categories)))
+      look_up(&places, &categories, &strings, codes);
+    free(places.category);
+    array.release(&array);
+  }
+  listed.release(&listed);
   return done;
 }

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from monitor.native.lending import Lent, place_of
 from monitor.native.library import library
 
 MISSING, UNKNOWN = -1, -2
@@ -20,17 +21,8 @@ def codes_of(categories: pl.Series, column: pl.Series) -> NDArray[np.int32] | No
     if there is None or {categories.dtype, column.dtype} != {pl.String()} or not len(categories):
         return None
     codes = np.empty(len(column), np.int32)
-    streams = [series.rechunk().__arrow_c_stream__() for series in (categories, column)]
+    listed, lent = Lent.of(categories), Lent.of(column)
     look_up = there.driftd_category_codes
     look_up.restype = ctypes.c_bool
-    pointers = [ctypes.c_void_p(_held(stream)) for stream in streams]
-    done = look_up(*pointers, ctypes.c_void_p(codes.ctypes.data), ctypes.c_int64(len(codes)))
-    return codes if done else None
-
-
-def _held(stream: object) -> int:
-    """Return where a capsule's stream is. It stays the capsule's, for as long as the caller keeps that."""
-    address = ctypes.pythonapi.PyCapsule_GetPointer
-    address.restype = ctypes.c_void_p
-    found: int = address(ctypes.py_object(stream), ctypes.c_char_p(b"arrow_array_stream"))
-    return found
+    sizes = ctypes.c_int64(len(categories)), ctypes.c_int64(len(codes))
+    return codes if look_up(listed.at, sizes[0], lent.at, place_of(codes), sizes[1]) else None

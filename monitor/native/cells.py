@@ -2,17 +2,20 @@
 
 import ctypes
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
+from monitor.native.lending import Lent, place_of
 from monitor.native.library import library, loaded
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 MOST_BINS = (1 << 14) - 2
 """A place has 14 bits."""
+EXTRA = 9
+"""Cells behind those of the places: detectors.profile.NUMERIC_EXTRA."""
 ONE_STEP, SEARCH = 1 << 14, 1 << 15
 
 
@@ -79,21 +82,22 @@ def is_built() -> bool:
     return library() is not None
 
 
-def count(table: Table, values: Floats, stops: Ints) -> tuple[Ints, Floats, Floats]:
+def count(table: Table, column: pl.Series, stops: Ints) -> tuple[Ints, Floats, Floats]:
     """Return cells int64 [groups, width] and the finite extremes of each group; the library must be there.
 
-    values: none is null. Group i holds values stops[i - 1]..stops[i], the first one those from 0.
+    column: Float64. Group i holds rows stops[i - 1]..stops[i], the first one those from 0; there is one.
+    Raises TypeError for another type, RuntimeError when Polars lends something else.
     """
-    values, stops = np.ascontiguousarray(values, np.float64), np.ascontiguousarray(stops, np.int64)
-    width = len(table.thresholds) + 10
-    cells = np.zeros((len(stops), width), np.int64)
-    low, high = np.empty(len(stops)), np.empty(len(stops))
-    loaded().driftd_numeric_cells(
-        ctypes.byref(table.structure), _at(values), _at(stops), ctypes.c_int64(len(stops)),
-        _at(cells), ctypes.c_int64(width), _at(low), _at(high),
-    )  # fmt: skip
+    if column.dtype != pl.Float64:
+        raise TypeError(f"{column.name}: {column.dtype} instead of Float64")
+    lent, stops = Lent.of(column), np.ascontiguousarray(stops, np.int64)
+    groups, width = len(stops), len(table.thresholds) + 1 + EXTRA
+    cells, low, high = np.zeros((groups, width), np.int64), np.empty(groups), np.empty(groups)
+    counted = loaded().driftd_numeric_cells
+    counted.restype = ctypes.c_bool
+    if not counted(
+        ctypes.byref(table.structure), lent.at, place_of(stops), ctypes.c_int64(groups),
+        place_of(cells), ctypes.c_int64(width), place_of(low), place_of(high),
+    ):  # fmt: skip
+        raise RuntimeError(f"{column.name}: {len(column)} rows were not lent as one array")
     return cells, low, high
-
-
-def _at(array: NDArray[Any]) -> ctypes.c_void_p:
-    return ctypes.c_void_p(array.ctypes.data)
