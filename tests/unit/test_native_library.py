@@ -120,15 +120,15 @@ def test_a_run_begins_by_saying_which_kernels_count(tmp_path: Path, way: str) ->
 
 
 def test_a_library_that_cannot_be_used_is_a_warning(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     (folder / "zeta.c").write_text("", "utf-8")
     monkeypatch.setattr("monitor.native.library.FOLDER", folder)
     monkeypatch.delenv(SWITCH, raising=False)
     found.cache_clear()
+    request.addfinalizer(found.cache_clear)
 
     ended = Project(tmp_path).configure(EMPTY).ask("run", "--once")
-    found.cache_clear()
 
     line = json.loads(ended.stderr.splitlines()[0])
     assert (line["event"], line["level"]) == ("kernels", "warning")
