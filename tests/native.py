@@ -9,6 +9,8 @@ import pytest
 from monitor.native.library import OFF, SWITCH, found
 
 NATIVE, NUMPY = "native", "numpy"
+ASKED = os.environ.get(SWITCH, "")
+"""How whoever started the tests wants them."""
 
 
 @contextmanager
@@ -18,24 +20,21 @@ def counted_by(way: str) -> Iterator[None]:
     Where the library is not built, or DRIFTD_NATIVE=off says that the tests are to run without it, a test of
     NATIVE is skipped; it fails where the library is broken, or DRIFTD_REQUIRE_PROGRAMS=1 allows no skip.
     """
-    before = os.environ.get(SWITCH)
-    if way == NUMPY:
-        os.environ[SWITCH] = OFF
+    before = os.environ.get(SWITCH, "")
+    os.environ[SWITCH] = OFF if way == NUMPY else ASKED
     found.cache_clear()
     try:
         if way == NATIVE and found().library is None:
-            _refuse(before)
+            _refuse()
         yield
     finally:
-        os.environ.pop(SWITCH, None)
-        if before is not None:
-            os.environ[SWITCH] = before
+        os.environ[SWITCH] = before
         found.cache_clear()
 
 
-def _refuse(switch: str | None) -> None:
+def _refuse() -> None:
     said = f"{found().why}; python hatch_build.py builds the library"
-    required = os.environ.get("DRIFTD_REQUIRE_PROGRAMS") == "1" and switch != OFF
+    required = os.environ.get("DRIFTD_REQUIRE_PROGRAMS") == "1" and ASKED != OFF
     if found().broken or required:
         pytest.fail(said)
     pytest.skip(said)

@@ -12,6 +12,7 @@ from detectors.performance import METRICS
 from monitor.checking import describe, detector_lines
 from monitor.config import Config, examine
 from monitor.core.judging import detector_names
+from tests.native import NATIVE
 
 ROWS = 2_000
 BASE = """
@@ -48,6 +49,13 @@ def said(folder: Path, text: str) -> list[str]:
 
 def performance(lines: list[str]) -> list[str]:
     return [line.removeprefix("performance: ") for line in lines if line.startswith("performance: ")]
+
+
+def test_the_kernels_are_told(tmp_path: Path, kernels: str) -> None:
+    reference(tmp_path)
+    without = "NumPy: the environment says DRIFTD_NATIVE=off"
+
+    assert said(tmp_path, BASE)[-2] == f"kernels: {kernels if kernels == NATIVE else without}"
 
 
 def test_the_join_is_told(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The native library: used where it is there and of these sources, and otherwise a reason why not."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,17 @@ import pytest
 
 from monitor.native.library import FILE, FOLDER, SWITCH, found, library, look
 from monitor.native.sources import digest
-from tests.native import NATIVE
+from tests.native import NATIVE, NUMPY, counted_by
+from tests.programs import Project
+
+EMPTY = """
+[[models]]
+name = "m"
+features = { numeric = ["x"] }
+reference = { first = "2d" }
+columns = { prediction = "p" }
+sources = [{ role = "predictions", type = "files", path = "logs/*.jsonl" }]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +106,30 @@ def test_a_library_of_something_else_is_not_used(folder: Path) -> None:
 def test_a_test_of_both_ways_goes_both(kernels: str) -> None:
     assert (library() is not None) == (kernels == NATIVE)
     assert found() is found()
+
+
+@pytest.mark.parametrize("way", [NATIVE, NUMPY])
+def test_a_run_begins_by_saying_which_kernels_count(tmp_path: Path, way: str) -> None:
+    project = Project(tmp_path).configure(EMPTY)
+
+    with counted_by(way):
+        line = json.loads(project.driftd("run", "--once").stderr.splitlines()[0])
+
+    assert (line["event"], line["level"]) == ("kernels", "info")
+    assert line["kernels"].startswith("native" if way == NATIVE else "NumPy: ")
+
+
+def test_a_library_that_cannot_be_used_is_a_warning(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    (folder / "zeta.c").write_text("", "utf-8")
+    monkeypatch.setattr("monitor.native.library.FOLDER", folder)
+    monkeypatch.delenv(SWITCH, raising=False)
+    found.cache_clear()
+    request.addfinalizer(found.cache_clear)
+
+    ended = Project(tmp_path).configure(EMPTY).ask("run", "--once")
+
+    line = json.loads(ended.stderr.splitlines()[0])
+    assert (line["event"], line["level"]) == ("kernels", "warning")
+    assert "stale" in line["kernels"]
