@@ -8,7 +8,8 @@
 #include "arrow_columns.h"
 #include "json_numbers.h"
 
-enum { MOST_KEYS = 512, LONG_KEY = 1024, MOST_DEPTH = 16, INT_DIGITS = 18, LONG_NUMBER = 30, LARGE_EXPONENT = 250 };
+enum { MOST_KEYS = 512, LONG_KEY = 1024, MOST_DEPTH = 16 };
+enum { INT_DIGITS = 18, LONG_NUMBER = 30, LARGE_EXPONENT = 250 };
 enum { NOT_PLAIN = -1, NO_MEMORY = -2 };
 
 /* A wanted key: its bytes and what its values become. */
@@ -233,8 +234,11 @@ EXPORT int64_t driftd_json_lines(const uint8_t *data, int64_t size, const struct
   struct column **columns = calloc((size_t)field_count + 1, sizeof *columns);
   const locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
   if (parser != NULL && columns != NULL && plain != (locale_t)0) {
-    *parser = (struct parser){
-        .words = data + size - 8, .fields = fields, .field_count = field_count, .columns = columns, .plain = plain};
+    *parser = (struct parser){.words = data + size - sizeof(uint64_t),
+                              .fields = fields,
+                              .field_count = field_count,
+                              .columns = columns,
+                              .plain = plain};
     rows = parse(parser, data, size);
   }
   for (int64_t i = 0; columns != NULL && i < field_count; i++)
