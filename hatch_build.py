@@ -32,20 +32,30 @@ class NativeHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile; a wheel with the library is tagged with the platform, for any Python 3."""
-        if not built(Path(self.root)) or version == "editable":
-            return
+        root = Path(self.root)
+        if version == "editable":
+            install(root)
+        elif built(root):
+            self._add(build_data)
+
+    @staticmethod
+    def _add(build_data: dict[str, Any]) -> None:
         build_data["artifacts"].append(f"/{LIBRARY}")
         build_data["pure_python"] = False
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["tag"] = f"py3-none-{platform}"
 
 
+def install(root: Path) -> None:
+    """Compile the library for who runs driftd off the source tree, which has none where that fails."""
+    if not built(root):
+        (root / LIBRARY).unlink(missing_ok=True)
+
+
 def built(root: Path) -> bool:
-    """Compile the library into the source tree; where that fails say why on stderr, and leave none there."""
-    folder, library = root / "monitor" / "native", root / LIBRARY
-    why = _compiled(folder, library)
+    """Compile the library into the source tree; where that fails say why on stderr."""
+    why = _compiled(root / "monitor" / "native", root / LIBRARY)
     if why:
-        library.unlink(missing_ok=True)
         sys.stderr.write(f"driftd: built without its native library, which only makes it faster: {why}\n")
     return not why
 
@@ -74,4 +84,4 @@ def _compiled(folder: Path, library: Path) -> str:
 
 
 if __name__ == "__main__":
-    built(ROOT)
+    install(ROOT)
