@@ -119,6 +119,8 @@ class Worker:
         Raises StoreUnavailableError; the state is then that of the last commit.
         """
         batches = 0
+        if self.joining is not None and self.state.labels.standards:  # while the first batch is read
+            tools.ahead.submit(self.joining.assessor.bench, self.state.labels.standards[-1])
         with Ahead(tools.ahead, tools.tracer, (source, decode), stop) as ahead:
             found = ahead.first(self._position(source))
             while found is not None:

@@ -1,12 +1,12 @@
 """What changed most when an episode began, where it sits and since when: said of inputs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
-from detectors.attribution import Attribution, Moved, attribute
+from detectors.attribution import Attribution, Moved, Part, attribute
 from detectors.distances import Floats
 from detectors.joint import Joint
 from detectors.moves import Distance, distances, moved
@@ -145,12 +145,13 @@ def _joint(grid: Grid, seen: WindowProfile, chosen: frozenset[str]) -> tuple[Joi
 
 def document(found: Attribution) -> Document:
     """Return an attribution as plain data, ready for JSON."""
-    parts = [_rounded(asdict(part)) for part in found.parts[:LISTED]]
+    parts = [_rounded(part) for part in found.parts[:LISTED]]
     return {"features": parts, "agree": found.agree, "pair": list(found.pair)}
 
 
-def _rounded(item: Mapping[str, Any]) -> Document:
-    return {k: round(v, DIGITS) if isinstance(v, float) else v for k, v in item.items()}
+def _rounded(part: Part) -> Document:
+    found = {field.name: getattr(part, field.name) for field in fields(part)}
+    return {k: round(v, DIGITS) if isinstance(v, float) else v for k, v in found.items()}
 
 
 def where(tick: Tick, group: GroupKey, feature: str, *, missing: bool) -> Document:
