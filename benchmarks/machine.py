@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from monitor.native.library import found
+
 PACKAGES = ("driftd", "polars", "numpy")
 
 
@@ -25,14 +27,15 @@ class Machine:
 
 def describe() -> Machine:
     """Look around."""
-    found = [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES)]
+    libraries = (f"{name} {version(name)}" for name in PACKAGES)
+    versions = (f"Python {platform.python_version()}", *libraries, f"kernels {found()}")
     return Machine(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         processor=_field("/proc/cpuinfo", "model name"),
         cores=os.cpu_count() or 0,
         memory_gb=int(_field("/proc/meminfo", "MemTotal").split()[0]) * 1024 / 1e9,
         system=f"{platform.system()} {platform.release()}",
-        versions=", ".join(found),
+        versions=", ".join(versions),
         load_before=load(),
     )
 
