@@ -53,7 +53,8 @@ class Chunk:
     """A contiguous part of one file: whole lines as bytes, or rows of a columnar file as a frame.
 
     `hold` is the smallest next timestamp among the other files that still have unread rows when this
-    chunk's rows are taken in; the watermark must not pass it.
+    chunk's rows are taken in; the watermark must not pass it. newlines: how many each block of the file has
+    in the data (core/newlines.py), () where they were not counted.
     """
 
     file: str
@@ -61,6 +62,7 @@ class Chunk:
     data: bytes | pl.DataFrame
     header: bytes = b""
     hold: Micros | None = None
+    newlines: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,23 +3,21 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from monitor.core.newlines import BLOCK, NEWLINE, block_places, newlines_by_block
 from monitor.core.reasons import Reason
 from monitor.core.values import Mask, read_numbers
 from monitor.types import REJECT_TEXT, Decoded, Reject
 
 Ints = NDArray[np.int64]
 
-NEWLINE = ord("\n")
 BLANK = b" \t\r"
-SLAB = 2**18
-"""Bytes that are searched at a time: they stay in the processor's cache."""
-EVERY = SLAB
+EVERY = BLOCK
 """Of each so many bytes of a file one line is looked at closely, ..."""
 HEAD = 2**16
 """... and all lines that start in the first so many."""
@@ -30,11 +28,13 @@ class Lines:
     """The lines of a chunk that are not blank. Where they lie is found on first use.
 
     A blank line is empty or has only spaces, tabs and carriage returns. `offset` is the file's at data[0].
+    newlines: as in Chunk.
     """
 
     file: str
     offset: int
     data: bytes
+    newlines: tuple[int, ...] = ()
 
     @cached_property
     def codes(self) -> NDArray[np.uint8]:
@@ -122,9 +122,8 @@ class Lines:
     @cached_property
     def _steps(self) -> tuple[list[int], list[int]]:
         """Places in the data from its start to its end, and the newlines before each of them."""
-        places = [0, *range(-self.offset % EVERY or EVERY, len(self.data), EVERY), len(self.data)]
-        steps = (np.count_nonzero(self.codes[a:b] == NEWLINE) for a, b in pairwise(places))
-        return places, list(accumulate(map(int, steps), initial=0))
+        steps = self.newlines or newlines_by_block(self.data, self.offset, len(self.data))
+        return block_places(self.offset, len(self.data)), list(accumulate(steps, initial=0))
 
 
 @dataclass(frozen=True, slots=True)

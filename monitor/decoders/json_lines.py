@@ -43,7 +43,7 @@ Codes = NDArray[np.uint16]
 
 def decode_json_lines(chunk: Chunk, data: bytes, wanted: Wanted) -> Decoded:
     """Decode whole lines of JSON; never raises on what they hold."""
-    lines = Lines(chunk.file, chunk.offset, data)
+    lines = Lines(chunk.file, chunk.offset, data, chunk.newlines)
     numeric = wanted.numeric - wanted.text
     kinds = dict.fromkeys(wanted.text, pl.String) | dict.fromkeys(numeric, pl.Float64)
     typed: Columns = dict(sorted((dict.fromkeys(wanted.vectors, LISTS) | kinds).items()))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from monitor.core.newlines import NEWLINE, newlines_by_block
 from monitor.sources.identity import FULL, Found, Head
 from monitor.sources.reading import Room, Taken
 from monitor.sources.streams import ByteStream, End, PlainStream
@@ -24,7 +25,6 @@ PIECE = 30 * 2**20
 ROW_SPREAD = 1.05
 """How much longer than the last rows the next ones are expected to be at most, when rows are the limit."""
 
-NEWLINE = ord("\n")
 SKIPS = 100
 """Lines too long that one call passes over at most."""
 
@@ -45,26 +45,20 @@ def whole_lines(data: bytes, max_line: int, *, final: bool) -> int:
     return len(data) if final and len(data) - at <= max_line else at
 
 
-def cut(data: bytes, whole: int, room: Room) -> tuple[int, int]:
-    """Return how many of the `whole` bytes fit into the room, cut at a line, and their rows."""
+def cut(data: bytes, at: int, whole: int, room: Room) -> tuple[int, int, tuple[int, ...]]:
+    """Return how many of the `whole` bytes fit into the room, cut at a line; their rows; newlines by block.
+
+    at: the file's offset at data[0]. The newlines are () where they are not known of what was cut.
+    """
     if whole > room.bytes:
         fitting = data.rfind(b"\n", 0, room.bytes) + 1
         whole = fitting or (data.find(b"\n") + 1 or whole if room.must else 0)
-    rows = newlines_in(data, whole)
+    newlines = newlines_by_block(data, at, whole)
+    rows = sum(newlines)
     if rows > room.rows:
-        newlines = np.flatnonzero(np.frombuffer(data, np.uint8, whole) == NEWLINE)
-        return int(newlines[room.rows - 1]) + 1, room.rows
-    return whole, rows + (whole > 0 and data[whole - 1 : whole] != b"\n")
-
-
-def newlines_in(data: bytes, whole: int) -> int:
-    r"""Count the newlines of the first `whole` bytes, slab by slab in the processor's cache.
-
-    >>> newlines_in(b"one\ntwo\nthree", 8)
-    2
-    """
-    view = np.frombuffer(data, np.uint8, whole)
-    return sum(int(np.count_nonzero(view[at : at + SCAN] == NEWLINE)) for at in range(0, whole, SCAN))
+        ends = np.flatnonzero(np.frombuffer(data, np.uint8, whole) == NEWLINE)
+        return int(ends[room.rows - 1]) + 1, room.rows, ()
+    return whole, rows + (whole > 0 and data[whole - 1 : whole] != b"\n"), newlines
 
 
 class LineReader:
@@ -167,7 +161,7 @@ class LineReader:
         data = self._stream.read_at(at, size)
         short = len(data) < size
         whole = whole_lines(data, self._max_line, final=short and self._stream.end is End.COMPLETE)
-        length, rows = cut(data, whole, room)
+        length, rows, newlines = cut(data, at, whole, room)
         behind = at + length
         done = short and length == whole and self._ended() and len(data) - whole <= self._max_line
         if done and self._broken():
@@ -175,7 +169,8 @@ class LineReader:
         if rows:
             self._row_bytes = length / rows
         kept = data if length == len(data) else data[:length]
-        return Taken(at, behind if rejects or length else offset, kept or None, rows, rejects, done)
+        offset = behind if rejects or length else offset
+        return Taken(at, offset, kept or None, rows, rejects, done, newlines)
 
     def _wanted(self, room: Room) -> int:
         """Return how much to read: not 30 MiB where the limit on rows ends a batch after two."""

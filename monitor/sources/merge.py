@@ -42,6 +42,7 @@ class Unread:
     start: int = 0
     header: bytes = b""
     lines: list[bytes] = field(default_factory=list)
+    newlines: tuple[int, ...] = ()
     frame: pl.DataFrame | None = None
 
     def fail(self, error: OSError) -> None:
@@ -65,6 +66,7 @@ class Unread:
         if taken.data is not None and not self.lines:
             self.start, self.header = taken.start, reader.header
         if isinstance(taken.data, bytes):
+            self.newlines = () if self.lines else taken.newlines
             self.lines.append(taken.data)
         else:
             self.frame = taken.data
@@ -76,7 +78,7 @@ class Unread:
         if self.frame is None and not self.lines:
             return None
         data = b"".join(self.lines) if self.frame is None else self.frame
-        return Chunk(self.path, self.start, data, self.header, self.hold)
+        return Chunk(self.path, self.start, data, self.header, self.hold, self.newlines)
 
 
 class Merge:

@@ -34,7 +34,10 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What was read from one file: rows that start at `start`, where to go on, whether that is the end."""
+    """What was read from one file: rows that start at `start`, where to go on, whether that is the end.
+
+    newlines: as in Chunk.
+    """
 
     start: int
     offset: int
@@ -42,6 +45,7 @@ class Taken:
     rows: int = 0
     rejects: tuple[Reject, ...] = ()
     done: bool = False
+    newlines: tuple[int, ...] = ()
 
 
 class Reader(Protocol):

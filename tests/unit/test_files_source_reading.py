@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from monitor.core.newlines import newlines_by_block
 from monitor.sources.files import FilesSource, Format
 from monitor.sources.reading import Limits
 from monitor.types import Batch, Chunk, Position, Reject
@@ -253,6 +254,20 @@ def test_a_batch_keeps_both_limits(source: Open, tmp_path: Path) -> None:
     assert sizes(source(limits=Limits(bytes=59)).poll(Position(), 1000)) == (50, True)
     assert sizes(source().poll(Position(), 3)) == (30, True)
     assert sizes(source().poll(Position(), 100)) == (1000, False)
+
+
+def test_newlines_are_counted_by_blocks_of_the_file(source: Open, tmp_path: Path) -> None:
+    write(tmp_path / "a.log", b'{"a": "0123456789"}\n' * 40_000)
+    by_bytes, _, _ = read(source(limits=Limits(bytes=300_000)))
+    assert [chunk.newlines for chunk in by_bytes] == [
+        newlines_by_block(chunk.data, chunk.offset, len(chunk.data))
+        for chunk in by_bytes
+        if isinstance(chunk.data, bytes)
+    ]
+    assert max(len(chunk.newlines) for chunk in by_bytes) > 1
+    by_rows, _, _ = read(source(limits=Limits(rows=30_000)))
+    assert by_rows[0].newlines == (), "not known of what was cut again"
+    assert sum(by_rows[1].newlines) == 10_000
 
 
 def sizes(batch: Batch | None) -> tuple[int, bool]:
