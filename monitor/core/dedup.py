@@ -7,6 +7,7 @@ hashes: among n open ids a new one collides with probability n / 2**64 (10 milli
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,14 +41,28 @@ class RunChange:
     added: Run
 
 
-def duplicates(
-    known: OpenIds, window: int, ids: Hashes, row_starts: Ints, watermarks: Ints
-) -> NDArray[np.bool_]:
+@dataclass(frozen=True)
+class Arrived:
+    """Rows in the log's order: the id of each, and the start of its window."""
+
+    ids: Hashes
+    starts: Ints
+
+    @cached_property
+    def by_window(self) -> Mapping[int, Hashes]:
+        """The ids of each window, ascending: sorted once for both questions."""
+        present = distinct(self.starts)
+        alone = len(present) == 1
+        return {s: ascending(self.ids if alone else self.ids[self.starts == s]) for s in present}
+
+
+def duplicates(known: OpenIds, window: int, rows: Arrived, watermarks: Ints) -> NDArray[np.bool_]:
     """Tell which rows (none of them late) repeat an id stored in a window open at that row.
 
-    ids, row_starts, watermarks: one per row, in the log's order; watermarks never go back.
+    watermarks: one per row; they never go back.
     """
-    if not _any_repeated(known, ids):
+    ids = rows.ids
+    if not _any_repeated(known, rows):
         return np.zeros(len(ids), np.bool_)
     n = len(ids)
     order = np.argsort(ids, kind="stable")
@@ -61,7 +76,7 @@ def duplicates(
         return np.searchsorted(places, groups * n + np.searchsorted(watermarks, ends))
 
     current = free_from(_seen(known, window, ids[order[heads]]), np.arange(len(heads)))
-    following = free_from(row_starts[order] + window, group)
+    following = free_from(rows.starts[order] + window, group)
     repeated = np.ones(n, np.bool_)
     while len(current):  # one round for each time that an id may be stored anew
         alive = current < stops
@@ -71,15 +86,13 @@ def duplicates(
     return repeated
 
 
-def _any_repeated(known: OpenIds, ids: Hashes) -> bool:
+def _any_repeated(known: OpenIds, rows: Arrived) -> bool:
     """Settle the usual case, nothing repeated, by merging small runs: cheaper than searching."""
-    near = [run for _, run in known if len(run) <= SEARCH_FACTOR * len(ids)]
-    merged = _merged([ascending(ids), *near])
+    fresh, most = rows.by_window.values(), SEARCH_FACTOR * len(rows.ids)
+    merged = _merged([*fresh, *(run for _, run in known if len(run) <= most)])
     if (merged[1:] == merged[:-1]).any():
         return True
-    far = [run for _, run in known if len(run) > SEARCH_FACTOR * len(ids)]
-    needles = ascending(ids) if far else ids
-    return any(_hits(run, needles).any() for run in far)
+    return any(_hits(run, ids).any() for _, run in known if len(run) > most for ids in fresh)
 
 
 def ascending(ids: Hashes) -> Hashes:
@@ -106,12 +119,11 @@ def _seen(known: OpenIds, window: int, needles: Hashes) -> Ints:
     return ends
 
 
-def added(known: OpenIds, ids: Hashes, row_starts: Ints) -> tuple[RunChange, ...]:
+def added(known: OpenIds, rows: Arrived) -> tuple[RunChange, ...]:
     """Return how the runs change when these rows are stored: one new run per window, small ones merged in."""
     changes = []
-    present = distinct(row_starts)
-    for start in present:
-        fresh = ascending(ids[row_starts == start] if len(present) > 1 else ids)
+    for start, ids in rows.by_window.items():
+        fresh = ids
         runs = list(known.runs.get(start, ()))
         number = runs[-1][0] + 1 if runs else 0
         gone = []

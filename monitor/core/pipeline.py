@@ -16,7 +16,7 @@ from monitor.core.outbox import Note
 from monitor.core.outcomes import Limits, type_outcomes
 from monitor.core.plan import Plan
 from monitor.core.policy import Transition
-from monitor.core.profiles import ALL, GroupKey, Rows, Run, profile_rows
+from monitor.core.profiles import ALL, GroupKey, Profiling, Rows, Run
 from monitor.core.reference import Baseline
 from monitor.core.schema import Schema, type_rows
 from monitor.core.segments import fitted
@@ -178,15 +178,15 @@ def _store_rows(
     if late.any():
         _hear_again(context, tally, rows.take(late))
         rows, frontiers = rows.take(~late), frontiers[~late]
+    arrived = None
     if rows.ids is not None and plan.model.deduplicate and len(rows.time):
-        watermarks = frontiers - plan.lateness
-        repeated = dedup.duplicates(tally.state.ids, plan.window, rows.ids, rows.time, watermarks)
+        watermarks, arrived = frontiers - plan.lateness, dedup.Arrived(rows.ids, rows.time)
+        repeated = dedup.duplicates(tally.state.ids, plan.window, arrived, watermarks)
         tally.count(source, "duplicate", int(np.count_nonzero(repeated)))
         if repeated.any():
             _hear_again(context, tally, rows.take(repeated))
             rows = rows.take(~repeated)
-        if rows.ids is not None:
-            _remember(tally, rows.ids, rows.time)
+            arrived = dedup.Arrived(arrived.ids[~repeated], rows.time)
     tally.count(source, "stored", len(rows.time))
     if not len(rows.time):
         return rows
@@ -196,12 +196,15 @@ def _store_rows(
     counted = Rows(rows.time, rows.keys, frame, rows.invalid)
     if plan.first and not tally.state.baselines:
         _hold(plan, tally, counted)
-    _profile(context, tally, counted)
+    begun = _begun(context, tally.state, counted)
+    if arrived is not None:
+        _remember(tally, arrived)
     if context.streaming is not None:
         tally.state = feed_rows(context.streaming, tally.state, counted)
     if context.joining is not None:
         tally.state, waits = await_outcomes(context.joining, tally.state, replace(rows, frame=counted.frame))
         tally.changes |= waits
+    _profile(tally, begun)
     return rows
 
 
@@ -258,18 +261,27 @@ def _hold(plan: Plan, tally: _Tally, rows: Rows) -> None:
     tally.held.append(rows)
 
 
-def _remember(tally: _Tally, ids: NDArray[np.uint64], starts: NDArray[np.int64]) -> None:
-    changes = dedup.added(tally.state.ids, ids, starts)
+def _remember(tally: _Tally, rows: dedup.Arrived) -> None:
+    changes = dedup.added(tally.state.ids, rows)
     tally.changes |= run_changes(tally.state.model, changes, {})
     tally.state = replace(tally.state, ids=dedup.apply(tally.state.ids, changes, frozenset()))
 
 
-def _profile(context: Context, tally: _Tally, rows: Rows) -> None:
-    merged = dict(tally.state.windows)
-    for baseline, part in _by_baseline(tally.state, rows):
+def _begun(context: Context, state: ModelState, rows: Rows) -> list[Profiling]:
+    """Have the rows counted, beside whatever is done before `_profile`."""
+    begun = []
+    for baseline, part in _by_baseline(state, rows):
         grid = baseline.grid if baseline else NO_GRID
         segments = baseline.segments if baseline else {}
-        for key, profile in profile_rows(grid, fitted(part, grid, segments), segments, context.run).items():
+        begun.append(Profiling(grid, fitted(part, grid, segments), segments, context.run))
+    return begun
+
+
+def _profile(tally: _Tally, begun: Sequence[Profiling]) -> None:
+    merged = dict(tally.state.windows)
+    for profiling in begun:
+        grid = profiling.grid
+        for key, profile in profiling.result().items():
             held = merged.get(key) or empty(grid, sample=key.segment == ALL)
             merged[key] = merge(grid, held, profile)
             tally.touched.add(key)

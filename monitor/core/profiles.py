@@ -1,6 +1,6 @@
 """Rows to mergeable profiles: grouping by window, version and segment, then counting column by column."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from detectors.profile import Grid, Profile, empty, merge
 from detectors.sample import SAMPLE_ROWS, Sample, smallest
-from monitor.core.kernels import Groups, category_cells, category_codes, numeric_cells
+from monitor.core.kernels import Groups, NumericCells, category_cells, category_codes, numeric_cells
 from monitor.core.vectors import halves, with_cosines
 
 ALL = "all"
@@ -65,26 +65,46 @@ class Rows:
         return Rows(self.start[order], self.keys[order], frame, invalid)
 
 
+class Profiling:
+    """Rows on their way to profiles of `all` and of every value of each segment column.
+
+    segments: column -> its monitored values; any other value is `_other`. Rows of the first segment
+    column's groups add up to `all`, so that with one segment column nothing is counted twice. run: that of a
+    thread pool counts while the caller does something else before it asks for the result.
+    """
+
+    def __init__(
+        self, grid: Grid, rows: Rows, segments: Mapping[str, tuple[str, ...]], run: Run = map
+    ) -> None:
+        self.grid = grid
+        self._rows = replace(rows, frame=with_cosines(grid.embeddings, rows.frame))
+        self._segments = segments
+        self._run = run
+        self._first = self._counting(next(iter(segments), None))
+
+    def result(self) -> dict[GroupKey, Profile]:
+        """Return the profiles; to be called once."""
+        found: dict[GroupKey, Profile] = {}
+        for place, column in enumerate([*self._segments] or [None]):
+            counting = self._first if place == 0 else self._counting(column)
+            for key, profile in counting.profiles(sample=place == 0):
+                if place == 0:
+                    whole = GroupKey(key.start, key.version)
+                    found[whole] = merge(self.grid, found[whole], profile) if whole in found else profile
+                if column is not None:
+                    found[key] = Profile(profile.rows, profile.cells, profile.low, profile.high)
+        return found
+
+    def _counting(self, column: str | None) -> "_Counting":
+        values = self._segments[column] if column is not None else ()
+        return _begun(self.grid, self._rows, column, values, self._run)
+
+
 def profile_rows(
     grid: Grid, rows: Rows, segments: Mapping[str, tuple[str, ...]], run: Run = map
 ) -> dict[GroupKey, Profile]:
-    """Profile rows for `all` and for every value of each segment column.
-
-    segments: column -> its monitored values; any other value is `_other`. Rows of the first segment
-    column's groups add up to `all`, so that with one segment column nothing is counted twice.
-    """
-    found: dict[GroupKey, Profile] = {}
-    rows = replace(rows, frame=with_cosines(grid.embeddings, rows.frame))
-    columns: list[str | None] = [*segments] or [None]
-    for place, column in enumerate(columns):
-        values = segments[column] if column is not None else ()
-        for key, profile in _grouped(grid, rows, column, values, run, sample=place == 0):
-            if place == 0:
-                whole = GroupKey(key.start, key.version)
-                found[whole] = merge(grid, found[whole], profile) if whole in found else profile
-            if column is not None:
-                found[key] = Profile(profile.rows, profile.cells, profile.low, profile.high)
-    return found
+    """Profile rows, as `Profiling` does."""
+    return Profiling(grid, rows, segments, run).result()
 
 
 def profile_all(grid: Grid, rows: Rows, run: Run = map) -> Profile:
@@ -92,7 +112,7 @@ def profile_all(grid: Grid, rows: Rows, run: Run = map) -> Profile:
     total = empty(grid)
     frame = with_cosines(grid.embeddings, rows.frame).with_columns(version=pl.lit(""))
     flat = Rows(np.zeros_like(rows.start), rows.keys, frame, rows.invalid)
-    for _, profile in _grouped(grid, flat, None, (), run, sample=True):
+    for _, profile in _begun(grid, flat, None, (), run).profiles(sample=True):
         total = merge(grid, total, profile)
     return total
 
@@ -102,14 +122,46 @@ def segment_label(column: str, value: str) -> str:
     return f"{column}={value}"
 
 
-def _grouped(
-    grid: Grid, rows: Rows, column: str | None, values: tuple[str, ...], run: Run, *, sample: bool
-) -> Iterator[tuple[GroupKey, Profile]]:
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    """Rows in the order of their groups while their columns are counted: categories first, then numbers."""
+
+    grid: Grid
+    rows: Rows
+    groups: Groups
+    keys: Sequence[GroupKey]
+    codes: Iterable[NDArray[np.int32]]
+    numeric: Iterable[NumericCells]
+
+    def profiles(self, *, sample: bool) -> Iterator[tuple[GroupKey, Profile]]:
+        """Wait for all columns and yield each group's profile; what needs codes only is done meanwhile."""
+        if not self.keys:
+            return
+        grid, rows, groups, codes = self.grid, self.rows, self.groups, list(self.codes)
+        cells = np.empty((groups.count, grid.width), np.int64)
+        samples = _samples(grid, rows, codes, groups) if sample else [None] * groups.count
+        for category, coded in zip(grid.categorical, codes, strict=True):
+            counted = category_cells(category, coded, rows.invalid.get(category.name), groups)
+            cells[:, grid.slices[category.name]] = counted
+        numeric = list(self.numeric)
+        for feature, found in zip(grid.numeric, numeric, strict=True):
+            cells[:, grid.slices[feature.name]] = found.cells
+        low = np.array([n.low for n in numeric]).reshape(-1, groups.count).T
+        high = np.array([n.high for n in numeric]).reshape(-1, groups.count).T
+        sizes = (groups.stops - groups.starts).tolist()
+        for i, (key, size) in enumerate(zip(self.keys, sizes, strict=True)):
+            yield key, Profile(size, cells[i].copy(), low[i].copy(), high[i].copy(), samples[i])
+
+
+def _begun(grid: Grid, rows: Rows, column: str | None, values: tuple[str, ...], run: Run) -> _Counting:
+    """Group the rows by window, version and segment, and have their columns counted."""
     if not len(rows.start):
-        return
-    versions, version_codes = coded_versions(rows.frame["version"])
-    labels = [segment_label(column, v) for v in (*values, OTHER)] if column is not None else [ALL]
-    codes = version_codes * len(labels) + (_segments(rows.frame, column, values) if column is not None else 0)
+        return _Counting(grid, rows, Groups.of(rows.start), (), (), ())
+    versions, codes = coded_versions(rows.frame["version"])
+    labels = [ALL]
+    if column is not None:
+        labels = [segment_label(column, v) for v in (*values, OTHER)]
+        codes = codes * len(labels) + _segments(rows.frame, column, values)
     first = int(rows.start.min())
     step = len(versions) * len(labels)
     keys = (rows.start - first) * step + codes  # window starts are far apart: keys stay unique
@@ -117,11 +169,16 @@ def _grouped(
         order = np.argsort(keys, kind="stable")
         rows, keys = rows.arranged(order), keys[order]
     groups = Groups.of(keys)
-    profiles = _profiles(grid, rows, groups, run, sample=sample)
-    for key, profile in zip(keys[groups.starts].tolist(), profiles, strict=True):
+    named = []
+    for key in keys[groups.starts].tolist():
         start, code = divmod(key, step)
         version, label = divmod(code, len(labels))
-        yield GroupKey(first + start, versions[version], labels[label]), profile
+        named.append(GroupKey(first + start, versions[version], labels[label]))
+    coded = run(lambda f: category_codes(f, rows.frame[f.name]), grid.categorical)
+    cells = run(
+        lambda f: numeric_cells(f, rows.frame[f.name], rows.invalid.get(f.name), groups), grid.numeric
+    )
+    return _Counting(grid, rows, groups, named, coded, cells)
 
 
 def coded_versions(column: pl.Series) -> tuple[list[str], NDArray[np.int64]]:
@@ -137,27 +194,6 @@ def coded_versions(column: pl.Series) -> tuple[list[str], NDArray[np.int64]]:
 def _segments(frame: pl.DataFrame, column: str, values: tuple[str, ...]) -> NDArray[np.int64]:
     found = frame[f"segment:{column}"].cast(pl.Enum(values), strict=False).to_physical()
     return found.cast(pl.Int64).fill_null(len(values)).to_numpy()
-
-
-def _profiles(grid: Grid, rows: Rows, groups: Groups, run: Run, *, sample: bool) -> list[Profile]:
-    numeric = list(
-        run(lambda f: numeric_cells(f, rows.frame[f.name], rows.invalid.get(f.name), groups), grid.numeric)
-    )
-    codes = list(run(lambda f: category_codes(f, rows.frame[f.name]), grid.categorical))
-    cells = np.empty((groups.count, grid.width), np.int64)
-    for feature, counted in zip(grid.numeric, numeric, strict=True):
-        cells[:, grid.slices[feature.name]] = counted.cells
-    for category, coded in zip(grid.categorical, codes, strict=True):
-        counted_codes = category_cells(category, coded, rows.invalid.get(category.name), groups)
-        cells[:, grid.slices[category.name]] = counted_codes
-    low = np.array([n.low for n in numeric]).reshape(-1, groups.count).T
-    high = np.array([n.high for n in numeric]).reshape(-1, groups.count).T
-    samples = _samples(grid, rows, codes, groups) if sample else [None] * groups.count
-    sizes = (groups.stops - groups.starts).tolist()
-    return [
-        Profile(size, cells[i].copy(), low[i].copy(), high[i].copy(), samples[i])
-        for i, size in enumerate(sizes)
-    ]
 
 
 def _samples(grid: Grid, rows: Rows, codes: list[NDArray[np.int32]], groups: Groups) -> list[Sample | None]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from detectors.profile import empty
 from monitor.config import Model
 from monitor.core.codec import dump_profile
-from monitor.core.dedup import OpenIds, added, apply, duplicates
+from monitor.core.dedup import Arrived, OpenIds, added, apply, duplicates
 from monitor.core.pipeline import Context, take_in
 from monitor.core.profiles import GroupKey, Rows, profile_rows
 from monitor.core.schema import type_rows
@@ -164,11 +164,11 @@ def test_duplicates_are_those_a_row_by_row_reader_finds(
     for a, b in pairwise(bounds):
         if a == b:
             continue
-        repeated = duplicates(known, 60, ids[a:b], row_starts[a:b], marks[a:b])
+        repeated = duplicates(known, 60, Arrived(ids[a:b], row_starts[a:b]), marks[a:b])
         found += repeated.tolist()
         fresh = ids[a:b][~repeated], row_starts[a:b][~repeated]
         if len(fresh[0]):
-            known = apply(known, added(known, *fresh), frozenset())
+            known = apply(known, added(known, Arrived(*fresh)), frozenset())
 
     assert found == expected
 
@@ -301,7 +301,7 @@ def test_versions_are_capped_in_the_order_of_the_log(log: list[tuple[int, int]],
 def test_a_log_that_keeps_one_id_in_every_window_is_soon_read() -> None:
     n = 20_000
     row_starts = np.arange(n) * 60
-    repeated = duplicates(OpenIds(), 60, np.zeros(n, np.uint64), row_starts, row_starts - 30)
+    repeated = duplicates(OpenIds(), 60, Arrived(np.zeros(n, np.uint64), row_starts), row_starts - 30)
 
     assert np.count_nonzero(~repeated) == n // 2  # each one's window is still open when the next one comes
 

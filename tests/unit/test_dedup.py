@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from monitor.core.dedup import OpenIds, added, apply, duplicates
+from monitor.core.dedup import Arrived, OpenIds, added, apply, duplicates
 from monitor.core.pipeline import Context, take_in
 from monitor.core.state import ModelState, load_model, run_changes
 from monitor.store.memory import MemoryStore
@@ -65,7 +65,8 @@ def test_big_and_small_runs_are_searched_alike_and_merged_as_they_grow() -> None
     known, stored = OpenIds(), set[int]()
     for size in (50_000, 10, 1, 3, 2000, 1, 7, 40_000, 5):
         ids = rng.integers(0, 200_000, size, dtype=np.uint64)
-        fresh = ~duplicates(known, 60, ids, np.zeros(size, np.int64), np.zeros(size, np.int64))
+        start = np.zeros(size, np.int64)
+        fresh = ~duplicates(known, 60, Arrived(ids, start), start)
         expected, seen = [], set(stored)
         for value in ids.tolist():
             expected.append(value not in seen)
@@ -73,7 +74,7 @@ def test_big_and_small_runs_are_searched_alike_and_merged_as_they_grow() -> None
         assert fresh.tolist() == expected
         stored = seen
         if fresh.any():
-            known = apply(known, added(known, ids[fresh], np.zeros(int(fresh.sum()), np.int64)), frozenset())
+            known = apply(known, added(known, Arrived(ids[fresh], start[fresh])), frozenset())
         assert len(known.runs[0]) <= 12
     assert sorted(value for _, run in known for value in run.tolist()) == sorted(stored)
     assert all((np.diff(run.astype(object)) > 0).all() for _, run in known)
@@ -83,7 +84,8 @@ def test_the_stores_entries_are_the_runs_in_force() -> None:
     known, entries = OpenIds(), MemoryStore()
     for size in (5, 4, 3, 100, 1):
         fresh = np.arange(size, dtype=np.uint64) + np.uint64(1000 * size)
-        changes = added(known, fresh, at(*[60] * (size // 2), *[120] * (size - size // 2)))
+        starts = at(*[60] * (size // 2), *[120] * (size - size // 2))
+        changes = added(known, Arrived(fresh, starts))
         known = apply(known, changes, frozenset())
         entries.commit(run_changes("m", changes, {}))
     again = load_model("m", entries.load()).ids
@@ -96,9 +98,9 @@ def test_the_stores_entries_are_the_runs_in_force() -> None:
 
 
 def test_closed_windows_are_forgotten() -> None:
-    known = apply(OpenIds(), added(OpenIds(), hashes(1, 2), at(0, 60)), frozenset())
+    known = apply(OpenIds(), added(OpenIds(), Arrived(hashes(1, 2), at(0, 60))), frozenset())
     assert set(apply(known, (), frozenset({0})).runs) == {60}
-    changes = added(known, hashes(3), at(0))
+    changes = added(known, Arrived(hashes(3), at(0)))
     assert set(apply(known, changes, frozenset({0})).runs) == {60}
 
 
