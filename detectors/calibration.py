@@ -12,6 +12,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from detectors.distances import Floats, noise
@@ -24,6 +25,7 @@ REFERENCE_STEPS = 8
 LARGEST_WINDOW = 2**15
 """Rows from which a standardised statistic depends on more of them less than on the draws by chance."""
 QUANTILES_KEPT = 65_536
+STANDARDS_KEPT = 4096
 
 T = TypeVar("T")
 Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
@@ -64,14 +66,10 @@ class Asked:
     null: Null
     sizes: tuple[int, int]
 
-    def standards(self) -> list[tuple[float, tuple[int, int]]]:
+    def standards(self) -> Sequence[tuple[float, tuple[int, int]]]:
         """Return which sizes are simulated for it, with the weight of each."""
         n, m = self.sizes
-        nearest = round(2.0 ** (round(math.log2(n) * REFERENCE_STEPS) / REFERENCE_STEPS))
-        place = math.log2(min(m, LARGEST_WINDOW))
-        lower, part = 2 ** int(place), place % 1.0
-        beside = [(part, (nearest, 2 * lower))] if part else []
-        return [(1.0 - part, (nearest, lower)), *beside]
+        return _standards(n, min(m, LARGEST_WINDOW))
 
     def key(self, sizes: tuple[int, int], level: float) -> Hashable:
         """Name the quantile that is simulated at these sizes."""
@@ -83,6 +81,16 @@ class Asked:
         if self.row.of_gaps is not None and self.null.gaps is not None:
             return self.row.of_gaps(drawn.distances, self.null.gaps)
         return self.row.of(drawn.pairs)
+
+
+@lru_cache(STANDARDS_KEPT)
+def _standards(n: int, m: int) -> Sequence[tuple[float, tuple[int, int]]]:
+    """Return the sizes for rows of a reference and of a window; all statistics of a feature have the same."""
+    nearest = round(2.0 ** (round(math.log2(n) * REFERENCE_STEPS) / REFERENCE_STEPS))
+    place = math.log2(m)
+    lower, part = 2 ** int(place), place % 1.0
+    beside = [(part, (nearest, 2 * lower))] if part else []
+    return (1.0 - part, (nearest, lower)), *beside
 
 
 class Calibrator:

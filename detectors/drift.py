@@ -27,7 +27,7 @@ from detectors.distances import (
 )
 from detectors.monitors import FAILURES, Judgement, MonitorSpec, judged, known, unjudged
 from detectors.null import Null, null_of
-from detectors.profile import FeatureGrid, NumericGrid, Summary, WindowProfile, summaries
+from detectors.profile import FeatureGrid, Grid, NumericGrid, Profile, Summary, WindowProfile, summaries
 from detectors.pvalues import (
     anderson_darling_pvalue,
     chi2_pvalue,
@@ -182,6 +182,7 @@ class Drift:
         self._calibrator = calibrator
         self._statistics = statistics
         self._nulls: Recent[Null] = Recent(NULLS_KEPT)
+        self._reference: tuple[Profile | None, Mapping[str, Summary]] = (None, {})
 
     def close(
         self,
@@ -195,7 +196,7 @@ class Drift:
         that the budget sets is lower. clusters: feature -> how many rows of the window, and of the reference,
         tell as much as one independent row; only so many are drawn.
         """
-        references = {s.grid.name: s for s in summaries(window.grid, window.reference)}
+        references = self._references(window.grid, window.reference)
         seen = summaries(window.grid, window.window)
         pairs = {s.grid.name: Pair(references[s.grid.name], s, self._nulls) for s in seen}
         scores, chance = self._scores(pairs), self._chance(pairs, clusters)
@@ -208,6 +209,13 @@ class Drift:
             )
             for place, spec in enumerate(self._monitors)
         ]
+
+    def _references(self, grid: Grid, reference: Profile) -> Mapping[str, Summary]:
+        """Return the reference's summaries, which are the same window after window."""
+        known = self._reference
+        if known[0] is not reference:
+            known = self._reference = reference, {s.grid.name: s for s in summaries(grid, reference)}
+        return known[1]
 
     def _scores(self, pairs: Mapping[str, Pair]) -> dict[str, Scores]:
         """Return by statistic the scores of the features that have enough values."""

@@ -116,6 +116,13 @@ class Grid:
     features: tuple[FeatureGrid, ...]
     embeddings: tuple[EmbeddingGrid, ...] = ()
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.features, self.embeddings))  # of thousands of edges, asked for window by window
+
     @cached_property
     def slices(self) -> dict[str, slice]:
         """Each feature's place in the vector of cells."""
@@ -139,6 +146,12 @@ class Grid:
     def categorical(self) -> tuple[CategoryGrid, ...]:
         """The categorical features, in order."""
         return tuple(f for f in self.features if isinstance(f, CategoryGrid))
+
+    @cached_property
+    def nulls(self) -> Ints:
+        """The place of each feature's `null` in the vector of cells, in order."""
+        behind = {NumericGrid: len(NUMERIC_EXTRA), CategoryGrid: CATEGORY_EXTRA[::-1].index("null") + 1}
+        return np.array([self.slices[f.name].stop - behind[type(f)] for f in self.features], dtype=np.int64)
 
     @cached_property
     def limbs(self) -> Ints:
@@ -236,13 +249,8 @@ def empty(grid: Grid, *, sample: bool = True) -> Profile:
     codes = np.empty((0, len(grid.categorical)), np.int32)
     vectors = tuple(np.empty((0, e.size), np.float16) for e in grid.embeddings)
     nothing = Sample(np.empty(0, np.uint64), np.empty((0, k)), codes, vectors)
-    return Profile(
-        0,
-        np.zeros(grid.width, np.int64),
-        np.full(k, np.inf),
-        np.full(k, -np.inf),
-        nothing if sample else None,
-    )
+    low, high = np.full(k, np.inf), np.full(k, -np.inf)
+    return Profile(0, np.zeros(grid.width, np.int64), low, high, nothing if sample else None)
 
 
 def merge(grid: Grid, a: Profile, b: Profile) -> Profile:
@@ -279,17 +287,8 @@ def _numeric(grid: NumericGrid, profile: Profile, cells: Ints, place: int) -> Nu
     s1 = (limbs[1] << LIMB_BITS) + limbs[0]
     s2 = ((limbs[3] << LIMB_BITS) + limbs[2]) << (2 * SQUARE_SHIFT)
     spread = max(s2 * n - s1 * s1, 0) / (n * n) if n else float("nan")
+    total, variance = n * grid.centre + s1 * grid.unit, spread * grid.unit * grid.unit
+    low, high = float(profile.low[place]), float(profile.high[place])
     return NumericSummary(
-        grid,
-        profile.rows,
-        counts,
-        null,
-        nan,
-        neg_inf,
-        pos_inf,
-        invalid,
-        total=n * grid.centre + s1 * grid.unit,
-        variance=spread * grid.unit * grid.unit,
-        low=float(profile.low[place]),
-        high=float(profile.high[place]),
+        grid, profile.rows, counts, null, nan, neg_inf, pos_inf, invalid, total, variance, low, high
     )

@@ -6,10 +6,13 @@ A trip's identity is version / segment / feature / detector: nothing in it moves
 import hashlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from detectors.base import Level, Verdict
 
 STALE_WINDOWS = 3
+Changed = dict[str, Any]
+"""Fields of a trip that change, by name."""
 
 
 class Phase(StrEnum):
@@ -133,12 +136,16 @@ def step(
     if start < trip.window and not _is_news(trip, verdict, start):
         return trip, trip.phase, None
     known = verdict if verdict.score is not None else trip.judged
-    seen = replace(trip, verdict=verdict, judged=known, window=max(start, trip.window))
+    seen: Changed = {"verdict": verdict, "judged": known, "window": max(start, trip.window)}
+    reason = None
     if verdict.level is Level.BREACH:
-        return _breached(rule, seen, start)
-    if verdict.level is Level.OK:
-        return _calm(rule, seen, start, end)
-    return seen, trip.phase, None  # what cannot be judged neither starts nor ends an episode
+        changed, reason = _breached(rule, trip, start)
+        seen |= changed
+    elif verdict.level is Level.OK:
+        changed, reason = _calm(rule, trip, start, end)
+        seen |= changed
+    # what cannot be judged neither starts nor ends an episode
+    return replace(trip, **seen), trip.phase, reason  # one copy: of thousands of trips a window
 
 
 def _is_news(trip: Trip, verdict: Verdict, start: int) -> bool:
@@ -146,24 +153,27 @@ def _is_news(trip: Trip, verdict: Verdict, start: int) -> bool:
     return verdict.level is Level.BREACH and not covered
 
 
-def _breached(rule: Rule, trip: Trip, start: int) -> tuple[Trip, Phase, Reason | None]:
-    breached = replace(trip, breaches=trip.breaches + 1, calm=0)
+def _breached(rule: Rule, trip: Trip, start: int) -> tuple[Changed, Reason | None]:
+    """Return what a breach changes of a trip."""
+    breaches = trip.breaches + 1
+    changed: Changed = {"breaches": breaches, "calm": 0}
     if trip.phase is Phase.FIRING:
-        return breached, trip.phase, None
+        return changed, None
     cooling = trip.ended is not None and start < trip.ended + rule.cooldown
-    if breached.breaches >= rule.enter and not cooling:
-        firing = replace(breached, phase=Phase.FIRING, since=start, episodes=trip.episodes + 1)
-        return firing, trip.phase, Reason.ENTERED
+    if breaches >= rule.enter and not cooling:
+        firing = {"phase": Phase.FIRING, "since": start, "episodes": trip.episodes + 1}
+        return changed | firing, Reason.ENTERED
     if trip.phase is Phase.PENDING:
-        return breached, trip.phase, None
-    return replace(breached, phase=Phase.PENDING, since=start), trip.phase, Reason.BREACH
+        return changed, None
+    return changed | {"phase": Phase.PENDING, "since": start}, Reason.BREACH
 
 
-def _calm(rule: Rule, trip: Trip, start: int, end: int) -> tuple[Trip, Phase, Reason | None]:
-    calm = replace(trip, breaches=0, calm=trip.calm + 1)
+def _calm(rule: Rule, trip: Trip, start: int, end: int) -> tuple[Changed, Reason | None]:
+    """Return what a window without a breach changes of a trip."""
+    changed: Changed = {"breaches": 0, "calm": trip.calm + 1}
     if trip.phase is Phase.PENDING:
-        return replace(calm, phase=Phase.INACTIVE, since=start), trip.phase, Reason.FALSE_START
-    if trip.phase is Phase.FIRING and calm.calm >= rule.keep_firing:
-        ended = replace(calm, phase=Phase.INACTIVE, since=start, ended=end, episode="")
-        return ended, trip.phase, Reason.CALM
-    return calm, trip.phase, None
+        return changed | {"phase": Phase.INACTIVE, "since": start}, Reason.FALSE_START
+    if trip.phase is Phase.FIRING and trip.calm + 1 >= rule.keep_firing:
+        over = {"phase": Phase.INACTIVE, "since": start, "ended": end, "episode": ""}
+        return changed | over, Reason.CALM
+    return changed, None

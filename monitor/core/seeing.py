@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from detectors.profile import Grid, Profile, WindowProfile, summaries
+import numpy as np
+
+from detectors.profile import Grid, Profile, WindowProfile
 from monitor.core.profiles import ALL, GroupKey
 from monitor.core.reference import Baseline
 from monitor.core.state import ModelState
@@ -26,5 +28,6 @@ def beside_reference(
 
 def _missing(grid: Grid, profile: Profile, reference: Profile) -> frozenset[str]:
     """Name the columns without any value in the window that have values in the reference."""
-    pairs = zip(summaries(grid, profile), summaries(grid, reference), strict=True)
-    return frozenset(w.grid.name for w, r in pairs if w.null == w.rows and r.null < r.rows)
+    gone = profile.cells[grid.nulls] == profile.rows
+    known = reference.cells[grid.nulls] < reference.rows
+    return frozenset(grid.features[place].name for place in np.flatnonzero(gone & known).tolist())

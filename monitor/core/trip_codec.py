@@ -9,6 +9,8 @@ from monitor.core.policy import Phase, Trip
 
 TRIP_FIELDS = tuple(f.name for f in fields(Trip))
 VERDICT_FIELDS = tuple(f.name for f in fields(Verdict))
+WRITER = json.JSONEncoder(separators=(",", ":"))
+"""One for all: `json.dumps` would make one for each of thousands of trips."""
 
 
 def dump_trip(trip: Trip) -> bytes:
@@ -16,7 +18,7 @@ def dump_trip(trip: Trip) -> bytes:
     item = {name: getattr(trip, name) for name in TRIP_FIELDS}
     item["verdict"] = _verdict_item(trip.verdict)
     item["judged"] = None if trip.judged is trip.verdict else _verdict_item(trip.judged)
-    return json.dumps(item, separators=(",", ":")).encode()
+    return WRITER.encode(item).encode()
 
 
 def _verdict_item(verdict: Verdict | None) -> dict[str, Any] | None:

@@ -33,6 +33,8 @@ def ask_for_retraining(
     """
     arrivals, came = appeared(plan.name, state.arrivals, versions, start + plan.window)
     state = replace(state, arrivals=arrivals)
+    if not plan.model.retrain:
+        return Asked(state, came)
     asked, baseline = Asked(state, came), state.baseline_at(start)
     window = ClosedWindow(start, start + plan.window, baseline.hash if baseline else "")
     current = {k: t for k, t in trips.items() if not is_stale(plan.window, start - plan.patience(t.kind), t)}
