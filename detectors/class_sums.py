@@ -136,13 +136,23 @@ class Counting:
 
     def open(self, rows: Scored, groups: Ints, count: int) -> Floats:
         """Count predictions by group: float64 [count, open_width]."""
+        sums = np.zeros((count, open_width(self.classes, scored=self.scored)))
+        step = max(SLAB, sums.size)
+        for start in range(0, len(rows.label), step):
+            slab = slice(start, start + step)
+            part = Scored(rows.prediction[slab], rows.scores[slab], rows.label[slab])
+            sums += self._open(part, groups[slab], count)
+        return sums
+
+    def _open(self, rows: Scored, groups: Ints, count: int) -> Floats:
         scores, usable = self._scores(rows)
         predicted = self._predicted(rows, scores, usable)
         size = self.classes + 1
         by_class = _count(groups * size + predicted, count, size)
         parts = [by_class.sum(axis=1, keepdims=True), by_class]
         if self.scored:
-            groups, predicted, scores = groups[usable], predicted[usable], scores[usable]
+            if not usable.all():
+                groups, predicted, scores = groups[usable], predicted[usable], scores[usable]
             for k, score in self._by_class(scores):
                 cell = groups * 2 + (predicted == k)
                 parts.append(_count(cell * BINS + _bins(score, BINS), count, 2 * BINS))
@@ -177,15 +187,20 @@ class Counting:
         return np.clip(rows.scores, 0.0, 1.0), np.asarray(usable[:, 0] if width == 1 else usable.all(axis=1))
 
     def _predicted(self, rows: Scored, scores: Floats, usable: Flags) -> Ints:
-        given = _codes(rows.prediction, self.classes)
         decided = usable if self.threshold is not None else usable & np.isnan(rows.prediction)
+        if self.classes == BINARY and len(decided) and decided.all():
+            return self._by_threshold(scores)
+        given = _codes(rows.prediction, self.classes)
         if not decided.any():
             return given
         if self.classes == BINARY:
-            threshold = DECISION if self.threshold is None else self.threshold
-            return np.where(decided, scores[:, 0] >= threshold, given)
+            return np.where(decided, self._by_threshold(scores), given)
         given[decided] = np.argmax(scores[decided], axis=1)
         return given
+
+    def _by_threshold(self, scores: Floats) -> Ints:
+        threshold = DECISION if self.threshold is None else self.threshold
+        return (scores[:, 0] >= threshold).astype(np.int64)
 
     def _by_class(self, scores: Floats) -> list[tuple[int, Floats]]:
         if self.classes == BINARY:

@@ -1,9 +1,10 @@
 """Stored predictions on their way to the join."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 
 from monitor.core.assessing import Assessor
 from monitor.core.ledger import hear, remember
@@ -41,16 +42,27 @@ def await_outcomes(joining: Joining, state: ModelState, rows: TypedRows) -> tupl
     """Remember stored rows until their outcomes come; what a row holds itself is an outcome at once."""
     assessor, labels, changes = joining.assessor, state.labels, Changes()
     frame = waiting(assessor.vocabulary, rows)
-    at = np.searchsorted([b.since for b in state.baselines], rows.time, side="right")
-    for place in distinct(at):
-        chosen = np.flatnonzero(at == place)
-        part = frame if len(chosen) == frame.height else frame[chosen]
+    for place, part in _by_baseline(state, frame, rows):
         standard = labels.standard_at(state.baselines[place - 1].number if place else 0)
         kept = remember(assessor, labels, standard, part, joining.keep)
         labels = kept.labels
         changes |= kept.changes
     state, heard = hear_own(joining, replace(state, labels=labels), rows)
     return state, changes | heard
+
+
+def _by_baseline(
+    state: ModelState, frame: pl.DataFrame, rows: TypedRows
+) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Yield the rows by how many references there were at their time; nearly always all by the newest."""
+    since = [baseline.since for baseline in state.baselines]
+    if frame.height and since and since[-1] <= int(rows.time.min()):
+        yield len(since), frame
+        return
+    at = np.searchsorted(since, rows.time, side="right")
+    for place in distinct(at):
+        chosen = np.flatnonzero(at == place)
+        yield place, frame if len(chosen) == frame.height else frame[chosen]
 
 
 def hear_own(joining: Joining, state: ModelState, rows: TypedRows) -> tuple[ModelState, Changes]:

@@ -19,6 +19,7 @@ from monitor.core.queries import labelled_until
 from monitor.core.sparse import Sparse
 from monitor.core.standard import Standard
 from monitor.core.windows import NEVER
+from monitor.core.windows import starts as starts_of
 from monitor.types import Changes
 
 HOUR = 3600 * 10**6
@@ -71,7 +72,7 @@ def open_records(
 ) -> None:
     """Add predictions to the records of their windows, whatever their outcomes."""
     window, measure = assessor.plan.window, assessor.bench(standard).measure
-    scored, starts = assessor.vocabulary.scored(frame), frame["time"].to_numpy() // window * window
+    scored, starts = assessor.vocabulary.scored(frame), starts_of(frame["time"].to_numpy(), window)
     none = Record.of(0, 0, np.zeros(measure.width), np.zeros(measure.open_width))
     for keys, codes in assessor.grouped(standard, frame, starts):
         rows = np.bincount(codes, minlength=len(keys)).tolist()

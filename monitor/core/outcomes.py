@@ -87,10 +87,15 @@ def coded(vocabulary: Vocabulary, rows: TypedRows) -> pl.DataFrame:
     """Return prediction and scores of typed rows as numbers, null-free (NaN where there is none)."""
     frame = rows.frame
     columns = [_prediction(vocabulary, frame).alias("prediction")]
-    columns += [frame[name].fill_null(np.nan) for name in vocabulary.scores]
+    columns += [_filled(frame[name]) for name in vocabulary.scores]
     if vocabulary.columns.query:
         columns.append(pl.Series("query", hash_text(frame["query"])))
     return pl.DataFrame(columns)
+
+
+def _filled(scores: pl.Series) -> pl.Series:
+    """Return scores with NaN for null; without nulls at once, where `fill_null` would plan a query."""
+    return scores.fill_null(np.nan) if scores.null_count() else scores
 
 
 def _prediction(vocabulary: Vocabulary, frame: pl.DataFrame) -> pl.Series:

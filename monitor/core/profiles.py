@@ -199,9 +199,10 @@ def _segments(frame: pl.DataFrame, column: str, values: tuple[str, ...]) -> NDAr
 def _samples(grid: Grid, rows: Rows, codes: list[NDArray[np.int32]], groups: Groups) -> list[Sample | None]:
     picked = [_lowest(rows.keys[a:b]) + a for a, b in zip(groups.starts, groups.stops, strict=True)]
     chosen = np.concatenate(picked)
+    places = pl.Series(chosen, dtype=pl.UInt32)
     numeric = np.empty((len(chosen), len(grid.numeric)))  # a frame of no columns would have no rows
     for place, feature in enumerate(grid.numeric):
-        numeric[:, place] = rows.frame[feature.name].gather(chosen).to_numpy() + 0.0
+        numeric[:, place] = rows.frame[feature.name][places].to_numpy() + 0.0  # `gather` would plan a query
     numeric = np.where(np.isfinite(numeric), numeric, np.nan)
     coded = np.array([c[chosen] for c in codes], np.int32).reshape(-1, len(chosen)).T
     keys = rows.keys[chosen]
@@ -219,5 +220,9 @@ def _lowest(keys: NDArray[np.uint64]) -> NDArray[np.intp]:
     """Return the places of the smallest keys, at least SAMPLE_ROWS of them and all ties of the last."""
     if len(keys) <= SAMPLE_ROWS:
         return np.arange(len(keys))
-    last = np.partition(keys, SAMPLE_ROWS - 1)[SAMPLE_ROWS - 1]
-    return np.flatnonzero(keys <= last)
+    near = np.arange(len(keys))
+    likely = 2 * SAMPLE_ROWS / len(keys)  # keys are hashes: so small a share of all that there are has enough
+    if likely < 1 and len(few := np.flatnonzero(keys <= np.uint64(int(likely * 2**64)))) >= SAMPLE_ROWS:
+        near = few
+    last = np.partition(keys[near], SAMPLE_ROWS - 1)[SAMPLE_ROWS - 1]
+    return np.compress(keys[near] <= last, near)
