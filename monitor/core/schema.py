@@ -171,6 +171,8 @@ def column_of(decoded: Decoded, name: str) -> pl.Series:
 
 
 def _versions(text: pl.Series) -> pl.Series:
+    if text.null_count() == len(text):
+        return pl.Series([""]).new_from_index(0, len(text))
     filled = text.fill_null("") if text.null_count() else text
     longest = filled.str.len_bytes().max()
     return (

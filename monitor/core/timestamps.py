@@ -55,7 +55,7 @@ def _first_unit(values: pl.Series) -> TimeUnit | None:
 def _read(column: pl.Series, unit: TimeUnit) -> Ints:
     kind = column.dtype
     if isinstance(kind, pl.Datetime):
-        return _ints(column.dt.cast_time_unit("us").to_physical())
+        return _ints((column if kind.time_unit == "us" else column.dt.cast_time_unit("us")).to_physical())
     if kind == pl.Date:
         return _ints(column.cast(pl.Datetime("us")).to_physical())
     if isinstance(kind, pl.Categorical | pl.Enum):
@@ -72,6 +72,7 @@ def _texts(column: pl.Series, unit: TimeUnit) -> Ints:
         rest = (whole.is_null() & column.is_not_null()).to_numpy()
         others = column.filter(pl.Series(rest))
         fractions = _epoch(others.cast(pl.Float64, strict=False), unit)
+        time = time.copy()
         time[rest] = fractions + (fractions == 0) * parse_iso(others)
     return time
 
@@ -101,5 +102,5 @@ def _epoch(numbers: pl.Series, unit: TimeUnit) -> Ints:
 
 
 def _ints(values: pl.Series) -> Ints:
-    found: Ints = values.fill_null(0).to_numpy(writable=True)
+    found: Ints = (values.fill_null(0) if values.null_count() else values).to_numpy()
     return found
