@@ -116,6 +116,7 @@ class Pair:
     reference: Summary
     window: Summary
     nulls: Recent[Null]
+    least: int
 
     @cached_property
     def comparison(self) -> Comparison:
@@ -141,9 +142,10 @@ class Pair:
         """How many values the reference and the window have."""
         return self.reference.n, self.window.n
 
-    def judgeable(self, min_rows: int) -> bool:
-        """Tell whether both have enough values."""
-        return min(self.sizes) >= min_rows and self.sizes[0] > 0
+    @cached_property
+    def judgeable(self) -> bool:
+        """Whether both have enough values: `least` or more."""
+        return min(self.sizes) >= self.least and self.sizes[0] > 0
 
 
 class Drift:
@@ -198,7 +200,8 @@ class Drift:
         """
         references = self._references(window.grid, window.reference)
         seen = summaries(window.grid, window.window)
-        pairs = {s.grid.name: Pair(references[s.grid.name], s, self._nulls) for s in seen}
+        least = self._alarms.min_rows
+        pairs = {s.grid.name: Pair(references[s.grid.name], s, self._nulls, least) for s in seen}
         scores, chance = self._scores(pairs), self._chance(pairs, clusters)
         return [
             self._verdict(
@@ -223,7 +226,7 @@ class Drift:
         for spec in self._monitors:
             features = wanted.setdefault(spec.detector, {})
             pair = pairs.get(spec.feature)
-            if pair is not None and pair.judgeable(self._alarms.min_rows):
+            if pair is not None and pair.judgeable:
                 features[spec.feature] = pair.compared
         return {name: score_all(self._statistics[name], features) for name, features in wanted.items()}
 
@@ -235,7 +238,7 @@ class Drift:
         asked: dict[int, Asked] = {}
         for place, spec in enumerate(self._monitors):
             pair = pairs.get(spec.feature)
-            if spec.threshold is not None or pair is None or not pair.judgeable(self._alarms.min_rows):
+            if spec.threshold is not None or pair is None or not pair.judgeable:
                 continue
             (n, m), (of_window, of_reference) = pair.sizes, clusters.get(spec.feature, (1.0, 1.0))
             drawn = max(int(n / of_reference), 1), max(int(m / of_window), 1)
@@ -254,7 +257,7 @@ class Drift:
         n, m = pair.sizes
         if n == 0:
             return unjudged(spec, Level.NO_REFERENCE, m, "the reference has no values of it")
-        if not pair.judgeable(self._alarms.min_rows):
+        if not pair.judgeable:
             note = f"{m} values in the window, {n} in the reference"
             return unjudged(spec, Level.INSUFFICIENT_DATA, m, note)
         try:

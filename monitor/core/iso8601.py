@@ -60,7 +60,7 @@ def _read_alike(texts: pl.Series, shape: Shape) -> tuple[Mask, Ints]:
     """Read the texts with digits and separators where `shape` has them: which they are, and their times."""
     fits = (texts.str.len_bytes() == len(shape[0])).to_numpy(writable=True)
     same = texts if fits.all() else texts.filter(pl.Series(fits))
-    joined = str(same.str.join("").item()).encode()
+    joined = same.str.join("").cast(pl.Binary).to_list()[0]  # not by way of a str, which is a copy
     matrix = np.frombuffer(joined, np.uint8).reshape(len(same), len(shape[0]))
     micros = np.zeros(len(texts), np.int64)
     shaped, micros[fits] = _read_runs(matrix, shape) if shape["second"] else _read_matrix(matrix, shape)

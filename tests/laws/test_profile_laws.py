@@ -2,6 +2,8 @@
 
 import itertools
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -10,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.profile import Grid, Profile, empty, merge, summaries
+from detectors.sample import SAMPLE_ROWS
 from monitor.core.codec import dump_profile, load_profile
 from monitor.core.kernels import BIG_GROUP, Groups, numeric_cells
-from monitor.core.profiles import ALL, GroupKey, Rows, profile_all, profile_rows
+from monitor.core.profiles import ALL, GroupKey, Profiling, Rows, profile_all, profile_rows
 from monitor.core.reference import category_grid, numeric_grid
 
 pytestmark = pytest.mark.usefixtures("kernels")
@@ -177,3 +180,28 @@ def test_moments_agree_with_numpy(values: list[float]) -> None:
 
     assert abs(summary.mean - np.mean(values)) <= 1e-9 * max(reach, 1e-9)  # type: ignore[union-attr]  # numeric by construction
     assert abs(summary.variance - np.var(values)) <= 1e-4 * reach**2 + 1e-18  # type: ignore[union-attr]  # same
+
+
+@pytest.mark.parametrize("spread", [64, 63, 40, 8])
+def test_the_sample_has_the_smallest_keys_however_they_are_spread(spread: int) -> None:
+    size = 3 * SAMPLE_ROWS
+    rows = as_rows([(1.0, 2.0, "a", 0, "")] * size)
+    for keys in (rows.keys >> np.uint64(64 - spread), ~(rows.keys >> np.uint64(64 - spread))):
+        sample = profile_all(GRID, replace(rows, keys=keys)).sample
+        assert sample is not None
+        assert sample.keys.tolist() == sorted(keys.tolist())[:SAMPLE_ROWS]
+
+
+def test_a_pool_counts_the_same_while_the_caller_waits() -> None:
+    rng = np.random.default_rng(3)
+    data = [
+        (float(x), None, "abc"[i % 3], i // 400, "v2" * (i % 2)) for i, x in enumerate(rng.normal(size=900))
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        begun = Profiling(GRID, as_rows(data), {"c": ("a", "b")}, pool.map).result()
+    alone = profile_rows(GRID, as_rows(data), {"c": ("a", "b")})
+    assert {key: dump_profile(p) for key, p in begun.items()} == {
+        k: dump_profile(p) for k, p in alone.items()
+    }
+    assert reference_grid() == GRID
+    assert hash(reference_grid()) == hash(GRID), "which is remembered"
