@@ -109,8 +109,8 @@ def build(rows: Rows, watched: Watched, origin: str, columns: frozenset[str], ru
     """
     embeddings = tuple(grid_of_vectors(name, rows.frame[f"vector:{name}"]) for name in watched.embeddings)
     rows = replace(rows, frame=with_cosines(embeddings, rows.frame))
-    features: list[FeatureGrid] = [numeric_grid(name, rows.frame[name]) for name in watched.numeric]
-    features += [category_grid(name, rows.frame[name]) for name in watched.categorical]
+    features: list[FeatureGrid] = list(run(lambda n: numeric_grid(n, rows.frame[n]), watched.numeric))
+    features += run(lambda n: category_grid(n, rows.frame[n]), watched.categorical)
     grid = Grid(tuple(features), embeddings)
     values = {c: _segment_values(rows.frame[f"segment:{c}"]) for c in watched.segments}
     profiles = {ALL: profile_all(grid, rows, run)}
@@ -135,7 +135,7 @@ def numeric_grid(name: str, column: pl.Series, bins: int = BINS) -> NumericGrid:
     A value with at least one bin's mass gets a bin of its own, by an edge directly below it; with few
     distinct values every one of them has its bin.
     """
-    values = np.sort(column.drop_nulls().to_numpy())
+    values = column.drop_nulls().sort(multithreaded=False).to_numpy()  # columns are sorted side by side
     values = values[np.isfinite(values)] + 0.0
     if not len(values):
         return NumericGrid(name, 0.0, 0.0, (), 0.0, 2.0**-UNIT_BITS, 0.0, (0.0,))
@@ -172,7 +172,9 @@ def _sd(values: NDArray[np.float64]) -> float:
 
 
 def _edges(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
-    distinct, counts = np.unique(values, return_counts=True)
+    """Return the interior edges for sorted values; they need not be sorted again to see which are equal."""
+    first = np.append(0, np.flatnonzero(values[1:] != values[:-1]) + 1)
+    distinct, counts = values[first], np.diff(first, append=len(values))
     if len(distinct) <= bins:
         return distinct[:-1]
     at = np.ceil(np.arange(1, bins) * (len(values) / bins)).astype(np.int64) - 1
@@ -185,8 +187,9 @@ def _edges(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
 def _places(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
     bounds = np.concatenate([[values[0]], edges, [values[-1]]])
     middle = bounds[:-1] / 2 + bounds[1:] / 2
-    codes = np.searchsorted(edges, values, side="left")
-    counts = np.bincount(codes, minlength=len(middle))
+    # of sorted values each bin is a run, up to the last one that is not above its upper edge
+    counts = np.diff(np.searchsorted(values, edges, side="right"), prepend=0, append=len(values))
+    codes = np.repeat(np.arange(len(middle)), counts)
     # offsets from the bin's middle keep the sum exact enough far from zero; divided first, they stay numbers
     offsets = np.bincount(codes, weights=(values - middle[codes]) / counts[codes], minlength=len(middle))
     with np.errstate(over="ignore"):
