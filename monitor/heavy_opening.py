@@ -2,20 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from detectors.profile import Grid
 from monitor.core.heavy import Heavy, heavy_monitors
 from monitor.core.heavy_null import HeavyNull
 from monitor.core.jobs import job_changes
 from monitor.core.plan import Plan
-from monitor.core.profiles import Run
-from monitor.core.schema import Schema
 from monitor.core.state import ModelState
 from monitor.cron import cron
 from monitor.logs import logger
-from monitor.references import baseline_of, read_frame, timed_rows
-from monitor.teaching import alike
+from monitor.reference_file import ReferenceFile
 from monitor.types import Changes
 
 
@@ -36,15 +32,15 @@ def with_jobs(heavy: Heavy, state: ModelState) -> tuple[ModelState, Changes]:
 
 
 def with_samples(
-    plan: Plan, heavy: Heavy, schema: Schema, state: ModelState, run: Run, *, fresh: bool
+    plan: Plan, heavy: Heavy, file: ReferenceFile | None, state: ModelState
 ) -> tuple[ModelState, Changes]:
     """Leave samples of the newest reference's own windows, unless that was done for these monitors.
 
-    fresh: as for `monitor.teaching.with_nulls`. Of a reference that was made of the log they are left when it
-    is made. One whose file has changed since teaches nothing.
+    Of a reference that was made of the log they are left when it is made. One whose file has changed since
+    teaches nothing.
     """
     state, rested = _rested(heavy, state)
-    state, left = _left(plan, heavy, schema, state, run, fresh=fresh)
+    state, left = _left(plan, heavy, file, state)
     return state, rested | left
 
 
@@ -60,16 +56,15 @@ def _rested(heavy: Heavy, state: ModelState) -> tuple[ModelState, Changes]:
 
 
 def _left(
-    plan: Plan, heavy: Heavy, schema: Schema, state: ModelState, run: Run, *, fresh: bool
+    plan: Plan, heavy: Heavy, file: ReferenceFile | None, state: ModelState
 ) -> tuple[ModelState, Changes]:
-    baseline, path = state.newest_baseline, plan.model.reference.path
-    if baseline is None or path is None or baseline.origin != f"file {path}" or not heavy.specs:
+    baseline = state.newest_baseline
+    if baseline is None or file is None or baseline.origin != file.origin or not heavy.specs:
         return state, {}
     known = state.heavy_nulls.get(baseline.number)
     lacks = known is None or any(known.lacks(spec.id, spec.line) for spec in heavy.learners)
     if known is not None and known.recipe == heavy.recipe and not lacks:
         return state, {}
-    frame = read_frame(Path(path))
-    if not fresh and not alike(baseline_of(schema, frame, baseline.origin, run), baseline):
+    if not file.made(baseline):
         return heavy.learnt(state, HeavyNull(baseline.number, heavy.recipe))
-    return heavy.taught(state, timed_rows(schema, frame, baseline.origin, plan.window), run)
+    return heavy.taught(state, file.rows(plan.window), file.run)

@@ -31,7 +31,8 @@ from monitor.heavy_opening import heavy_of, with_jobs, with_samples
 from monitor.logs import logger
 from monitor.polling import Decode, Feed
 from monitor.quantities import format_duration
-from monitor.references import baseline_of, covers, measured_of, read_frame, schema_of
+from monitor.reference_file import ReferenceFile
+from monitor.references import covers, measured_of, schema_of
 from monitor.source_places import with_places
 from monitor.sources.files import FilesSource
 from monitor.sources.reading import Limits
@@ -88,23 +89,21 @@ class WatchedModel:
 
 
 def with_standard(
-    model: Model, schema: Schema, state: ModelState
+    model: Model, file: ReferenceFile | None, state: ModelState
 ) -> tuple[ModelState, Changes, Finish | None]:
     """Measure the newest reference's own performance, unless that was done or it is no file with outcomes.
 
     What takes long of it goes on in the background; the last thing returned waits for it.
     """
-    baseline, path = state.newest_baseline, model.reference.path
-    now = layout(model)
+    baseline, now = state.newest_baseline, layout(model)
     done = {s.number for s in state.labels.standards if not s.pending and s.layout == now}
-    if baseline is None or path is None or baseline.origin != f"file {path}" or baseline.number in done:
+    if baseline is None or file is None or baseline.origin != file.origin or baseline.number in done:
         return state, {}, None
     if model.task == "none" or not model.columns.label:
         return state, {}, None
-    frame = read_frame(Path(path))
-    if model.columns.label not in frame.columns and not joins(model):
+    if model.columns.label not in file.frame.columns and not joins(model):
         return state, {}, None
-    standard, finish = measured_of(model, schema, frame, baseline)
+    standard, finish = measured_of(model, file.schema, file.frame, baseline)
     others = tuple(known for known in state.labels.standards if known.number != standard.number)
     labels = replace(state.labels, standards=(*others, standard))
     changes: Changes = {("standard", model.name, str(standard.number)): standard.dump()}
@@ -184,13 +183,13 @@ def open_model(
     state, changes = with_window(plan, state)
     state, moved = with_places(plan, state)
     state, again = with_layout(plan, state)
-    schema, fresh = reference_for(model, state, tools)
+    schema, file = reference_for(model, state, tools)
     changes |= moved
-    if fresh is not None:
-        state, adopted = adopt(plan, state, fresh)
+    if file is not None and file.stored is None:
+        state, adopted = adopt(plan, state, file.baseline)
         changes |= adopted
-    state, learnt = with_nulls(plan, schema, state, tools.run, fresh=fresh is not None)
-    state, measured, finish = with_standard(model, schema, state)
+    state, learnt = with_nulls(plan, file, state)
+    state, measured, finish = with_standard(model, file, state)
     changes |= learnt | measured
     joining = joining_of(plan, state, desk[1], finish)
     if joining is not None and again:
@@ -201,7 +200,7 @@ def open_model(
     judge = BudgetJudge(plan, desk[0])
     heavy = heavy_of(plan, judge.level)
     state, dropped = with_jobs(heavy, state)
-    state, usual = with_samples(plan, heavy, schema, state, tools.run, fresh=fresh is not None)
+    state, usual = with_samples(plan, heavy, file, state)
     worker = Worker(plan, schema, judge, state, joining, heavy)
     if before is not None:
         worker.follow(before.worker)
@@ -243,8 +242,8 @@ def open_source(config: Config, schema: Schema, name: str, source: Source) -> Fi
     return FilesSource(name, source.path, source.format, peek, limits)
 
 
-def reference_for(model: Model, state: ModelState, tools: Tools) -> tuple[Schema, Baseline | None]:
-    """Return the log's schema, and a new baseline when the stored one does not serve this configuration.
+def reference_for(model: Model, state: ModelState, tools: Tools) -> tuple[Schema, ReferenceFile | None]:
+    """Return the log's schema, and the reference's file with the stored baseline if that serves this model.
 
     A reference is computed once: a file that changed under the same name is not read again, and that is
     said; another path, or other columns to watch, make a new version for the windows to come.
@@ -258,14 +257,11 @@ def reference_for(model: Model, state: ModelState, tools: Tools) -> tuple[Schema
                 "change, or make a new one from the log with `driftd baseline --model --from --to`"
             )
         return schema, None
-    origin = f"file {path}"
-    if stored is not None and (stored.origin == origin or stored.from_log):
-        schema = schema_of(model, None, stored)
-        if covers(stored, schema):
-            return schema, None
-    frame = read_frame(Path(path))
-    schema = schema_of(model, frame)
-    return schema, baseline_of(schema, frame, origin, tools.run)
+    file = ReferenceFile(model, Path(path), stored, tools.run)
+    kept = stored is not None and (stored.origin == file.origin or stored.from_log)
+    if stored is None or not kept or not covers(stored, file.schema):
+        file = replace(file, stored=None)
+    return file.schema, file
 
 
 def adopt(plan: Plan, state: ModelState, baseline: Baseline) -> tuple[ModelState, Changes]:

@@ -126,6 +126,8 @@ def measured_of(
     model: Model, schema: Schema, frame: pl.DataFrame, baseline: Baseline
 ) -> tuple[Standard, Callable[[], Standard]]:
     """Return what `standard_of` does but for what takes long, and a function that does the rest."""
+    if model.task not in {"regression", "none"}:  # only a model of losses looks at the features
+        schema = replace(schema, numeric=(), categorical=(), embeddings=())
     rows = rows_of(schema, frame, baseline.origin)
     standard = measured(model, baseline, rows)
 
@@ -141,14 +143,28 @@ def timed_rows(schema: Schema, frame: pl.DataFrame, origin: str, window: int) ->
 
     window: microseconds. The rows are those that `baseline_of` makes a baseline of, in the same order.
     """
+    return in_windows(at_their_times(schema, frame, origin), window)
+
+
+def at_their_times(schema: Schema, frame: pl.DataFrame, origin: str) -> TypedRows:
+    """Return a reference's typed rows, ANY_TIME for those without a time."""
     columns = schema.columns
     times = np.full(frame.height, ANY)
     if columns.timestamp in frame.columns:
         found, good = read_times(frame[columns.timestamp], columns.timestamp_unit)
         times = np.where(good, found, ANY)
-    rows = _rows(schema, frame.with_columns(pl.Series("driftd:time", times).cast(pl.Datetime("us"))), origin)
+    return _rows(schema, frame.with_columns(pl.Series("driftd:time", times).cast(pl.Datetime("us"))), origin)
+
+
+def in_windows(rows: TypedRows, window: int) -> Rows:
+    """Return rows of `at_their_times` with the starts of their windows, NEVER for those without a time."""
     start = np.where(rows.time == ANY, NEVER, rows.time // window * window)
     return Rows(start, rows.keys, rows.frame, rows.invalid)
+
+
+def at_no_time(schema: Schema, frame: pl.DataFrame, origin: str) -> TypedRows:
+    """Return a reference's typed rows, all of ANY_TIME."""
+    return _rows(schema, frame.with_columns(pl.lit(ANY_TIME).alias("driftd:time")), origin)
 
 
 def _rows(schema: Schema, timed: pl.DataFrame, origin: str) -> TypedRows:
@@ -197,6 +213,12 @@ def _typed(schema: Schema, frame: pl.DataFrame, origin: str) -> TypedRows:
 
 def baseline_of(schema: Schema, frame: pl.DataFrame, origin: str, run: Run = map) -> Baseline:
     """Make a baseline of a reference frame; a watched column that it lacks counts as missing values."""
-    rows = _rows(schema, frame.with_columns(pl.lit(ANY_TIME).alias("driftd:time")), origin)
+    return baseline_from(schema, at_no_time(schema, frame, origin), (origin, frozenset(frame.columns)), run)
+
+
+def baseline_from(
+    schema: Schema, rows: TypedRows, found: tuple[str, frozenset[str]], run: Run = map
+) -> Baseline:
+    """Make a baseline of a reference's typed rows. found: where they are from, and all columns there."""
     typed = Rows(rows.time * 0, rows.keys, rows.frame, rows.invalid)
-    return build(typed, watched(schema), origin, frozenset(frame.columns), run)
+    return build(typed, watched(schema), *found, run)

@@ -42,7 +42,7 @@ def detect_unit(column: pl.Series) -> TimeUnit | None:
 
 
 def _first_unit(values: pl.Series) -> TimeUnit | None:
-    units: list[TimeUnit] = ["iso", *PER_SECOND]
+    units: list[TimeUnit] = ["iso"] if values.dtype.is_temporal() else ["iso", *PER_SECOND]
     firsts: list[tuple[int, TimeUnit]] = []
     for unit in units:
         time = _read(values, unit) if unit == "iso" else _epoch(_numbers(values), unit)

@@ -27,6 +27,7 @@ from monitor.core.state import ModelState
 from monitor.cron import cron
 from monitor.heavy_lanes import HeavyLanes
 from monitor.heavy_opening import heavy_of, with_samples
+from monitor.reference_file import ReferenceFile
 from monitor.references import baseline_of, read_frame
 from monitor.store.memory import MemoryStore
 from tests.lives import NOW, Cut, Process
@@ -189,9 +190,9 @@ def opened(folder: Path, state: ModelState, *monitors: Monitor) -> tuple[Heavy, 
     )
     plan, schema, frame = Plan.of(made), schema_for(made), read_frame(path)
     baseline = replace(baseline_of(schema, frame, f"file {path}"), number=1)
-    heavy, fresh = heavy_of(plan, lambda _grid, _groups: 0.01), not state.baselines
+    heavy = heavy_of(plan, lambda _grid, _groups: 0.01)
     state = replace(state, baselines=(baseline,))
-    return heavy, with_samples(plan, heavy, schema, state, map, fresh=fresh)[0]
+    return heavy, with_samples(plan, heavy, ReferenceFile(made, path, baseline), state)[0]
 
 
 def compared(heavy: Heavy, state: ModelState, refuses: str = "") -> tuple[ModelState, Counter[str]]:

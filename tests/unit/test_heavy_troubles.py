@@ -32,7 +32,7 @@ from monitor.models import WatchedModel
 from monitor.store.memory import MemoryStore
 from monitor.types import Changes, Reject
 from tests.lives import NOW, Cut, DiedError, Process, lasting
-from tests.logs import MINUTE, Row, mean_judge, model, schema_for
+from tests.logs import MINUTE, Row, mean_judge, model
 
 BAD, GOOD, GONE = (Monitor(detector=name) for name in ("mmd", "pca_reconstruction", "alibi.mmd"))
 LEARNT = 12
@@ -171,9 +171,9 @@ def test_it_is_tried_again_ever_more_seldom_and_at_a_start_and_judges_again_once
     tried = detectors.lessons["mmd"]
     detectors.fails.clear()
     again = process(store, detectors, BAD, GOOD)
-    worker, schema = again.worker, schema_for(again.made)
+    worker = again.worker
     assert worker.heavy is not None
-    opened = with_samples(worker.plan, worker.heavy, schema, worker.state, map, fresh=False)
+    opened = with_samples(worker.plan, worker.heavy, None, worker.state)
     worker.state = opened[0]
     again.run(Cut(rows, by_minute), flush=True)
 

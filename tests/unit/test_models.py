@@ -26,6 +26,7 @@ from monitor.core.tracks import followed
 from monitor.core.wealth import Held
 from monitor.errors import ConfigError
 from monitor.models import with_layout, with_window
+from monitor.reference_file import ReferenceFile
 from monitor.references import baseline_of, schema_of
 from monitor.store.segments import MemorySegments
 from monitor.teaching import CHANGED, with_nulls
@@ -164,9 +165,11 @@ def taught(folder: Path, frame: pl.DataFrame = TIMED, **settings: object) -> tup
     return Plan.of(made), ModelState("m", book=Book(window=DAY), baselines=(baseline,))
 
 
-def learnt(plan: Plan, state: ModelState, *, fresh: bool = False) -> tuple[ModelState, bool]:
+def learnt(plan: Plan, state: ModelState) -> tuple[ModelState, bool]:
     """Return the state after opening, and whether something was learnt."""
-    after, changes = with_nulls(plan, schema_of(plan.model, TIMED), state, map, fresh=fresh)
+    path = plan.model.reference.path
+    assert path is not None
+    after, changes = with_nulls(plan, ReferenceFile(plan.model, path, state.newest_baseline), state)
     assert changes.keys() == ({("nulls", "m", "[1]")} if after is not state else set())
     return after, after is not state
 
@@ -178,7 +181,7 @@ def watching(plan: Plan, *detectors: str) -> Plan:
 
 def test_what_windows_show_is_learnt_once(tmp_path: Path) -> None:
     plan, state = taught(tmp_path)
-    after, first = learnt(plan, state, fresh=True)
+    after, first = learnt(plan, state)
 
     assert first
     assert after.null_of(after.baselines[0], ALL) is not None
@@ -187,7 +190,7 @@ def test_what_windows_show_is_learnt_once(tmp_path: Path) -> None:
 
 def test_other_distances_are_learnt_anew_and_other_quality_is_not(tmp_path: Path) -> None:
     plan, state = taught(tmp_path)
-    after, _ = learnt(plan, state, fresh=True)
+    after, _ = learnt(plan, state)
 
     assert not learnt(watching(plan, "quality", "shift"), after)[1]
     again, anew = learnt(watching(plan, "psi"), after)
@@ -200,7 +203,7 @@ def test_other_distances_are_learnt_anew_and_other_quality_is_not(tmp_path: Path
 
 def test_another_length_of_windows_is_learnt_anew(tmp_path: Path) -> None:
     plan, state = taught(tmp_path)
-    after, _ = learnt(plan, state, fresh=True)
+    after, _ = learnt(plan, state)
     longer = Plan.of(Model(**{**dict(plan.model), "window": timedelta(days=2)}))
     changed = with_window(longer, after)[0]
 
@@ -232,7 +235,7 @@ def test_the_right_file_teaches_when_it_is_back(tmp_path: Path) -> None:
 
 def test_times_that_are_added_to_the_file_teach(tmp_path: Path) -> None:
     plan, state = taught(tmp_path, TIMED.drop("at"))
-    after, _ = learnt(plan, state, fresh=True)
+    after, _ = learnt(plan, state)
     assert after.nulls[1].arrays == {}
     TIMED.write_parquet(tmp_path / "reference.parquet")
 
@@ -241,7 +244,7 @@ def test_times_that_are_added_to_the_file_teach(tmp_path: Path) -> None:
 
 def test_a_reference_of_the_log_keeps_what_it_was_taught(tmp_path: Path) -> None:
     plan, state = taught(tmp_path)
-    after, _ = learnt(plan, state, fresh=True)
+    after, _ = learnt(plan, state)
     mine = replace(after, baselines=(replace(after.baselines[0], origin="log 2024"),))
 
     assert not learnt(watching(plan, "psi"), mine)[1]
