@@ -14,7 +14,7 @@ from monitor.clock import SystemClock
 from monitor.dashboard_commands import dashboards
 from monitor.errors import ConfigError, DriftdError
 from monitor.logs import log_problems_to_stderr, log_to_stderr, logger
-from monitor.memory import keep_freed
+from monitor.memory import keep_freed, lasting
 from monitor.native.library import found
 from monitor.options import config_option, json_option, load_to_read, load_to_send
 from monitor.signals import RELOAD, STOP, on_signals
@@ -56,10 +56,12 @@ def main() -> None:
 @click.option("--flush", is_flag=True, help="With --once: close every window, whatever the watermark.")
 def run(path: Path, *, once: bool, flush: bool) -> None:
     """Run the daemon until SIGTERM or Ctrl-C; SIGHUP reloads the configuration."""
-    from monitor.daemon import Daemon  # noqa: PLC0415 - as above
-    from monitor.reloading import ConfigFile  # noqa: PLC0415 - as above
-    from monitor.store.sqlite import SqliteStore  # noqa: PLC0415 - as above
-    from monitor.supervisor import Supervisor  # noqa: PLC0415 - as above
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is there; the daemon has threads enough
+    with lasting():
+        from monitor.daemon import Daemon  # noqa: PLC0415 - slow imports, here and below: only when needed
+        from monitor.reloading import ConfigFile  # noqa: PLC0415 - as above
+        from monitor.store.sqlite import SqliteStore  # noqa: PLC0415 - as above
+        from monitor.supervisor import Supervisor  # noqa: PLC0415 - as above
 
     if flush and not once:
         raise click.UsageError("--flush closes windows that may still get rows; it needs --once")

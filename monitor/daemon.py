@@ -23,15 +23,7 @@ from monitor.heavy_lanes import lanes_apart
 from monitor.logs import logger
 from monitor.memory import keep_still
 from monitor.models import WatchedModel
-from monitor.outgoing import (
-    Deliverer,
-    enqueue,
-    load_outbox,
-    outcome,
-    register,
-    retired,
-    with_changes,
-)
+from monitor.outgoing import Deliverer, enqueue, load_outbox, outcome, register, retired, with_changes
 from monitor.process import Process
 from monitor.reading_ahead import READERS
 from monitor.registries import Registries
@@ -95,7 +87,6 @@ class Daemon:
         self._cleanup.callback(self._heavy.close)
         own = self.now_us, self.commit, pool.map, ahead
         self.tools = Tools(clock, *own, announce=announce, tracer=tracer, heavy=self._heavy)
-        ahead.submit(warm_up)
         self._shelves = Shelves(config.daemon.state)
         self.fleet = Fleet(self.tools, self._shelves, lambda: self._stopping)
         self.registries = Registries(clock, self.tools, self.fleet.amend)
@@ -176,6 +167,7 @@ class Daemon:
 
     def ingest(self) -> Summary:
         """Take in all that the sources have now. A model that cannot go on is tried again next time."""
+        self.tools.ahead.submit(warm_up)
         return self.fleet.ingest()
 
     def flush(self) -> Summary:
@@ -248,6 +240,7 @@ class Daemon:
         self._telemetry.start()
         started(server.address)
         self._supervisor.ready()
+        self.tools.ahead.submit(warm_up)
         while not self._stopping:
             self._clock.wait(3600)
         self._supervisor.stopping()

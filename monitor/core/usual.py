@@ -9,12 +9,11 @@ import numpy as np
 import polars as pl
 
 from detectors.class_sums import Counting
-from detectors.dependence import dependence
+from detectors.dependence import depends
 from detectors.mean_bound import Moments, moments_of
 from detectors.measure import Floats, Scored
 from detectors.pit import Pit
 from detectors.profile import Grid, NumericGrid
-from detectors.seasons import DAY, Clock
 from monitor.config import Model
 from monitor.core.codec import grid_head, grid_of
 from monitor.core.outcomes import Vocabulary
@@ -113,10 +112,7 @@ def _memory(values: Floats) -> tuple[int, bool]:
         if tried > 1 and len(means) < LEAST_BLOCKS:
             break
         block = tried
-        if (
-            len(means) < LEAST_TESTED
-            or not dependence(means[:, None], Clock(np.arange(len(means)), DAY)).found
-        ):
+        if len(means) < LEAST_TESTED or not depends(means):
             return block, False
     return block, True
 

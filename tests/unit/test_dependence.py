@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from detectors.dependence import dependence
+from detectors.dependence import CRITICAL, FEWEST_LAGS, LEVEL, LONG, dependence, depends
 from detectors.distances import Floats
 from detectors.seasons import DAY, MONDAY, Clock
 
@@ -66,3 +67,24 @@ def test_a_series_that_never_moves_is_independent() -> None:
 def test_too_few_windows_are_an_error() -> None:
     with pytest.raises(ValueError, match="too few"):
         dependence(noise(5)[:4], hourly(4))
+
+
+def test_the_critical_value_is_scipys() -> None:
+    assert pytest.approx(stats.chi2.isf(LEVEL, FEWEST_LAGS), rel=1e-15) == CRITICAL
+
+
+def test_a_long_series_is_found_to_depend_as_the_p_value_says() -> None:
+    drawn = [np.random.default_rng(seed).normal(size=LONG + 1) for seed in range(60)]
+    series = [z + share * np.roll(z, 1) for share in (0.0, 0.05, 0.2) for z in drawn]
+    found = [depends(z) for z in series]
+
+    assert found == [dependence(z[:, None], Clock(np.arange(len(z)) * DAY, DAY)).found for z in series]
+    assert 0 < sum(found[:60]) < 12
+    assert sum(found[120:]) == 60
+
+
+def test_a_short_series_is_judged_by_the_law_of_short_ones() -> None:
+    calm = np.random.default_rng(3).normal(size=100)
+
+    assert not depends(calm)
+    assert depends(calm + np.roll(calm, 1))
