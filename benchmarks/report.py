@@ -17,7 +17,8 @@ HOW = """\
   rows, and 200 windows of 100,000.
 - driftd: `driftd run --config F --once --flush` as a process from an empty state folder, with all nine
   distances on all 25 features and the score, profiles, de-duplication, calibrated thresholds and commits. A
-  run counts only if `driftd metrics` then reports every row as stored.
+  run counts only if `driftd metrics` then reports every row as stored. Its modules are compiled beforehand,
+  as those of an installation are.
 - The headline takes the fastest whole run and subtracts the fastest start-up (the same command over an
   empty log: imports, configuration, reference). Both are shown.
 - Bare: `polars.read_parquet` or `read_ndjson` of the same file in a process of its own, three reads per

@@ -4,8 +4,6 @@ import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from apscheduler.triggers.cron import CronTrigger
-
 from monitor.types import Micros
 
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -33,6 +31,8 @@ class Cron:
             raise ValueError("has five fields: minute, hour, day of month, month, day of week")
         if fields[2] != "*" and fields[4] != "*":
             raise ValueError("names days of the month and of the week; write * for one of them")
+        from apscheduler.triggers.cron import CronTrigger  # noqa: PLC0415 - slow, and few models have schedules
+
         minute, hour, day, month, weekday = fields
         try:
             self._trigger = CronTrigger(None, month, day, None, _named(weekday), hour, minute, timezone=UTC)

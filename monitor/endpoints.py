@@ -1,39 +1,28 @@
 """The configured webhooks, the Grafana that is told of episodes, and the registries, as notifiers."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from exporters import auth
-from exporters.annotations import Annotator
 from exporters.base import Notifier
-from exporters.grafana import Grafana as Server
-from exporters.mlflow import Access, Mlflow
-from exporters.webhook import Webhook
 from monitor import config
 from monitor.core.annotations import ENDPOINT
 from monitor.core.registry import ENDPOINT as EVIDENCE
-from monitor.forms import make_form
 from monitor.grafana_table import Grafana
-from monitor.grafana_token import current_token
-from monitor.keys import Keys, as_webhook
-from monitor.logs import logger
 from monitor.registry_table import Registry
 
-
-def notifier(name: str, hook: config.Webhook) -> Notifier:
-    """Return what sends to one configured webhook, its secrets read anew at each attempt."""
-    return Webhook(
-        hook.url,
-        _proof(name, hook),
-        hook.timeout.total_seconds(),
-        allow_private=hook.allow_private,
-        form=make_form(hook),
-    )
+if TYPE_CHECKING:
+    from exporters.mlflow import Mlflow
 
 
 def notifiers(configured: config.Config) -> dict[str, Notifier]:
     """Return what sends to each of them, by name."""
-    made: dict[str, Notifier] = {name: notifier(name, hook) for name, hook in configured.webhooks.items()}
-    made |= {name: annotator(table) for name, table in annotated(configured).items()}
+    hooks, told = configured.webhooks, annotated(configured)
+    made: dict[str, Notifier] = {}
+    if hooks or told:
+        from monitor import clients  # noqa: PLC0415 - slow imports, only where something is sent
+
+        made |= {name: clients.notifier(name, hook) for name, hook in hooks.items()}
+        made |= {name: clients.annotator(table) for name, table in told.items()}
     return made | {EVIDENCE + name: client for name, client in registry_clients(configured.models).items()}
 
 
@@ -49,45 +38,20 @@ def registered_name(model: config.Model, table: Registry) -> str:
     return table.name or model.name
 
 
-def registry_clients(models: Iterable[config.Model]) -> dict[str, Mlflow]:
+def registry_clients(models: Iterable[config.Model]) -> dict[str, "Mlflow"]:
     """Return what asks each model's registry, by model."""
-    found: dict[str, Mlflow] = {}
-    for model in models:
-        table = model.registry
-        if table is not None:
-            auth = _proof(f"{EVIDENCE}{model.name}", as_webhook(table))
-            access = Access(table.mlflow, auth, table.timeout.total_seconds(), table.allow_private)
-            found[model.name] = Mlflow(access, registered_name(model, table))
-    return found
+    wanted = [(model, model.registry) for model in models if model.registry is not None]
+    if not wanted:
+        return {}
+    from monitor.clients import registry_client  # noqa: PLC0415 - as above
+
+    return {
+        model.name: registry_client(f"{EVIDENCE}{model.name}", table, registered_name(model, table))
+        for model, table in wanted
+    }
 
 
 def annotated(configured: config.Config) -> dict[str, Grafana]:
     """Return the Grafana that is told of episodes, by what the outbox calls it; nothing where none is."""
     grafana = configured.exporters.grafana
     return {ENDPOINT: grafana} if grafana is not None and grafana.annotations else {}
-
-
-def annotator(grafana: Grafana) -> Notifier:
-    """Return what tells Grafana, and logs what it has against that."""
-    log = logger("grafana")
-    return Annotator(server_of(grafana), lambda says: log.warning("annotation not taken", error=says))
-
-
-def server_of(grafana: Grafana) -> Server:
-    """Return the configured Grafana's API."""
-    return Server(grafana.url, current_token(grafana), grafana.timeout.total_seconds())
-
-
-def _proof(name: str, hook: config.Webhook) -> auth.Auth:
-    if hook.auth == "none":
-        return auth.nobody()
-    keys = Keys(name, hook)
-    match hook.auth:
-        case "hmac":
-            return auth.signed(keys)
-        case "bearer":
-            return auth.bearer(keys)
-        case "basic":
-            return auth.basic(hook.username, keys)
-        case "header":
-            return auth.header(hook.header, keys)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from exporters.grafana import GrafanaError
 from exporters.grafana_push import Done, Wish, push
+from monitor.clients import server_of
 from monitor.complaints import Complaint, write
 from monitor.config import Config
 from monitor.dashboards import shipped_dashboards
-from monitor.endpoints import server_of
 from monitor.errors import ConfigError, DriftdError
 from monitor.grafana_token import AT, checked, with_token
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from exporters.base import Retry
 from exporters.catalog import Sample
-from exporters.mlflow import Mlflow, Version
 from monitor import config
 from monitor.clock import Clock
 from monitor.core.registry import SPACE, Registry, first_heard
@@ -21,13 +21,16 @@ from monitor.models import WatchedModel
 from monitor.registry_table import Registry as Wish
 from monitor.worker import Tools
 
+if TYPE_CHECKING:
+    from exporters.mlflow import Mlflow, Version
+
 Amend = Callable[[str, Callable[[WatchedModel], None]], bool]
 """Changes one model between two batches; False where there is none of that name, or it is set aside."""
 AGAIN = 10.0
 """Seconds after which a registry is asked again whose answer could not be recorded."""
 
 
-def heard(state: ModelState, wish: Wish, name: str, found: Iterable[Version], lateness: int) -> Registry:
+def heard(state: ModelState, wish: Wish, name: str, found: "Iterable[Version]", lateness: int) -> Registry:
     """Return what is known of a registry after a look at it.
 
     A version that is new there came just after what the model has judged: a request made before it is older.
@@ -41,7 +44,7 @@ def heard(state: ModelState, wish: Wish, name: str, found: Iterable[Version], la
     return known.heard(names, 0 if judged == NEVER else judged + 1)
 
 
-def _names(version: Version, tag: str) -> tuple[str, ...]:
+def _names(version: "Version", tag: str) -> tuple[str, ...]:
     """Return what a log may call a version."""
     own = (version.tags.get(tag, ""),) if tag else (str(version.number), f"v{version.number}")
     return tuple(dict.fromkeys(name for name in (*own, *version.aliases) if name))
@@ -51,7 +54,7 @@ def _names(version: Version, tag: str) -> tuple[str, ...]:
 class _Lane:
     model: config.Model
     wish: Wish
-    client: Mlflow
+    client: "Mlflow"
     pool: ThreadPoolExecutor
     due: float = 0.0
     running: Future[None] | None = None
@@ -125,7 +128,7 @@ class Registries:
         if not taken:
             lane.due = min(lane.due, self.clock.monotonic() + AGAIN)
 
-    def _take(self, lane: _Lane, model: WatchedModel, found: tuple[Version, ...]) -> None:
+    def _take(self, lane: _Lane, model: WatchedModel, found: "tuple[Version, ...]") -> None:
         worker, name = model.worker, lane.model.name
         if self.lanes.get(name) is not lane:
             return  # the configuration has changed meanwhile

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from exporters.base import Delivered, Notification
 from monitor.auditing import Sent, line
+from monitor.clients import notifier
 from monitor.clock import Clock, micros
 from monitor.complaints import nearest
 from monitor.config import Config
 from monitor.core.outbox import Note, NoteState
-from monitor.endpoints import addresses, notifier
+from monitor.endpoints import addresses
 from monitor.errors import DriftdError
 from monitor.inspecting import read_entries
 from monitor.outgoing import attempt, load_outbox

@@ -174,7 +174,8 @@ def _sd(values: NDArray[np.float64]) -> float:
 def _edges(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
     """Return the interior edges for sorted values; they need not be sorted again to see which are equal."""
     first = np.append(0, np.flatnonzero(values[1:] != values[:-1]) + 1)
-    distinct, counts = values[first], np.diff(first, append=len(values))
+    distinct: NDArray[np.float64] = values[first]
+    counts = np.diff(first, append=len(values))
     if len(distinct) <= bins:
         return distinct[:-1]
     at = np.ceil(np.arange(1, bins) * (len(values) / bins)).astype(np.int64) - 1

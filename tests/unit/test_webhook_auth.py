@@ -14,9 +14,9 @@ from exporters import auth
 from exporters.base import Delivered, Notification, Reason, Retry
 from exporters.contract import MARK, Answer, ScriptedReceiver
 from exporters.webhook import Webhook as Endpoint
+from monitor.clients import notifier
 from monitor.clock import SystemClock
 from monitor.config import Webhook
-from monitor.endpoints import notifier
 from monitor.keys import SECRET_FILE_BYTES, Keys, read_keys
 from monitor.receiver import Receiver
 
