@@ -123,7 +123,9 @@ def depends(series: Floats) -> bool:
     """
     if len(series) <= LONG:
         return dependence(series[:, None], Clock(np.arange(len(series)), DAY)).found
-    return bool(_statistic(_correlations(series[:, None], FEWEST_LAGS), len(series))[0] > CRITICAL)
+    z = series - series.mean()
+    r = np.array([z[:-lag] @ z[lag:] for lag in range(1, FEWEST_LAGS + 1)]) / max(float(z @ z), TINY)
+    return bool(_statistic(r[:, None], len(z))[0] > CRITICAL)
 
 
 def _correlations(series: Floats, lags: int) -> Floats:

@@ -87,6 +87,8 @@ class Daemon:
         self._cleanup.callback(self._heavy.close)
         own = self.now_us, self.commit, pool.map, ahead
         self.tools = Tools(clock, *own, announce=announce, tracer=tracer, heavy=self._heavy)
+        if source is None:  # what is read at once needs it soon; `run` is ready without it
+            ahead.submit(warm_up)
         self._shelves = Shelves(config.daemon.state)
         self.fleet = Fleet(self.tools, self._shelves, lambda: self._stopping)
         self.registries = Registries(clock, self.tools, self.fleet.amend)
@@ -167,7 +169,6 @@ class Daemon:
 
     def ingest(self) -> Summary:
         """Take in all that the sources have now. A model that cannot go on is tried again next time."""
-        self.tools.ahead.submit(warm_up)
         return self.fleet.ingest()
 
     def flush(self) -> Summary:
