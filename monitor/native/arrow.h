@@ -41,14 +41,10 @@ struct ArrowArrayStream {
   void *private_data;
 };
 
-/* Take a stream's array, which must have so many rows, to be released by the caller; false: there is none. */
-static inline bool take_one(struct ArrowArrayStream *stream, int64_t rows, struct ArrowArray *array) {
+/* Take a stream's next array, to be released by the caller; false at its end, and where it fails. */
+static inline bool take_next(struct ArrowArrayStream *stream, struct ArrowArray *array) {
   memset(array, 0, sizeof *array);
-  if (stream->get_next(stream, array) != 0 || array->release == NULL)
-    return false;
-  if (array->length != rows)
-    array->release(array);
-  return array->release != NULL;
+  return stream->get_next(stream, array) == 0 && array->release != NULL;
 }
 
 #endif

@@ -114,27 +114,37 @@ static void look_up(const struct places *places, const struct strings *categorie
   }
 }
 
-/* Write the place of each of the column's `count` strings in a list of categories into codes: MISSING for
-   null, UNKNOWN for what is not in it. Both streams give one array of string views; those of the list, `known`
-   of them, are distinct, and none is null. Returns false where a stream gives something else or memory is
-   short. */
-EXPORT bool driftd_category_codes(struct ArrowArrayStream *list, int64_t known,
-                                  struct ArrowArrayStream *column, int32_t *codes, int64_t count);
-
-bool driftd_category_codes(struct ArrowArrayStream *list, int64_t known, struct ArrowArrayStream *column,
-                           int32_t *codes, int64_t count) {
-  struct ArrowArray listed, array;
-  if (!take_one(list, known, &listed))
-    return false;
-  bool done = take_one(column, count, &array);
-  if (done) {
-    const struct strings categories = strings_of(&listed), strings = strings_of(&array);
-    struct places places;
-    if ((done = make_places(&places, &categories)))
-      look_up(&places, &categories, &strings, codes);
-    free(places.category);
+/* Look up each array of the column; false where these are not `count` strings in all. */
+static bool look_up_all(const struct places *places, const struct strings *categories,
+                        struct ArrowArrayStream *column, int32_t *codes, int64_t count) {
+  struct ArrowArray array;
+  int64_t done = 0;
+  while (take_next(column, &array)) {
+    const struct strings strings = strings_of(&array);
+    if (strings.count <= count - done)
+      look_up(places, categories, &strings, codes + done);
+    done += strings.count;
     array.release(&array);
   }
+  return done == count;
+}
+
+/* Write the place of each of the column's `count` strings in a list of categories into codes: MISSING for
+   null, UNKNOWN for what is not in it. Both streams give string views, that of the list one array; those of
+   the list are distinct, and none is null. Returns false where a stream gives something else or memory is
+   short. */
+EXPORT bool driftd_category_codes(struct ArrowArrayStream *list, struct ArrowArrayStream *column,
+                                  int32_t *codes, int64_t count);
+
+bool driftd_category_codes(struct ArrowArrayStream *list, struct ArrowArrayStream *column, int32_t *codes,
+                           int64_t count) {
+  struct ArrowArray listed;
+  if (!take_next(list, &listed))
+    return false;
+  const struct strings categories = strings_of(&listed);
+  struct places places;
+  const bool done = make_places(&places, &categories) && look_up_all(&places, &categories, column, codes, count);
+  free(places.category);
   listed.release(&listed);
   return done;
 }

@@ -24,5 +24,4 @@ def codes_of(categories: pl.Series, column: pl.Series) -> NDArray[np.int32] | No
     listed, lent = Lent.of(categories), Lent.of(column)
     look_up = there.driftd_category_codes
     look_up.restype = ctypes.c_bool
-    sizes = ctypes.c_int64(len(categories)), ctypes.c_int64(len(codes))
-    return codes if look_up(listed.at, sizes[0], lent.at, place_of(codes), sizes[1]) else None
+    return codes if look_up(listed.at, lent.at, place_of(codes), ctypes.c_int64(len(codes))) else None

@@ -4,7 +4,8 @@
 #include "arrow.h"
 #include "driftd.h"
 
-enum { BLOCK = 1024, LANES = 4, VECTORS = 4, STRIDE = LANES * VECTORS, ONE_STEP = 1 << 14, SEARCH = 1 << 15, PLACE = ONE_STEP - 1 };
+enum { BLOCK = 1024, LANES = 4, VECTORS = 4, STRIDE = LANES * VECTORS };
+enum { ONE_STEP = 1 << 14, SEARCH = 1 << 15, PLACE = ONE_STEP - 1 };
 enum { EXTRA_NULL, EXTRA_NAN, EXTRA_NEG_INF, EXTRA_POS_INF, EXTRA_INVALID, EXTRA_LIMBS };
 
 static const double ROUND = 6755399441055744.0; /* 1.5 * 2**52: added and taken off it rounds half to even */
@@ -72,9 +73,8 @@ static int64_t finite_of(const double *values, int64_t count, double *finite, in
 
 WIDE static void extremes(const double *finite, int64_t count, struct sums *sums, double *block_low,
                           double *block_high) {
-  double low[LANES], high[LANES];
-  for (int lane = 0; lane < LANES; lane++)
-    low[lane] = high[lane] = finite[0];
+  const double any = finite[0];
+  double low[LANES] = {any, any, any, any}, high[LANES] = {any, any, any, any};
   int64_t i = 0;
   for (; i + LANES <= count; i += LANES)
     for (int lane = 0; lane < LANES; lane++) {
@@ -205,31 +205,42 @@ static void count_group(const struct table *table, const struct ArrowArray *arra
   }
 }
 
-/* Count the doubles of a stream of one array into cells [groups, width]; group g holds rows stops[g - 1] up to
-   stops[g], the first one those from 0. low, high [groups]: the finite extremes, infinities where there are
-   none. cells must be zero. Returns false, with nothing counted, where the stream gives something else. */
+static void put_sums(const struct sums *sums, int64_t *limbs, double *low, double *high) {
+  limbs[0] = (int64_t)(sums->first & UINT32_MAX);
+  limbs[1] = (int64_t)(sums->first >> 32);
+  limbs[2] = (int64_t)(sums->second & UINT32_MAX);
+  limbs[3] = (int64_t)(sums->second >> 32);
+  *low = sums->low + 0.0;
+  *high = sums->high + 0.0;
+}
+
+/* Count the doubles of a stream into cells [groups, width]; group g holds rows stops[g - 1] up to stops[g],
+   the first one those from 0, and none is empty. low, high [groups]: the finite extremes, infinities where there
+   are none. cells must be zero. Returns false where the stream does not give just these rows. */
 EXPORT bool driftd_numeric_cells(const struct table *table, struct ArrowArrayStream *column,
                                  const int64_t *stops, int64_t groups, int64_t *cells, int64_t width,
                                  double *low, double *high);
 
 bool driftd_numeric_cells(const struct table *table, struct ArrowArrayStream *column, const int64_t *stops,
                           int64_t groups, int64_t *cells, int64_t width, double *low, double *high) {
+  const struct sums none = {0, 0, INFINITY, -INFINITY};
+  struct sums sums = none;
   struct ArrowArray array;
-  if (!take_one(column, stops[groups - 1], &array))
-    return false;
-  int64_t start = 0;
-  for (int64_t g = 0; g < groups; g++) {
-    struct sums sums = {0, 0, INFINITY, -INFINITY};
-    int64_t *own = cells + g * width, *extra = own + table->threshold_count + 1;
-    count_group(table, &array, start, stops[g], own, extra, &sums);
-    extra[EXTRA_LIMBS] = (int64_t)(sums.first & UINT32_MAX);
-    extra[EXTRA_LIMBS + 1] = (int64_t)(sums.first >> 32);
-    extra[EXTRA_LIMBS + 2] = (int64_t)(sums.second & UINT32_MAX);
-    extra[EXTRA_LIMBS + 3] = (int64_t)(sums.second >> 32);
-    low[g] = sums.low + 0.0;
-    high[g] = sums.high + 0.0;
-    start = stops[g];
+  int64_t g = 0, row = 0;
+  while (take_next(column, &array)) {
+    for (int64_t at = 0; at < array.length && g < groups;) {
+      const int64_t left = array.length - at, wanted = stops[g] - row, count = left < wanted ? left : wanted;
+      int64_t *own = cells + g * width, *extra = own + table->threshold_count + 1;
+      count_group(table, &array, at, at + count, own, extra, &sums);
+      at += count;
+      row += count;
+      if (row == stops[g]) {
+        put_sums(&sums, extra + EXTRA_LIMBS, &low[g], &high[g]);
+        sums = none;
+        g++;
+      }
+    }
+    array.release(&array);
   }
-  array.release(&array);
-  return true;
+  return g == groups;
 }

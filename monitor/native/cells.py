@@ -85,8 +85,8 @@ def is_built() -> bool:
 def count(table: Table, column: pl.Series, stops: Ints) -> tuple[Ints, Floats, Floats]:
     """Return cells int64 [groups, width] and the finite extremes of each group; the library must be there.
 
-    column: Float64. Group i holds rows stops[i - 1]..stops[i], the first one those from 0; there is one.
-    Raises TypeError for another type, RuntimeError when Polars lends something else.
+    column: Float64. Group i holds rows stops[i - 1]..stops[i], the first one those from 0.
+    Raises TypeError for another type, RuntimeError where rows are missing.
     """
     if column.dtype != pl.Float64:
         raise TypeError(f"{column.name}: {column.dtype} instead of Float64")
@@ -99,5 +99,5 @@ def count(table: Table, column: pl.Series, stops: Ints) -> tuple[Ints, Floats, F
         ctypes.byref(table.structure), lent.at, place_of(stops), ctypes.c_int64(groups),
         place_of(cells), ctypes.c_int64(width), place_of(low), place_of(high),
     ):  # fmt: skip
-        raise RuntimeError(f"{column.name}: {len(column)} rows were not lent as one array")
+        raise RuntimeError(f"{column.name}: {len(column)} rows end before the last group does")
     return cells, low, high

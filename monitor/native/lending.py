@@ -1,4 +1,4 @@
-"""Columns lent to the library: as Arrow streams of one array, which it reads where Polars keeps them."""
+"""Columns lent to the library: as Arrow streams, which it reads where Polars keeps them."""
 
 import ctypes
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class Lent:
 
     @classmethod
     def of(cls, column: pl.Series) -> "Lent":
-        """Lend a column; one in several parts is put together first."""
-        return cls(column.rechunk().__arrow_c_stream__())
+        """Lend a column, part by part."""
+        return cls(column.__arrow_c_stream__())
 
     @property
     def at(self) -> ctypes.c_void_p:

@@ -4,6 +4,7 @@ import json
 import math
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -48,6 +49,9 @@ def columns(draw: st.DrawFn) -> tuple[pl.Series, pl.Series, np.ndarray]:
     share = draw(st.sampled_from((0.0, 0.01, 0.5, 1.0)))
     values = np.where(rng.random(rows) < share, rng.choice(ODD, rows), values)
     column = pl.Series("x", values).set(pl.Series(rng.random(rows) < share / 3), None)
+    cut = draw(st.lists(st.integers(0, rows), max_size=3).map(sorted))
+    parts = [column[a:b] for a, b in pairwise([0, *cut, rows])]
+    column = pl.concat(parts, rechunk=False)
     return pl.Series(of(500)), column, np.sort(rng.integers(0, draw(st.sampled_from((1, 3, 2000))), rows))
 
 
