@@ -7,6 +7,8 @@ import polars as pl
 import polars_hash
 from numpy.typing import NDArray
 
+from monitor.native.hashes import hashes_of
+
 Hashes = NDArray[np.uint64]
 
 ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -17,6 +19,9 @@ QUIET_NAN = np.uint64(0x7FF8000000000000)
 
 def hash_text(column: pl.Series) -> Hashes:
     """Return the xxHash64 (seed 0) of each text, and one fixed value for null."""
+    native = hashes_of(column, int(MISSING))
+    if native is not None:
+        return native
     hashed = pl.DataFrame({"text": column}).select(polars_hash.col("text").nchash.xxhash64()).to_series()
     if hashed.null_count():
         hashed = hashed.fill_null(int(MISSING))

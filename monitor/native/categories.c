@@ -1,52 +1,15 @@
 /* Which of a list of categories each string is. Strings come as Arrow string views ("vu"): most categories are
    at most twelve bytes long and lie in the view itself, so that two words are all there is to compare. */
 
-#include "arrow.h"
-#include "driftd.h"
+#include "views.h"
 
-enum { INLINE = 12, UNKNOWN = -2, MISSING = -1, FREE = -1 };
-
-struct view {
-  uint32_t size;
-  union {
-    uint8_t bytes[INLINE];
-    struct {
-      uint32_t prefix, buffer, offset;
-    } far;
-  } at;
-};
-
-/* The strings of one array. */
-struct strings {
-  const struct view *views;
-  const uint8_t *valid;
-  const void *const *buffers; /* of bytes */
-  int64_t offset, count;
-};
+enum { UNKNOWN = -2, MISSING = -1, FREE = -1 };
 
 /* Open addressing over the categories; a power of two, at least twice as many places as categories. */
 struct places {
   int32_t *category;
   uint64_t mask;
 };
-
-static struct strings strings_of(const struct ArrowArray *array) {
-  return (struct strings){.views = (const struct view *)array->buffers[1] + array->offset,
-                          .valid = array->null_count == 0 ? NULL : array->buffers[0],
-                          .buffers = (const void *const *)array->buffers + 2,
-                          .offset = array->offset,
-                          .count = array->length};
-}
-
-static inline bool is_valid(const struct strings *strings, int64_t row) {
-  const int64_t bit = row + strings->offset;
-  return strings->valid == NULL || (strings->valid[bit >> 3] >> (bit & 7) & 1);
-}
-
-static inline const uint8_t *bytes_of(const struct strings *strings, const struct view *view) {
-  return view->size <= INLINE ? view->at.bytes
-                              : (const uint8_t *)strings->buffers[view->at.far.buffer] + view->at.far.offset;
-}
 
 /* Any bit of the words reaches the low bits. */
 static inline uint64_t mixed(uint64_t first, uint64_t second) {

@@ -14,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.profile import CategoryGrid
+from monitor.core.dedup import ascending
+from monitor.core.hashing import hash_text
 from monitor.core.kernels import Groups, NumericCells, category_codes, numeric_cells
 from monitor.core.reference import numeric_grid
 from monitor.decoders.base import is_utf8
@@ -89,6 +91,25 @@ def test_categories_are_the_same_codes(known: list[str], others: list[str], data
             return [int(code) for code in category_codes(grid, column)]
 
     assert coded(NATIVE) == coded(NUMPY)
+
+
+@given(st.lists(st.lists(st.one_of(st.text(max_size=80), st.none()), max_size=40), min_size=1, max_size=3))
+def test_texts_have_the_same_hashes(parts: list[list[str | None]]) -> None:
+    column = pl.concat([pl.Series("x", part, pl.String) for part in parts], rechunk=False)
+
+    def hashed(way: str) -> list[int]:
+        with counted_by(way):
+            return [int(found) for found in hash_text(column)]
+
+    assert hashed(NATIVE) == hashed(NUMPY)
+
+
+@given(st.lists(st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 40)), max_size=300))
+def test_hashes_are_sorted(found: list[int]) -> None:
+    given = np.array(found, np.uint64)
+
+    assert ascending(given).tolist() == sorted(found)
+    assert given.tolist() == found
 
 
 def polars_reads(data: bytes) -> pl.DataFrame | None:
