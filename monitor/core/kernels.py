@@ -67,8 +67,9 @@ def numeric_cells(
     grid: NumericGrid, column: pl.Series, invalid: NDArray[np.bool_] | None, groups: Groups
 ) -> NumericCells:
     """Count one numeric column (Float64, nulls for missing) into each group's cells."""
-    if native_numbers.is_built() and grid.bins < native_numbers.MOST_BINS:
-        return _natively(grid, column, invalid, groups)
+    native = _natively(grid, column, invalid, groups)
+    if native is not None:
+        return native
     if groups.big:
         return _group_by_group(grid, column, invalid, groups)
     return _at_once(grid, column, invalid, groups)
@@ -76,8 +77,11 @@ def numeric_cells(
 
 def _natively(
     grid: NumericGrid, column: pl.Series, invalid: NDArray[np.bool_] | None, groups: Groups
-) -> NumericCells:
-    found = native_numbers.count(_table(grid), column, groups.stops)
+) -> NumericCells | None:
+    usable = native_numbers.is_built() and grid.bins < native_numbers.MOST_BINS
+    found = native_numbers.count(_table(grid), column, groups.stops) if usable else None
+    if found is None:
+        return None
     cells, bad = found[0], _per_group(invalid, groups)
     cells[:, grid.bins + 2 + _EXTRA["null"]] -= bad
     cells[:, grid.bins + 2 + _EXTRA["invalid"]] = bad

@@ -41,6 +41,17 @@ struct ArrowArrayStream {
   void *private_data;
 };
 
+/* Tell whether a stream gives arrays of this format. */
+static inline bool gives(struct ArrowArrayStream *stream, const char *format) {
+  struct ArrowSchema schema;
+  memset(&schema, 0, sizeof schema);
+  if (stream->get_schema(stream, &schema) != 0 || schema.release == NULL)
+    return false;
+  const bool same = strcmp(schema.format, format) == 0 && schema.dictionary == NULL;
+  schema.release(&schema);
+  return same;
+}
+
 /* Take a stream's next array, to be released by the caller; false at its end, and where it fails. */
 static inline bool take_next(struct ArrowArrayStream *stream, struct ArrowArray *array) {
   memset(array, 0, sizeof *array);

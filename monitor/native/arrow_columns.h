@@ -7,7 +7,7 @@
 #include "json_strings.h"
 
 enum { NUMBER, TEXT };
-enum { INLINE = 12, VIEW = 16, ALIGNMENT = 64 };
+enum { INLINE = 12, VIEW = 16 };
 
 /* One column as it grows. seen: the last row that had a value or null. */
 struct column {
@@ -27,21 +27,14 @@ static void free_column(struct column *column) {
   free(column);
 }
 
-static void *zeros(int64_t size) {
-  void *found = aligned_alloc(ALIGNMENT, (size_t)(size / ALIGNMENT + 1) * ALIGNMENT);
-  if (found != NULL)
-    memset(found, 0, (size_t)(size / ALIGNMENT + 1) * ALIGNMENT);
-  return found;
-}
-
 static bool make_column(struct column *column, int64_t kind, int64_t rows) {
   column->kind = kind;
   column->seen = -1;
-  column->valid = zeros((rows + 7) / 8);
+  column->valid = calloc((size_t)rows / 8 + 1, 1);
   if (kind == NUMBER)
-    column->numbers = zeros(rows * (int64_t)sizeof(double));
+    column->numbers = calloc((size_t)rows, sizeof(double));
   else
-    column->views = zeros(rows * 16);
+    column->views = calloc((size_t)rows, VIEW);
   return column->valid != NULL && (kind == NUMBER ? (void *)column->numbers : (void *)column->views) != NULL;
 }
 

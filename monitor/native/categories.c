@@ -102,7 +102,7 @@ EXPORT bool driftd_category_codes(struct ArrowArrayStream *list, struct ArrowArr
 bool driftd_category_codes(struct ArrowArrayStream *list, struct ArrowArrayStream *column, int32_t *codes,
                            int64_t count) {
   struct ArrowArray listed;
-  if (!take_next(list, &listed))
+  if (!gives(list, VIEWS) || !gives(column, VIEWS) || !take_next(list, &listed))
     return false;
   const struct strings categories = strings_of(&listed);
   struct places places;

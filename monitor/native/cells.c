@@ -216,7 +216,7 @@ static void put_sums(const struct sums *sums, int64_t *limbs, double *low, doubl
 
 /* Count the doubles of a stream into cells [groups, width]; group g holds rows stops[g - 1] up to stops[g],
    the first one those from 0, and none is empty. low, high [groups]: the finite extremes, infinities where there
-   are none. cells must be zero. Returns false where the stream does not give just these rows. */
+   are none. cells must be zero. Returns false where the stream gives no doubles, or ends before the last group. */
 EXPORT bool driftd_numeric_cells(const struct table *table, struct ArrowArrayStream *column,
                                  const int64_t *stops, int64_t groups, int64_t *cells, int64_t width,
                                  double *low, double *high);
@@ -227,6 +227,8 @@ bool driftd_numeric_cells(const struct table *table, struct ArrowArrayStream *co
   struct sums sums = none;
   struct ArrowArray array;
   int64_t g = 0, row = 0;
+  if (!gives(column, "g"))
+    return false;
   while (take_next(column, &array)) {
     for (int64_t at = 0; at < array.length && g < groups;) {
       const int64_t left = array.length - at, wanted = stops[g] - row, count = left < wanted ? left : wanted;

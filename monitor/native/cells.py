@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from monitor.native.lending import Lent, place_of
-from monitor.native.library import library, loaded
+from monitor.native.library import library
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -82,22 +82,21 @@ def is_built() -> bool:
     return library() is not None
 
 
-def count(table: Table, column: pl.Series, stops: Ints) -> tuple[Ints, Floats, Floats]:
-    """Return cells int64 [groups, width] and the finite extremes of each group; the library must be there.
+def count(table: Table, column: pl.Series, stops: Ints) -> tuple[Ints, Floats, Floats] | None:
+    """Return cells int64 [groups, width] and the finite extremes of each group; None: others must count.
 
     column: Float64. Group i holds rows stops[i - 1]..stops[i], the first one those from 0.
-    Raises TypeError for another type, RuntimeError where rows are missing.
     """
-    if column.dtype != pl.Float64:
-        raise TypeError(f"{column.name}: {column.dtype} instead of Float64")
+    there = library()
+    if there is None:
+        return None
     lent, stops = Lent.of(column), np.ascontiguousarray(stops, np.int64)
     groups, width = len(stops), len(table.thresholds) + 1 + EXTRA
     cells, low, high = np.zeros((groups, width), np.int64), np.empty(groups), np.empty(groups)
-    counted = loaded().driftd_numeric_cells
+    counted = there.driftd_numeric_cells
     counted.restype = ctypes.c_bool
-    if not counted(
+    done = counted(
         ctypes.byref(table.structure), lent.at, place_of(stops), ctypes.c_int64(groups),
         place_of(cells), ctypes.c_int64(width), place_of(low), place_of(high),
-    ):  # fmt: skip
-        raise RuntimeError(f"{column.name}: {len(column)} rows end before the last group does")
-    return cells, low, high
+    )  # fmt: skip
+    return (cells, low, high) if done else None

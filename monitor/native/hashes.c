@@ -51,13 +51,15 @@ static inline uint64_t xxh64(const uint8_t *at, uint64_t size) {
 }
 
 /* Write the hash of each of the column's `count` strings, and `missing` for null. Returns false where the
-   stream does not give so many. */
+   stream gives something else. */
 EXPORT bool driftd_text_hashes(struct ArrowArrayStream *column, uint64_t missing, uint64_t *hashes,
                                int64_t count);
 
 bool driftd_text_hashes(struct ArrowArrayStream *column, uint64_t missing, uint64_t *hashes, int64_t count) {
   struct ArrowArray array;
   int64_t done = 0;
+  if (!gives(column, VIEWS))
+    return false;
   while (take_next(column, &array)) {
     const struct strings strings = strings_of(&array);
     for (int64_t row = 0; row < strings.count && done + row < count; row++) {

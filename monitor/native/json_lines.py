@@ -58,10 +58,9 @@ def parse(data: bytes, columns: Mapping[str, pl.DataType | type[pl.DataType]]) -
         return None
     fields = (_Field * count)(*(_Field(key, len(key), kind) for key, kind in zip(keys, kinds, strict=True)))
     arrays, schemas = (_Array * count)(), (_Schema * count)()
-    there.driftd_json_lines.restype = c_int64
-    rows = there.driftd_json_lines(
-        c_char_p(data), c_int64(len(data)), fields, c_int64(count), arrays, schemas
-    )
+    read = there.driftd_json_lines
+    read.restype = c_int64
+    rows = read(c_char_p(data), c_int64(len(data)), fields, c_int64(count), arrays, schemas)
     if rows < 0:
         return None
     exported = (_Exported(schema, array) for schema, array in zip(schemas, arrays, strict=True))

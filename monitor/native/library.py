@@ -37,14 +37,6 @@ def library() -> ctypes.CDLL | None:
     return found().library
 
 
-def loaded() -> ctypes.CDLL:
-    """Return the library where it is known to be there. Raises RuntimeError where it is not."""
-    there = library()
-    if there is None:
-        raise RuntimeError(f"no native library: {found().why}")
-    return there
-
-
 @cache
 def found() -> Found:
     """Look for the library, once in a process."""

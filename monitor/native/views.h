@@ -7,6 +7,7 @@
 #include "driftd.h"
 
 enum { INLINE = 12 };
+#define VIEWS "vu"
 
 struct view {
   uint32_t size;

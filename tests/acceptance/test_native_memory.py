@@ -23,8 +23,8 @@ library.FOLDER = Path(sys.argv[1])
 TESTS = "import pytest; sys.exit(pytest.main(sys.argv[2:]))"
 BEYOND = """
 import ctypes
-library.loaded().beyond.restype = ctypes.c_int
-print(library.loaded().beyond(ctypes.c_int(int(sys.argv[2]))))
+library.library().beyond.restype = ctypes.c_int
+print(library.library().beyond(ctypes.c_int(int(sys.argv[2]))))
 """
 BROKEN = """#include "driftd.h"
 EXPORT int beyond(int at);

@@ -1,5 +1,6 @@
 """Both ways to the same bytes: the native library's, and those of NumPy and Polars without it."""
 
+import ctypes
 import json
 import math
 import struct
@@ -21,6 +22,9 @@ from monitor.core.reference import numeric_grid
 from monitor.decoders.base import is_utf8
 from monitor.errors import POLARS_FAILURES
 from monitor.native import json_lines
+from monitor.native.hashes import hashes_of
+from monitor.native.lending import Lent, place_of
+from monitor.native.library import library
 from tests.native import NATIVE, NUMPY, counted_by
 
 COLUMNS = {"number": pl.Float64(), "text": pl.String(), "é": pl.String()}
@@ -177,6 +181,20 @@ def test_numbers_are_read_to_the_last_bit(found: list[str]) -> None:
     parsed, expected = json_lines.parse(data, COLUMNS), polars_reads(data)
 
     assert parsed is None or (expected is not None and same(parsed, expected))
+
+
+@pytest.mark.parametrize(
+    "lent", [pl.Series([1, 2]), pl.Series(["a", "b"]).cast(pl.Categorical), pl.Series([[1.0]])]
+)
+def test_columns_of_other_formats_are_refused(lent: pl.Series) -> None:
+    room, count = np.zeros(2, np.uint64), ctypes.c_int64(2)
+    names, other, again = Lent.of(pl.Series(["a"])), Lent.of(lent), Lent.of(lent)
+    native = library()
+    assert native is not None
+
+    assert not native.driftd_category_codes(names.at, other.at, place_of(room), count) & 1
+    assert not native.driftd_text_hashes(again.at, ctypes.c_uint64(0), place_of(room), count) & 1
+    assert hashes_of(lent, 0) is None
 
 
 @given(lines, st.data())
