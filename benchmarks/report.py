@@ -21,9 +21,10 @@ HOW = """\
   as those of an installation are.
 - The headline takes the fastest whole run and subtracts the fastest start-up (the same command over an
   empty log: imports, configuration, reference). Both are shown.
-- Bare: `polars.read_parquet` or `read_ndjson` of the same file in a process of its own, three reads per
-  turn, the fastest of all counts. The first read of a process pays for fresh memory, as driftd does, and is
-  shown beside it. Turns alternate: start-up, bare, driftd and for Parquet scouter-ml, then again.
+- Bare: `polars.read_parquet` or `read_ndjson` of the same hot file in a process of its own, three reads per
+  turn; the fastest counts, of all reads and of first reads. The first read of a process pays for memory and
+  threads, as driftd's does: Parquet's target is held against that, JSON lines' against the fastest of all.
+  Turns alternate: start-up, bare, driftd and for Parquet scouter-ml, then again.
 - Peaks are the kernel's (`ru_maxrss`, for peers `VmHWM`) of the one process, in MB of 10**6 bytes. Two
   peaks are called the same within 10 %.
 - Peers run in environments of their own (`peers/*.txt`), usage reporting off, each by its own recommended
