@@ -5,6 +5,7 @@ Bin b of a histogram holds scores from b/1000 up to (b + 1)/1000, the last one 1
 [0, 1] count as its ends. Only rows whose scores are all finite are in what rests on scores.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,11 +112,8 @@ class Counting:
     def labelled(self, rows: Scored, groups: Ints, count: int) -> Floats:
         """Count rows by group: float64 [count, labelled_width]; rows without a label are left out."""
         sums = np.zeros((count, labelled_width(self.classes, scored=self.scored)))
-        step = max(SLAB, sums.size)
-        for start in range(0, len(rows.label), step):
-            slab = slice(start, start + step)
-            part = Scored(rows.prediction[slab], rows.scores[slab], rows.label[slab])
-            sums += self._labelled(part, groups[slab], count)
+        for part, own in _slabs(rows, groups, max(SLAB, sums.size)):
+            sums += self._labelled(part, own, count)
         return sums
 
     def _labelled(self, rows: Scored, groups: Ints, count: int) -> Floats:
@@ -137,11 +135,8 @@ class Counting:
     def open(self, rows: Scored, groups: Ints, count: int) -> Floats:
         """Count predictions by group: float64 [count, open_width]."""
         sums = np.zeros((count, open_width(self.classes, scored=self.scored)))
-        step = max(SLAB, sums.size)
-        for start in range(0, len(rows.label), step):
-            slab = slice(start, start + step)
-            part = Scored(rows.prediction[slab], rows.scores[slab], rows.label[slab])
-            sums += self._open(part, groups[slab], count)
+        for part, own in _slabs(rows, groups, max(SLAB, sums.size)):
+            sums += self._open(part, own, count)
         return sums
 
     def _open(self, rows: Scored, groups: Ints, count: int) -> Floats:
@@ -221,6 +216,13 @@ class Counting:
         for loss in _losses(scores, label):
             parts += [_sum(groups, loss, count, 1), _sum(groups, loss * loss, count, 1)]
         return np.concatenate(parts, axis=1)
+
+
+def _slabs(rows: Scored, groups: Ints, step: int) -> Iterator[tuple[Scored, Ints]]:
+    """Yield rows and their groups, `step` of them at a time."""
+    for start in range(0, len(rows.label), step):
+        slab = slice(start, start + step)
+        yield Scored(rows.prediction[slab], rows.scores[slab], rows.label[slab]), groups[slab]
 
 
 def _codes(values: Floats, classes: int) -> Ints:
