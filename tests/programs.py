@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -54,6 +55,12 @@ def eventually(found: Callable[[], object], what: str = "", seconds: float = PAT
     while not found():
         assert time.monotonic() < deadline, f"not in {seconds} s: {what or found}"
         time.sleep(0.02)
+
+
+def committed(state: Path) -> dict[EntryKey, bytes]:
+    """Return what is committed in a state folder."""
+    with closing(SqliteStore(state, read_only=True)) as store:
+        return store.load()
 
 
 class Program:
@@ -249,11 +256,7 @@ class Project:
 
     def entries(self) -> Mapping[EntryKey, bytes]:
         """Return what is committed."""
-        store = SqliteStore(self.state, read_only=True)
-        try:
-            return store.load()
-        finally:
-            store.close()
+        return committed(self.state)
 
     def notes(self) -> list[Note]:
         """Return every retraining request that is committed, whatever became of it."""

@@ -22,10 +22,10 @@ from monitor.core.reporting import why
 from monitor.core.retrain import ClosedWindow, Firing, Rule, body
 from monitor.core.state import ModelState, load_model
 from monitor.core.verifying import UNEQUAL, verify
-from monitor.store.sqlite import SqliteStore
 from monitor.types import EntryKey
 from tests.audits import altered, records, unequal
 from tests.json_schema import faults
+from tests.programs import committed
 
 Names = tuple[str, ...]
 SCHEMA = Path(__file__).parents[2] / "docs" / "webhook.schema.json"
@@ -111,11 +111,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def entries(folder: Path) -> dict[EntryKey, bytes]:
-    store = SqliteStore(folder / "state", read_only=True)
-    try:
-        return store.load()
-    finally:
-        store.close()
+    return committed(folder / "state")
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from monitor.core.reporting import why
 from monitor.core.scenes import Compared
 from monitor.core.state import load_model
 from monitor.explain_text import explain_lines
-from monitor.store.sqlite import SqliteStore
 from tests.logs import model, plan_of
+from tests.programs import committed
 from tests.unit.test_explaining import BEGIN
 
 ROWS = 200
@@ -92,11 +92,7 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def episodes(project: Path) -> dict[str, EpisodeRecord]:
-    store = SqliteStore(project / "state", read_only=True)
-    try:
-        found = load_model("m", store.load()).episodes.values()
-    finally:
-        store.close()
+    found = load_model("m", committed(project / "state")).episodes.values()
     return {record.detector: record for record in found}
 
 
