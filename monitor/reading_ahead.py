@@ -1,4 +1,4 @@
-"""The batches of one source: each is read while the one before is decoded, decoded while that is counted."""
+"""Batches of one source, read ahead: text while the one before is decoded, frames once that is counted."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, wait
@@ -18,6 +18,9 @@ Stop = Callable[[], bool]
 class Ahead:
     """Hands out what a source has, batch by batch. At most two are on their way: one read, one decoded.
 
+    Text is decoded while the batch before is counted. Polars reads frames, and takes all cores for it: they
+    are read while the windows of the batch before are closed, which one core does, when `counted` says so.
+
     A turn waits for a reading that was handed to the executor before it: one thread is enough for it to end,
     two are for it to be quick. Leaving waits for what is on its way, so that nobody polls the source twice at
     a time; what was read for nothing is read again, as no position of it was committed.
@@ -30,6 +33,7 @@ class Ahead:
         self._stop = stop
         self._turn: Future[Read | None] | None = None
         self._coming: Future[Fetched | None] | None = None
+        self._behind: Batch | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -44,15 +48,28 @@ class Ahead:
 
     def next(self) -> Read | None:
         """Return the batch after the last one; None where that was the last, or when asked to stop."""
+        self.counted()
         turn = self._turn
         return self._handed(turn.result()) if turn is not None and not self._stop() else None
 
+    def counted(self) -> None:
+        """Hear that the last batch is counted: from now on there are cores and memory for another frame."""
+        batch, self._behind = self._behind, None
+        if batch is not None:
+            self._have_next_read(batch)
+            self._have_it_decoded()
+
     def _handed(self, read: Read | None) -> Read | None:
+        self._turn = None
         if read is not None and not _is_text(read.batch):
-            self._have_next_read(read.batch)
-        coming = self._coming if read is not None else None
-        self._turn = self._executor.submit(self._decoded_of, coming) if coming is not None else None
+            self._behind = read.batch
+        elif read is not None:
+            self._have_it_decoded()
         return read
+
+    def _have_it_decoded(self) -> None:
+        coming = self._coming
+        self._turn = self._executor.submit(self._decoded_of, coming) if coming is not None else None
 
     def _decoded_of(self, coming: Future[Fetched | None]) -> Read | None:
         return self._decoded(coming.result())

@@ -81,6 +81,10 @@ class Aftermath(Protocol):
         """Judge what waits, or leave it to others."""
 
 
+def _nothing(*_: object) -> tuple[Note, ...]:
+    return ()
+
+
 class Worker:
     """Owns one model's state; used by one thread at a time. `state` is what was last committed."""
 
@@ -125,7 +129,7 @@ class Worker:
             found = ahead.first(self._position(source))
             while found is not None:
                 try:
-                    self._take(tools, found)
+                    self._take(tools, found, ahead.counted)
                 finally:
                     self._heard = tools.clock.monotonic()  # also where it failed: rows are waiting
                 batches += 1
@@ -161,16 +165,16 @@ class Worker:
     def _position(self, source: Source) -> Position:
         return self.state.positions.get(source.name, Position())
 
-    def _take(self, tools: Tools, read: Read) -> None:
-        """Take in a batch, in a trace that begins with its poll."""
+    def _take(self, tools: Tools, read: Read, counted: Callable[[], object] = _nothing) -> None:
+        """Take in a batch, in a trace that begins with its poll; tells when its rows are counted."""
         began, polled, begun, decoded = read.times
         source = read.batch.source
         with tools.tracer.span("ingest", start=began, model=self.plan.name, source=source):
             tools.tracer.record("poll", began, polled)
             tools.tracer.record("decode", begun, decoded)
-            self._count(tools, read)
+            self._count(tools, read, counted)
 
-    def _count(self, tools: Tools, read: Read) -> None:
+    def _count(self, tools: Tools, read: Read, counted: Callable[[], object]) -> None:
         def settle(state: ModelState, watermark: int) -> Closed:
             return self._settle(tools, state, watermark)
 
@@ -180,6 +184,7 @@ class Worker:
         rows = sum(decoded.received for decoded in read.decoded)
         with tools.tracer.span("take in", rows=rows):
             taken = take(context, self.state, read.batch, read.decoded)
+        counted()
         watermark = taken.state.book.progress.watermark(self.plan.lateness)
         self._close(tools, taken.state, watermark, taken)
 
@@ -289,7 +294,3 @@ class Worker:
         taken = Taken(later.state, later.changes, (), later.transitions, later.notes)
         with tools.tracer.span("settle", model=self.plan.name):
             self._close(tools, later.state, NEVER, taken)
-
-
-def _nothing(*_: object) -> tuple[Note, ...]:
-    return ()

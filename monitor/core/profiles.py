@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detectors.profile import Grid, Profile, empty, merge
+from detectors.profile import Grid, NumericGrid, Profile, empty, merge
 from detectors.sample import SAMPLE_ROWS, Sample, smallest
 from monitor.core.kernels import Groups, NumericCells, category_cells, category_codes, numeric_cells
 from monitor.core.vectors import halves, with_cosines
@@ -21,6 +21,7 @@ LOT = 3
 NEAR = 4096
 """Rows that change places are gathered together when they lie within this distance."""
 
+Floats = NDArray[np.float64]
 Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """How independent column jobs are run: the builtin `map`, or a thread pool's."""
 
@@ -83,14 +84,14 @@ class Profiling:
         self._rows = replace(rows, frame=with_cosines(grid.embeddings, rows.frame))
         self._segments = segments
         self._run = run
-        self._first = self._counting(next(iter(segments), None))
+        self._first = self._counting(next(iter(segments), None), sample=True)
 
     def result(self) -> dict[GroupKey, Profile]:
         """Return the profiles; to be called once."""
         found: dict[GroupKey, Profile] = {}
         for place, column in enumerate([*self._segments] or [None]):
-            counting = self._first if place == 0 else self._counting(column)
-            for key, profile in counting.profiles(sample=place == 0):
+            counting = self._first if place == 0 else self._counting(column, sample=False)
+            for key, profile in counting.profiles():
                 if place == 0:
                     whole = GroupKey(key.start, key.version)
                     found[whole] = merge(self.grid, found[whole], profile) if whole in found else profile
@@ -98,9 +99,9 @@ class Profiling:
                     found[key] = Profile(profile.rows, profile.cells, profile.low, profile.high)
         return found
 
-    def _counting(self, column: str | None) -> "_Counting":
+    def _counting(self, column: str | None, *, sample: bool) -> "_Counting":
         values = self._segments[column] if column is not None else ()
-        return _begun(self.grid, self._rows, column, values, self._run)
+        return _begun(self.grid, self._rows, (column, values), self._run, sample=sample)
 
 
 def profile_rows(
@@ -115,7 +116,7 @@ def profile_all(grid: Grid, rows: Rows, run: Run = map) -> Profile:
     total = empty(grid)
     frame = with_cosines(grid.embeddings, rows.frame).with_columns(version=pl.lit(""))
     flat = Rows(np.zeros_like(rows.start), rows.keys, frame, rows.invalid)
-    for _, profile in _begun(grid, flat, None, (), run).profiles(sample=True):
+    for _, profile in _begun(grid, flat, (None, ()), run, sample=True).profiles():
         total = merge(grid, total, profile)
     return total
 
@@ -127,41 +128,64 @@ def segment_label(column: str, value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Counting:
-    """Rows in the order of their groups while their columns are counted: categories first, then numbers."""
+    """Rows in the order of their groups while their columns are counted: categories first, then numbers.
+
+    numeric: cells, and the values of `chosen` rows. chosen: for each group the places of the rows that may be
+    in its sample; empty where no sample is wanted.
+    """
 
     grid: Grid
     rows: Rows
     groups: Groups
     keys: Sequence[GroupKey]
     codes: Iterable[NDArray[np.int32]]
-    numeric: Iterable[NumericCells]
+    numeric: Iterable[tuple[NumericCells, Floats]]
+    chosen: Sequence[NDArray[np.intp]]
 
-    def profiles(self, *, sample: bool) -> Iterator[tuple[GroupKey, Profile]]:
+    def profiles(self) -> Iterator[tuple[GroupKey, Profile]]:
         """Wait for all columns and yield each group's profile; what needs codes only is done meanwhile."""
         if not self.keys:
             return
         grid, rows, groups, codes = self.grid, self.rows, self.groups, list(self.codes)
         cells = np.empty((groups.count, grid.width), np.int64)
-        samples = _samples(grid, rows, codes, groups) if sample else [None] * groups.count
         for category, coded in zip(grid.categorical, codes, strict=True):
             counted = category_cells(category, coded, rows.invalid.get(category.name), groups)
             cells[:, grid.slices[category.name]] = counted
         numeric = list(self.numeric)
-        for feature, found in zip(grid.numeric, numeric, strict=True):
+        for feature, (found, _) in zip(grid.numeric, numeric, strict=True):
             cells[:, grid.slices[feature.name]] = found.cells
-        low = np.array([n.low for n in numeric]).reshape(-1, groups.count).T
-        high = np.array([n.high for n in numeric]).reshape(-1, groups.count).T
+        low = np.array([found.low for found, _ in numeric]).reshape(-1, groups.count).T
+        high = np.array([found.high for found, _ in numeric]).reshape(-1, groups.count).T
+        samples = self._samples(codes, [values for _, values in numeric]) if self.chosen else None
         sizes = (groups.stops - groups.starts).tolist()
         for i, (key, size) in enumerate(zip(self.keys, sizes, strict=True)):
-            yield key, Profile(size, cells[i].copy(), low[i].copy(), high[i].copy(), samples[i])
+            sample = None if samples is None else samples[i]
+            yield key, Profile(size, cells[i].copy(), low[i].copy(), high[i].copy(), sample)
+
+    def _samples(self, codes: Sequence[NDArray[np.int32]], numeric: Sequence[Floats]) -> list[Sample]:
+        chosen = np.concatenate(self.chosen)
+        values = np.array(numeric, np.float64).reshape(-1, len(chosen)).T
+        coded = np.array([c[chosen] for c in codes], np.int32).reshape(-1, len(chosen)).T
+        keys = self.rows.keys[chosen]
+        vectors = [halves(e, self.rows.frame, chosen) for e in self.grid.embeddings]
+        found = []
+        at = 0
+        for rows_of_group in self.chosen:
+            part = slice(at, at + len(rows_of_group))
+            found.append(smallest(keys[part], values[part], coded[part], tuple(v[part] for v in vectors)))
+            at = part.stop
+        return found
 
 
-def _begun(grid: Grid, rows: Rows, column: str | None, values: tuple[str, ...], run: Run) -> _Counting:
+def _begun(
+    grid: Grid, rows: Rows, segment: tuple[str | None, tuple[str, ...]], run: Run, *, sample: bool
+) -> _Counting:
     """Group the rows by window, version and segment, and have their columns counted."""
     if not len(rows.start):
-        return _Counting(grid, rows, Groups.of(rows.start), (), (), ())
+        return _Counting(grid, rows, Groups.of(rows.start), (), (), (), ())
     versions, codes = coded_versions(rows.frame["version"])
     labels = [ALL]
+    column, values = segment
     if column is not None:
         labels = [segment_label(column, v) for v in (*values, OTHER)]
         codes = codes * len(labels) + _segments(rows.frame, column, values)
@@ -178,12 +202,17 @@ def _begun(grid: Grid, rows: Rows, column: str | None, values: tuple[str, ...], 
         version, label = divmod(code, len(labels))
         named.append(GroupKey(first + start, versions[version], labels[label]))
     coded = _in_lots(run, lambda f: category_codes(f, rows.frame[f.name]), grid.categorical)
-    cells = _in_lots(
-        run,
-        lambda f: numeric_cells(f, rows.frame[f.name], rows.invalid.get(f.name), groups),
-        grid.numeric,
-    )
-    return _Counting(grid, rows, groups, named, coded, cells)
+    edges = zip(groups.starts, groups.stops, strict=True)
+    chosen = [_lowest(rows.keys[a:b]) + a for a, b in edges] if sample else []
+    places = pl.Series(np.concatenate(chosen) if sample else [], dtype=pl.UInt32)
+
+    def counted(feature: NumericGrid) -> tuple[NumericCells, Floats]:
+        column = rows.frame[feature.name]
+        cells = numeric_cells(feature, column, rows.invalid.get(feature.name), groups)
+        picked = column[places].to_numpy() + 0.0
+        return cells, np.where(np.isfinite(picked), picked, np.nan)
+
+    return _Counting(grid, rows, groups, named, coded, _in_lots(run, counted, grid.numeric), chosen)
 
 
 def _in_lots(run: Run, work: Callable[[Any], Any], features: Sequence[Any]) -> Iterable[Any]:
@@ -205,26 +234,6 @@ def coded_versions(column: pl.Series) -> tuple[list[str], NDArray[np.int64]]:
 def _segments(frame: pl.DataFrame, column: str, values: tuple[str, ...]) -> NDArray[np.int64]:
     found = frame[f"segment:{column}"].cast(pl.Enum(values), strict=False).to_physical()
     return found.cast(pl.Int64).fill_null(len(values)).to_numpy()
-
-
-def _samples(grid: Grid, rows: Rows, codes: list[NDArray[np.int32]], groups: Groups) -> list[Sample | None]:
-    picked = [_lowest(rows.keys[a:b]) + a for a, b in zip(groups.starts, groups.stops, strict=True)]
-    chosen = np.concatenate(picked)
-    places = pl.Series(chosen, dtype=pl.UInt32)
-    numeric = np.empty((len(chosen), len(grid.numeric)))  # a frame of no columns would have no rows
-    for place, feature in enumerate(grid.numeric):
-        numeric[:, place] = rows.frame[feature.name][places].to_numpy() + 0.0  # `gather` would plan a query
-    numeric = np.where(np.isfinite(numeric), numeric, np.nan)
-    coded = np.array([c[chosen] for c in codes], np.int32).reshape(-1, len(chosen)).T
-    keys = rows.keys[chosen]
-    vectors = [halves(e, rows.frame, chosen) for e in grid.embeddings]
-    found: list[Sample | None] = []
-    at = 0
-    for rows_of_group in picked:
-        part = slice(at, at + len(rows_of_group))
-        found.append(smallest(keys[part], numeric[part], coded[part], tuple(v[part] for v in vectors)))
-        at = part.stop
-    return found
 
 
 def _lowest(keys: NDArray[np.uint64]) -> NDArray[np.intp]:

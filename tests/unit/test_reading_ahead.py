@@ -78,12 +78,25 @@ def test_two_are_on_their_way_and_no_third(executor: Executor) -> None:
     assert (source.polled, source.decoded) == ([0, 1, 2], [0, 1])
 
 
-def test_frames_are_read_one_ahead(executor: Executor) -> None:
+def test_a_frame_is_read_once_the_one_before_is_counted(executor: Executor) -> None:
+    source = Numbers(20, chunks=(Chunk("log", 0, pl.DataFrame()),), reached={1: Event()})
+    with ahead(executor, source) as batches:
+        assert batches.first(Position()) is not None
+        assert source.polled == [0]
+        batches.counted()
+        batches.counted()
+        assert source.reached[1].wait(PATIENCE)
+        assert batches.next() is not None
+        assert source.polled == source.decoded == [0, 1]
+
+
+def test_all_frames_come_also_where_nobody_says_that_they_are_counted(executor: Executor) -> None:
     source = Numbers(20, chunks=(Chunk("log", 0, pl.DataFrame()),))
     with ahead(executor, source) as batches:
         assert batches.first(Position()) is not None
-        assert batches.next() is not None
-    assert (source.polled, source.decoded) == ([0, 1, 2], [0, 1, 2])
+        while batches.next() is not None:
+            assert source.polled == source.decoded
+    assert source.polled == source.decoded == list(range(20))
 
 
 def test_leaving_waits_for_what_is_on_its_way(executor: Executor) -> None:
