@@ -33,7 +33,7 @@ class Ahead:
         self._stop = stop
         self._turn: Future[Read | None] | None = None
         self._coming: Future[Fetched | None] | None = None
-        self._behind: Batch | None = None
+        self._behind: Position | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -54,22 +54,22 @@ class Ahead:
 
     def counted(self) -> None:
         """Hear that the last batch is counted: from now on there are cores and memory for another frame."""
-        batch, self._behind = self._behind, None
-        if batch is not None:
-            self._have_next_read(batch)
+        behind, self._behind = self._behind, None
+        if behind is not None:
+            self._have_read(behind)
             self._have_it_decoded()
 
     def _handed(self, read: Read | None) -> Read | None:
         self._turn = None
         if read is not None and not _is_text(read.batch):
-            self._behind = read.batch
+            self._behind = read.batch.position if read.batch.more else None
         elif read is not None:
             self._have_it_decoded()
         return read
 
     def _have_it_decoded(self) -> None:
-        coming = self._coming
-        self._turn = self._executor.submit(self._decoded_of, coming) if coming is not None else None
+        if self._coming is not None:
+            self._turn = self._executor.submit(self._decoded_of, self._coming)
 
     def _decoded_of(self, coming: Future[Fetched | None]) -> Read | None:
         return self._decoded(coming.result())
@@ -79,14 +79,13 @@ class Ahead:
         self._coming = None
         if found is None:
             return None
-        if _is_text(found.batch):
-            self._have_next_read(found.batch)
+        if _is_text(found.batch) and found.batch.more:
+            self._have_read(found.batch.position)
         return decoded(self._tracer, found, self._decode)
 
-    def _have_next_read(self, batch: Batch) -> None:
-        more = batch.more and not self._stop()
-        after = batch.position
-        self._coming = self._executor.submit(fetched, self._tracer, self._source, after) if more else None
+    def _have_read(self, after: Position) -> None:
+        if not self._stop():
+            self._coming = self._executor.submit(fetched, self._tracer, self._source, after)
 
 
 def _is_text(batch: Batch) -> bool:

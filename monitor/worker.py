@@ -184,6 +184,7 @@ class Worker:
         rows = sum(decoded.received for decoded in read.decoded)
         with tools.tracer.span("take in", rows=rows):
             taken = take(context, self.state, read.batch, read.decoded)
+        read.forget()
         counted()
         watermark = taken.state.book.progress.watermark(self.plan.lateness)
         self._close(tools, taken.state, watermark, taken)
