@@ -41,7 +41,7 @@ def with_losses(joining: Joining, state: ModelState) -> tuple[ModelState, Change
 def await_outcomes(joining: Joining, state: ModelState, rows: TypedRows) -> tuple[ModelState, Changes]:
     """Remember stored rows until their outcomes come; what a row holds itself is an outcome at once."""
     assessor, labels, changes = joining.assessor, state.labels, Changes()
-    frame = waiting(assessor.vocabulary, rows)
+    frame = waiting(assessor.vocabulary, rows, identified=joining.keep is not None)
     for place, part in _by_baseline(state, frame, rows):
         standard = labels.standard_at(state.baselines[place - 1].number if place else 0)
         kept = remember(assessor, labels, standard, part, joining.keep)

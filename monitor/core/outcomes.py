@@ -107,12 +107,15 @@ def _prediction(vocabulary: Vocabulary, frame: pl.DataFrame) -> pl.Series:
     return read_numbers(column)[0].fill_null(np.nan)
 
 
-def waiting(vocabulary: Vocabulary, rows: TypedRows) -> pl.DataFrame:
-    """Return stored rows as they wait: ids as hashes, time, version, segments, groups, what was predicted."""
-    key, check = _identity(rows)
+def waiting(vocabulary: Vocabulary, rows: TypedRows, *, identified: bool = False) -> pl.DataFrame:
+    """Return stored rows as they wait: ids as hashes, time, version, segments, groups, what was predicted.
+
+    identified: as those that wait for outcomes of other rows must be; without it there are no hashes.
+    """
     named = [n for n in rows.frame.columns if n == "version" or n.startswith(("segment:", "group:"))]
     made = rows.time if rows.made is None else rows.made
-    first = pl.DataFrame({"key": key, "check": check, "time": made})
+    known = dict(zip(("key", "check"), _identity(rows), strict=True)) if identified else {}
+    first = pl.DataFrame({**known, "time": made})
     # column by column: `select` would bring all columns of the frame into chunks of one size first
     texts = [_few(rows.frame[name]) if name == "version" else rows.frame[name] for name in named]
     return pl.concat([first, pl.DataFrame(texts), coded(vocabulary, rows)], how="horizontal")

@@ -50,6 +50,8 @@ def stretches(frontiers: Ints, window: int, most: int) -> list[slice]:
     """Cut rows where the frontier has passed `most` windows, so that no stretch opens many more than that."""
     if not len(frontiers):
         return []
+    if frontiers[0] // (window * most) == frontiers[-1] // (window * most):  # they never go back
+        return [slice(0, len(frontiers))]
     steps = frontiers // (window * most)
     cuts = [0, *(np.flatnonzero(steps[1:] != steps[:-1]) + 1).tolist(), len(steps)]
     return [slice(a, b) for a, b in pairwise(cuts)]

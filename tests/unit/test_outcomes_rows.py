@@ -193,7 +193,7 @@ def test_a_log_without_a_column_of_labels_has_none() -> None:
 def test_predictions_wait_as_numbers_with_their_version_segments_and_groups() -> None:
     made = judged()
 
-    frame = waiting(Vocabulary.of(made), predictions(made))
+    frame = waiting(Vocabulary.of(made), predictions(made), identified=True)
 
     ids = pl.Series(["a", "b"])
     assert frame["key"].to_list() == hash_text(ids).tolist()
@@ -212,7 +212,7 @@ def test_rows_without_ids_are_known_by_their_content() -> None:
     made = judged(named=COLUMNS.model_copy(update={"prediction_id": ""}))
     rows = predictions(made)
 
-    frame = waiting(Vocabulary.of(made), rows)
+    frame = waiting(Vocabulary.of(made), rows, identified=True)
 
     assert frame["key"].to_list() == rows.keys.tolist()
     assert frame["check"].to_list() == mix(rows.keys).tolist()
