@@ -1,6 +1,6 @@
 """P-values from the large-sample laws of the statistics. Thresholds do not come from here.
 
-As in distances.py, leading axes are many pairs: [..., K] gives [...].
+As in distances.py, each takes a table, and leading axes are many pairs: [..., K] gives [...].
 
 They hold for many independent rows; at a window's real size and at the small levels of a false-alarm
 budget the calibration by resampling is right and these are not. SciPy is imported where it is used: its
@@ -11,17 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from detectors.distances import (
-    Counts,
-    Floats,
-    anderson_darling,
-    chi2,
-    cramer_von_mises,
-    ks,
-    noise_of,
-    raw_psi,
-)
+from detectors.distances import Floats, anderson_darling, chi2, cramer_von_mises, ks
 from detectors.quadratic_form import QuadraticForm
+from detectors.table import Table
 
 SERIES_TERMS = 20
 BRIDGE_TERMS = 200
@@ -35,12 +27,12 @@ def warm_up() -> None:
     special.kolmogorov(1.0)
 
 
-def psi_pvalue(p: Counts, q: Counts) -> Floats:
+def psi_pvalue(table: Table) -> Floats:
     """Return P(chi2(K - 1) > PSI / (1/N + 1/M)), K the cells in use; 1 when there is only one.
 
     Examples
     --------
-    >>> round(float(psi_pvalue(np.array([100, 100, 100, 100]), np.array([30, 20, 30, 20]))), 2)
+    >>> round(float(psi_pvalue(Table.of(np.array([100, 100, 100, 100]), np.array([30, 20, 30, 20])))), 2)
     0.37
 
     References
@@ -48,53 +40,53 @@ def psi_pvalue(p: Counts, q: Counts) -> Floats:
     Yurdakul, B., Naranjo, J. (2020). Statistical properties of the population stability index.
 
     """
-    return _chi2_tail(raw_psi(p, q) / noise_of(p, q), p, q)
+    return _chi2_tail(table.index / table.noise, table)
 
 
-def chi2_pvalue(p: Counts, q: Counts) -> Floats:
+def chi2_pvalue(table: Table) -> Floats:
     """Return the p-value of Pearson's chi-square test of homogeneity; 1 when one cell is in use.
 
     Examples
     --------
-    >>> round(float(chi2_pvalue(np.array([50, 50]), np.array([70, 30]))), 4)
+    >>> round(float(chi2_pvalue(Table.of(np.array([50, 50]), np.array([70, 30])))), 4)
     0.0039
 
     """
-    return _chi2_tail(chi2(p, q), p, q)
+    return _chi2_tail(chi2(table), table)
 
 
-def _chi2_tail(statistic: Floats, p: Counts, q: Counts) -> Floats:
+def _chi2_tail(statistic: Floats, table: Table) -> Floats:
     from scipy import special  # noqa: PLC0415 - a slow import, see the module's text
 
-    freedom = ((p + q) > 0).sum(axis=-1) - 1
+    freedom = table.cells_used - 1
     tail = special.chdtrc(np.maximum(freedom, 1), statistic)
     return np.asarray(np.where(freedom > 0, tail, 1.0), dtype=np.float64)
 
 
-def ks_pvalue(p: Counts, q: Counts) -> Floats:
+def ks_pvalue(table: Table) -> Floats:
     """Return P(sup |Brownian bridge| > D sqrt(NM/(N+M))), Kolmogorov's law.
 
     D on the grid is never larger than D on the rows, so this is never too small.
 
     Examples
     --------
-    >>> round(float(ks_pvalue(np.array([250] * 4), np.array([20, 25, 25, 30]))), 3)
+    >>> round(float(ks_pvalue(Table.of(np.array([250] * 4), np.array([20, 25, 25, 30])))), 3)
     0.977
 
     """
     from scipy import special  # noqa: PLC0415 - a slow import, see the module's text
 
-    return np.asarray(special.kolmogorov(ks(p, q) * np.sqrt(1.0 / noise_of(p, q))), dtype=np.float64)
+    return np.asarray(special.kolmogorov(ks(table) * np.sqrt(1.0 / table.noise)), dtype=np.float64)
 
 
-def cramer_von_mises_pvalue(p: Counts, q: Counts) -> Floats:
+def cramer_von_mises_pvalue(table: Table) -> Floats:
     """Return the p-value of T by its limiting law, T first brought to that law's mean and variance.
 
     Below about 1e-13 it is 0: the law is known by its distribution function.
 
     Examples
     --------
-    >>> round(float(cramer_von_mises_pvalue(np.array([25] * 4), np.array([10, 20, 30, 40]))), 3)
+    >>> round(float(cramer_von_mises_pvalue(Table.of(np.array([25] * 4), np.array([10, 20, 30, 40])))), 3)
     0.003
 
     References
@@ -103,13 +95,13 @@ def cramer_von_mises_pvalue(p: Counts, q: Counts) -> Floats:
     Anderson, T. W., Darling, D. A. (1952). Asymptotic theory of certain goodness of fit criteria.
 
     """
-    n, m = p.sum(axis=-1, dtype=np.float64), q.sum(axis=-1, dtype=np.float64)
+    n, m = (side.rows.astype(np.float64) for side in (table.reference, table.window))
     total, product = n + m, n * m
     mean = (1 + 1 / total) / 6
     inner = 4 * product * total - 3 * (n * n + m * m) - 2 * product
     known = inner > 0  # else one row each: T has one value only
     variance = (total + 1) * np.where(known, inner, 1.0) / (45 * total * total * 4 * product)
-    statistic = 1 / 6 + (cramer_von_mises(p, q) - mean) / np.sqrt(45 * variance)
+    statistic = 1 / 6 + (cramer_von_mises(table) - mean) / np.sqrt(45 * variance)
     tail = np.clip(1.0 - _cramer_von_mises_law(statistic), 0.0, 1.0)
     return np.asarray(np.where(known, tail, 1.0), dtype=np.float64)
 
@@ -128,7 +120,7 @@ def _cramer_von_mises_law(statistic: Floats) -> Floats:
     return np.asarray(np.where(possible, series.sum(axis=-1) / np.sqrt(w), 0.0), dtype=np.float64)
 
 
-def anderson_darling_pvalue(p: Counts, q: Counts) -> Floats:
+def anderson_darling_pvalue(table: Table) -> Floats:
     """Return the p-value of `anderson_darling`: the tail of the sum of z_j^2 / (j (j + 1)), j = 1, 2, ...
 
     Examples
@@ -136,12 +128,12 @@ def anderson_darling_pvalue(p: Counts, q: Counts) -> Floats:
     The law's quantiles at 5 and 1 % are 2.492 and 3.857 (Anderson and Darling, 1954):
 
     >>> p, q = np.array([300, 300, 300, 300]), np.array([60, 65, 80, 95])
-    >>> round(float(anderson_darling_pvalue(p, q)), 3)
+    >>> round(float(anderson_darling_pvalue(Table.of(p, q))), 3)
     0.010
 
     """
     values, logs = _anderson_darling_law()
-    return np.asarray(np.exp(np.interp(anderson_darling(p, q), values, logs)))
+    return np.asarray(np.exp(np.interp(anderson_darling(table), values, logs)))
 
 
 @lru_cache(1)

@@ -14,14 +14,12 @@ Takes = Literal["groups", "cells", "places"]
 class Statistic:
     """One statistic: how to compute it, how it scales, and what size of change it means.
 
-    takes: what `score` and `pvalue` are given of a comparison: both samples' groups; both samples' fine
-    cells; or the fine cells with their places and the unit of distance. The last two exist for numeric
-    features only. Both broadcast over leading axes: features of one shape are scored together.
+    takes: what `score` and `pvalue` are given of a comparison: the table of its groups; that of its fine
+    cells; or the latter and the ways from each cell to the next. The last two exist for numeric features
+    only. Both broadcast over leading axes: features of one shape are scored together.
     exponent: without drift the score shrinks like (1/N + 1/M)**exponent: 0, 0.5 or 1.
     effect(score, n, m): the size of the change, on one scale for all statistics, 0 for none.
     floor(effect, n, m): the score that has this effect.
-    of_gaps: of what takes places, the score of |F - G| at the end of each cell but the last and the distances
-    between cells.
     """
 
     score: Callable[..., Floats]
@@ -30,7 +28,6 @@ class Statistic:
     effect: Callable[[float, int, int], float]
     floor: Callable[[float, int, int], float]
     pvalue: Callable[..., Floats] | None = None
-    of_gaps: Callable[[Floats, Floats], Floats] | None = None
 
     @property
     def numeric_only(self) -> bool:
@@ -45,10 +42,10 @@ class Statistic:
     def arguments(self, comparison: Comparison) -> tuple[Any, ...]:
         """Return what `score` and `pvalue` take of the comparison."""
         if self.takes == "groups":
-            return comparison.groups
+            return (comparison.groups,)
         if self.takes == "cells":
-            return comparison.cells
-        return (*comparison.cells, comparison.places, comparison.unit)
+            return (comparison.cells,)
+        return comparison.cells, comparison.gaps
 
     def of(self, comparison: Comparison) -> Floats:
         """Return the score of the comparison, or of each of its simulated pairs."""

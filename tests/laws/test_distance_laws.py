@@ -15,6 +15,7 @@ from detectors.comparison import Comparison, group_starts, numeric_starts
 from detectors.distances import Counts, anderson_darling, cramer_von_mises, ks
 from detectors.drift import STATISTICS, Drift, applies
 from detectors.monitors import Judgement, MonitorSpec
+from detectors.table import Table
 from tests import oracles
 from tests.unit.slow_profiles import make_window
 
@@ -105,15 +106,15 @@ def test_js_and_chi2_are_scipys(p: Counts, q: Counts) -> None:
 def test_the_bounds_hold_on_any_grid(x: Counts, y: Counts, cuts: Counts) -> None:
     p, q = (np.bincount(np.searchsorted(np.sort(cuts), v), minlength=len(cuts) + 1) for v in (x, y))
     exact = float(stats.ks_2samp(x, y).statistic)
-    score = float(ks(p, q))
+    score = float(ks(Table.of(p, q)))
 
     assert score - 1e-9 <= exact <= score + ks_bound(p, q) + 1e-9
     low, high = cramer_von_mises_range(p, q)
-    assert low - 1e-9 <= float(cramer_von_mises(p, q)) <= high + 1e-9
+    assert low - 1e-9 <= float(cramer_von_mises(Table.of(p, q))) <= high + 1e-9
     if not np.isin(x, y).any():  # SciPy's mid-ranks are another statistic where rows are tied
         assert low - 1e-9 <= stats.cramervonmises_2samp(x, y, method="asymptotic").statistic <= high + 1e-9
     low, high = anderson_darling_range(p, q)
-    assert low - 1e-9 <= float(anderson_darling(p, q)) <= high + 1e-9
+    assert low - 1e-9 <= float(anderson_darling(Table.of(p, q))) <= high + 1e-9
     assert low - 1e-9 <= oracles.anderson_darling(x, y) <= high + 1e-9
 
 
