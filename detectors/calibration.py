@@ -9,15 +9,15 @@ so a replay finds the same thresholds.
 """
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from detectors.distances import Floats
 from detectors.monitors import FAILURES, known
 from detectors.null import Null, Simulation
+from detectors.recent import Recent
 from detectors.statistic import Statistic
 from detectors.table import noise
 from detectors.tail import upper_quantile
@@ -29,38 +29,10 @@ QUANTILES_KEPT = 65_536
 FEATURES_KEPT = 16_384
 STANDARDS_KEPT = 4096
 
-T = TypeVar("T")
 Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 Threshold = float | Exception
 Quantiles = tuple[Threshold, ...]
 Simulated = dict[Hashable, tuple[Statistic, Null]]
-
-
-class Recent(Generic[T]):
-    """A bounded memory: the values asked for most lately are kept, the others made again."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._kept: OrderedDict[Hashable, T] = OrderedDict()
-
-    def find(self, key: Hashable) -> T | None:
-        """Return the value of the key if it is kept."""
-        if key not in self._kept:
-            return None
-        self._kept.move_to_end(key)
-        return self._kept[key]
-
-    def keep(self, key: Hashable, value: T) -> T:
-        """Remember the value; forget the one that was not asked for longest."""
-        self._kept[key] = value
-        if len(self._kept) > self._size:
-            self._kept.popitem(last=False)
-        return value
-
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the value of the key, made if it is not kept."""
-        found = self.find(key)
-        return self.keep(key, make()) if found is None else found
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from detectors.base import Level, Verdict
-from detectors.calibration import Asked, Calibrator, Recent, Threshold
+from detectors.calibration import Asked, Calibrator, Threshold
 from detectors.distances import (
     anderson_darling,
     chi2,
@@ -20,7 +20,7 @@ from detectors.distances import (
     wasserstein,
 )
 from detectors.monitors import FAILURES, Judgement, MonitorSpec, judged, known, unjudged
-from detectors.profile import FeatureGrid, Grid, NumericGrid, Profile, WindowProfile, summaries
+from detectors.profile import FeatureGrid, NumericGrid, WindowProfile
 from detectors.pvalues import (
     anderson_darling_pvalue,
     chi2_pvalue,
@@ -28,14 +28,13 @@ from detectors.pvalues import (
     ks_pvalue,
     psi_pvalue,
 )
+from detectors.recent import OfReferences, Recent
 from detectors.stacked import Lefts, Scored, Scores, Stacks, score_all
 from detectors.standing import Known, Pair, RecentNulls
 from detectors.statistic import Statistic
 from detectors.table import noise
 
 NULLS_KEPT = 4096
-REFERENCES_KEPT = 8
-"""Of one model and its segments; what is kept of each is a hundred kilobytes."""
 CVM_BIAS = 1 / 6
 """The mean of Cramer-von Mises' T when nothing has changed."""
 AD_BIAS = 1.0
@@ -141,8 +140,8 @@ class Drift:
         self._alarms = alarms
         self._calibrator = calibrator
         self._statistics = statistics
-        self._nulls: RecentNulls = Recent(NULLS_KEPT)
-        self._known: Recent[Known] = Recent(REFERENCES_KEPT)
+        nulls: RecentNulls = Recent(NULLS_KEPT)
+        self._known = OfReferences(lambda grid, profile: Known.of(grid, profile, nulls))
         self._features: dict[str, dict[str, None]] = {}
         self._sampled: dict[str, list[int]] = {}
         for place, spec in enumerate(monitors):
@@ -166,11 +165,8 @@ class Drift:
         that the budget sets is lower. clusters: feature -> how many rows of the window, and of the reference,
         tell as much as one independent row; only so many are drawn.
         """
-        reference, least = self._reference(window.grid, window.reference), self._alarms.min_rows
-        pairs = {
-            s.grid.name: Pair.of(reference.features[s.grid.name], s, least)
-            for s in summaries(window.grid, window.window)
-        }
+        reference, least = self._known.of(window.grid, window.reference), self._alarms.min_rows
+        pairs = {s.grid.name: Pair.of(reference.features[s.grid.name], s, least) for s in window.summaries}
         scores, chance = self._scores(pairs, reference.lefts), self._chance(pairs, clusters)
         return [
             self._verdict(
@@ -181,13 +177,6 @@ class Drift:
             )
             for place, spec in enumerate(self._monitors)
         ]
-
-    def _reference(self, grid: Grid, profile: Profile) -> Known:
-        """Return what is known of a reference, which is the same window after window."""
-        found = self._known.find(id(profile))
-        if found is None or found.profile is not profile:
-            found = self._known.keep(id(profile), Known.of(grid, profile, self._nulls))
-        return found
 
     def _scores(self, pairs: Mapping[str, Pair], lefts: Lefts) -> dict[str, Scores]:
         """Return by statistic the scores of the features that have enough values."""
@@ -232,8 +221,7 @@ class Drift:
             note = f"{m} values in the window, {n} in the reference"
             return unjudged(spec, Level.INSUFFICIENT_DATA, m, note)
         try:
-            found, chance = known(scores[spec.feature]), known(usual[0])
-            return self._judge(spec, pair, found, max(chance, usual[1]))
+            return self._judge(spec, pair, known(scores[spec.feature]), max(known(usual[0]), usual[1]))
         except FAILURES as error:
             return unjudged(spec, Level.ERROR, m, f"{type(error).__name__}: {error}")
 

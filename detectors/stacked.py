@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from detectors.calibration import Recent
 from detectors.comparison import Comparison
 from detectors.distances import Counts, Floats
 from detectors.monitors import FAILURES
+from detectors.recent import Recent
 from detectors.statistic import Statistic, Takes
 from detectors.table import Side, Table
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from detectors.calibration import Recent
 from detectors.comparison import Comparison, Half, half_of
 from detectors.monitors import FAILURES
 from detectors.null import Null, null_of
 from detectors.profile import Grid, Profile, Summary, summaries
+from detectors.recent import Recent
 from detectors.stacked import LEFTS_KEPT, Lefts
 
 RecentNulls = Recent[Null]
@@ -42,7 +42,6 @@ class Standing:
 class Known:
     """A reference's features, and their sides of what several are scored by together."""
 
-    profile: Profile
     features: Mapping[str, Standing]
     lefts: Lefts
 
@@ -50,7 +49,7 @@ class Known:
     def of(cls, grid: Grid, profile: Profile, nulls: RecentNulls) -> "Known":
         """Read a reference; nulls: remembers null models, of other references too."""
         features = {s.grid.name: Standing(s, nulls) for s in summaries(grid, profile)}
-        return cls(profile, features, Recent(LEFTS_KEPT))
+        return cls(features, Recent(LEFTS_KEPT))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

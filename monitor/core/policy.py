@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from detectors.base import Level, Verdict
 
@@ -47,9 +47,8 @@ class Reason(StrEnum):
     FALSE_START = "no_breach_while_pending"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TripKey:
-    """Which monitor: never a score, a level or a time."""
+class TripKey(NamedTuple):
+    """Which monitor: never a score, a level or a time. A tuple, for it is hashed all the time."""
 
     version: str
     segment: str

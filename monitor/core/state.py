@@ -213,7 +213,7 @@ def trip_changes(model: str, trips: Mapping[TripKey, Trip | None]) -> Changes:
 @lru_cache(TRIP_KEYS_KEPT)
 def _trip_key(key: TripKey) -> str:
     """Write a trip's key, which is the same window after window."""
-    return key_of(key.version, key.segment, key.feature, key.detector)
+    return key_of(*key)
 
 
 def volume_changes(model: str, volumes: Mapping[tuple[str, str], tuple[int, ...] | None]) -> Changes:

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from detectors.budget import level
-from detectors.calibration import Asked, Calibrator, Recent
+from detectors.calibration import Asked, Calibrator
 from detectors.comparison import Comparison, numeric_starts
 from detectors.distances import Floats
 from detectors.drift import STATISTICS
 from detectors.null import null_of
+from detectors.recent import Recent
 from detectors.tail import upper_quantile
 
 BINS = 200

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from detectors.calibration import Recent
 from detectors.comparison import Comparison, numeric_starts
 from detectors.distances import Floats
 from detectors.drift import STATISTICS
+from detectors.recent import Recent
 from detectors.stacked import Left, Scored, Stacks, score_all
 from detectors.statistic import Statistic
 from detectors.table import Table
