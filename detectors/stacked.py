@@ -15,7 +15,7 @@ from detectors.distances import Counts, Floats
 from detectors.monitors import FAILURES
 from detectors.recent import Recent
 from detectors.statistic import Statistic, Takes
-from detectors.table import Side, Table
+from detectors.table import Joined, Side, Table
 
 Names = tuple[str, ...]
 LEFTS_KEPT = 16
@@ -57,6 +57,7 @@ class Stacks:
         self._lefts = lefts
         self._alike: dict[tuple[bool, Names], Sequence[Names]] = {}
         self._tables: dict[tuple[bool, Names], Table] = {}
+        self._joined: dict[tuple[bool, Names], Joined] = {}
 
     def alike(self, takes: Takes, names: Names) -> Sequence[Names]:
         """Return which of the features can be scored together: those with as many cells."""
@@ -83,6 +84,15 @@ class Stacks:
             raise TypeError("categories have no places")
         return table, left.gaps
 
+    def joined(self, takes: Takes, names: Names) -> Joined:
+        """Return the tables of these features, side by side."""
+        grouped = takes == "groups"
+        found = self._joined.get((grouped, names))
+        if found is None:
+            tables = [self.arguments(takes, alike)[0] for alike in self.alike(takes, names)]
+            found = self._joined[grouped, names] = Joined(tables)
+        return found
+
     def _left(self, names: Names, *, grouped: bool) -> Left:
         of = self._all(names)
         placed = not grouped and all(one.places is not None for one in of)
@@ -107,19 +117,24 @@ def _width(comparison: Comparison, *, grouped: bool) -> int:
 def score_all(row: Statistic, stacks: Stacks, names: Names) -> Scores:
     """Score these features; what fails for one stands as its exception and does not touch the others."""
     found: Scores = {name: stacks.failed[name] for name in names if name in stacks.failed}
-    for alike in stacks.alike(row.takes, tuple(n for n in names if n not in found) if found else names):
-        try:
-            found |= _together(row, stacks, alike)
-        except FAILURES as error:
-            found |= {name: _alone(row, stacks, name) for name in alike} if alike[1:] else {alike[0]: error}
-    return found
+    good = tuple(name for name in names if name not in found) if found else names
+    try:
+        return found | _together(row, stacks, good)
+    except FAILURES:
+        return found | {name: _alone(row, stacks, name) for name in good}
 
 
-def _together(row: Statistic, stacks: Stacks, alike: Names) -> dict[str, Scored]:
-    arguments = stacks.arguments(row.takes, alike)
-    scores = row.score(*arguments).tolist()
-    pvalues = [None] * len(alike) if row.pvalue is None else row.pvalue(*arguments).tolist()
-    return dict(zip(alike, map(Scored, scores, pvalues), strict=True))
+def _together(row: Statistic, stacks: Stacks, names: Names) -> Scores:
+    """Score features table by table; of all tables the p-values are made at once."""
+    alike = stacks.alike(row.takes, names)
+    if not alike:
+        return {}
+    scores = np.concatenate([row.score(*stacks.arguments(row.takes, some)) for some in alike])
+    pvalues = [None] * len(names)
+    if row.pvalue is not None:
+        pvalues = row.pvalue(scores, stacks.joined(row.takes, names)).tolist()
+    each = map(Scored, scores.tolist(), pvalues)
+    return dict(zip((name for some in alike for name in some), each, strict=True))
 
 
 def _alone(row: Statistic, stacks: Stacks, name: str) -> Scored | Exception:

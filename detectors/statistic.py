@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from detectors.comparison import Comparison
 from detectors.distances import Floats
+from detectors.table import Joined, Table
 
 Takes = Literal["groups", "cells", "places"]
 
@@ -14,9 +15,10 @@ Takes = Literal["groups", "cells", "places"]
 class Statistic:
     """One statistic: how to compute it, how it scales, and what size of change it means.
 
-    takes: what `score` and `pvalue` are given of a comparison: the table of its groups; that of its fine
-    cells; or the latter and the ways from each cell to the next. The last two exist for numeric features
-    only. Both broadcast over leading axes: features of one shape are scored together.
+    takes: what `score` is given of a comparison: the table of its groups; that of its fine cells; or the
+    latter and the ways from each cell to the next. The last two exist for numeric features only. It
+    broadcasts over leading axes: features of one shape are scored together.
+    pvalue: of scores, and the table or tables that they are of.
     exponent: without drift the score shrinks like (1/N + 1/M)**exponent: 0, 0.5 or 1.
     effect(score, n, m): the size of the change, on one scale for all statistics, 0 for none.
     floor(effect, n, m): the score that has this effect.
@@ -27,7 +29,7 @@ class Statistic:
     exponent: float
     effect: Callable[[float, int, int], float]
     floor: Callable[[float, int, int], float]
-    pvalue: Callable[..., Floats] | None = None
+    pvalue: Callable[[Floats, Table | Joined], Floats] | None = None
 
     @property
     def numeric_only(self) -> bool:
@@ -40,7 +42,7 @@ class Statistic:
         return 1.0 if self.exponent in {0.0, 1.0} else 1.0 / self.exponent
 
     def arguments(self, comparison: Comparison) -> tuple[Any, ...]:
-        """Return what `score` and `pvalue` take of the comparison."""
+        """Return what `score` takes of the comparison."""
         if self.takes == "groups":
             return (comparison.groups,)
         if self.takes == "cells":

@@ -4,6 +4,7 @@ Both sides are [..., K] over K cells, each with at least one row; leading axes b
 judges one window, many features of it and two thousand simulated ones.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -89,6 +90,11 @@ class Table:
         return np.asarray(1.0 / self.reference.rows + 1.0 / self.window.rows)
 
     @cached_property
+    def sizes(self) -> tuple[Floats, Floats]:
+        """How many rows the reference and the window have, [...] each."""
+        return self.reference.rows.astype(np.float64), self.window.rows.astype(np.float64)
+
+    @cached_property
     def difference(self) -> Floats:
         """The reference's share of each cell less the window's."""
         return self.reference.shares - self.window.shares
@@ -118,3 +124,31 @@ class Table:
         a, b = (shares(np.where(used, s.counts + SMOOTHING, 0.0)) for s in (self.reference, self.window))
         ratio = np.where(used, b, 1.0) / np.where(used, a, 1.0)
         return np.asarray(((b - a) * np.log(ratio)).sum(axis=-1))
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """What p-values need of several tables [F, K] of differing K, side by side: each as of a table."""
+
+    tables: Sequence[Table]
+
+    @cached_property
+    def cells_used(self) -> NDArray[np.int64]:
+        """How many cells either sample uses."""
+        return np.concatenate([one.cells_used for one in self.tables])
+
+    @cached_property
+    def noise(self) -> Floats:
+        """The noise of samples of these sizes."""
+        return np.concatenate([one.noise for one in self.tables])
+
+    @cached_property
+    def sizes(self) -> tuple[Floats, Floats]:
+        """How many rows the reference and the window have."""
+        n, m = zip(*(one.sizes for one in self.tables), strict=True)
+        return np.concatenate(n), np.concatenate(m)
+
+    @cached_property
+    def index(self) -> Floats:
+        """The population stability index before its bias is taken off."""
+        return np.concatenate([one.index for one in self.tables])

@@ -34,7 +34,9 @@ def test_each_score_and_pvalue_is_the_one_it_has_alone_to_the_bit(name: str) -> 
     apart = {}
     for feature, one in every.items():
         taken = row.arguments(one)
-        apart[feature] = Scored(float(row.score(*taken)), float(row.pvalue(*taken)) if row.pvalue else None)
+        score = row.score(*taken)
+        pvalue = float(row.pvalue(score, taken[0])) if row.pvalue is not None else None
+        apart[feature] = Scored(float(score), pvalue)
     assert together == apart
     assert all(np.isfinite(found.score) for found in apart.values())
 
