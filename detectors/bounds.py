@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from detectors.distances import Counts, Floats, cdf_difference, noise, shares
+from detectors.distances import Counts, Floats
 from detectors.profile import NumericSummary
+from detectors.table import Table, noise, shares
 
 
 def _enclosure(p: Counts, q: Counts) -> tuple[Floats, Floats]:
@@ -11,7 +12,7 @@ def _enclosure(p: Counts, q: Counts) -> tuple[Floats, Floats]:
 
     Inside a cell F rises by at most p's mass there and G by at most q's, from the cell's lower end.
     """
-    ends = cdf_difference(p, q)
+    ends = Table.of(p, q).climb
     a, b = shares(p), shares(q)
     before = ends - (a - b)
     return before - b, before + a
@@ -30,7 +31,7 @@ def ks_bound(p: Counts, q: Counts) -> float:
     """
     low, high = _enclosure(p, q)
     largest = max(float(np.abs(low).max()), float(np.abs(high).max()))
-    return max(largest - float(np.abs(cdf_difference(p, q)).max()), 0.0)
+    return max(largest - float(np.abs(Table.of(p, q).climb).max()), 0.0)
 
 
 def cramer_von_mises_range(p: Counts, q: Counts) -> tuple[float, float]:
@@ -75,7 +76,7 @@ def anderson_darling_range(p: Counts, q: Counts) -> tuple[float, float]:
     first = np.cumsum(both) - both
     k = np.arange(len(cell)) - first[cell] + 1.0
     a, b = p[cell].astype(np.float64), q[cell].astype(np.float64)
-    before = (cdf_difference(p, q) - (shares(p) - shares(q)))[cell]
+    before = (Table.of(p, q).climb - (shares(p) - shares(q)))[cell]
     high = before + np.minimum(k, a) / n - np.maximum(k - a, 0.0) / m
     low = before + np.maximum(k - b, 0.0) / n - np.minimum(k, b) / m
     share = (first[cell] + k) / len(cell)

@@ -9,60 +9,37 @@ so a replay finds the same thresholds.
 """
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from detectors.distances import Floats, noise
+from detectors.distances import Floats
 from detectors.monitors import FAILURES, known
 from detectors.null import Null, Simulation
+from detectors.recent import Recent
 from detectors.statistic import Statistic
+from detectors.table import noise
 from detectors.tail import upper_quantile
 
 REFERENCE_STEPS = 8
 LARGEST_WINDOW = 2**15
 """Rows from which a standardised statistic depends on more of them less than on the draws by chance."""
 QUANTILES_KEPT = 65_536
+FEATURES_KEPT = 16_384
 STANDARDS_KEPT = 4096
 
-T = TypeVar("T")
 Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
-
-
-class Recent(Generic[T]):
-    """A bounded memory: the values asked for most lately are kept, the others made again."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._kept: OrderedDict[Hashable, T] = OrderedDict()
-
-    def find(self, key: Hashable) -> T | None:
-        """Return the value of the key if it is kept."""
-        if key not in self._kept:
-            return None
-        self._kept.move_to_end(key)
-        return self._kept[key]
-
-    def keep(self, key: Hashable, value: T) -> T:
-        """Remember the value; forget the one that was not asked for longest."""
-        self._kept[key] = value
-        if len(self._kept) > self._size:
-            self._kept.popitem(last=False)
-        return value
-
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the value of the key, made if it is not kept."""
-        found = self.find(key)
-        return self.keep(key, make()) if found is None else found
+Threshold = float | Exception
+Quantiles = tuple[Threshold, ...]
+Simulated = dict[Hashable, tuple[Statistic, Null]]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a threshold is wanted for. sizes: rows of the reference and of the window, each at least 1."""
+    """What thresholds of a feature are wanted for. sizes: rows of the reference and of the window, from 1."""
 
-    row: Statistic
+    rows: tuple[Statistic, ...]
     null: Null
     sizes: tuple[int, int]
 
@@ -72,15 +49,16 @@ class Asked:
         return _standards(n, min(m, LARGEST_WINDOW))
 
     def key(self, sizes: tuple[int, int], level: float) -> Hashable:
-        """Name the quantile that is simulated at these sizes."""
-        gaps = self.null.gaps_key if self.row.takes == "places" else b""
-        return (self.row, self.null.key, gaps, sizes, level)
+        """Name the quantiles that are simulated at these sizes."""
+        return (self.rows, self.null.key, self.null.gaps_key, sizes, level)
 
-    def scores(self, drawn: Simulation) -> Floats:
-        """Return the statistic of the simulated pairs."""
-        if self.row.of_gaps is not None and self.null.gaps is not None:
-            return self.row.of_gaps(drawn.distances, self.null.gaps)
-        return self.row.of(drawn.pairs)
+    def keys(self, sizes: tuple[int, int], level: float) -> list[Hashable]:
+        """Name each of these quantiles: what does not depend on the ways between cells is all features'."""
+        null = self.null
+        return [
+            (row, null.key, null.gaps_key if row.takes == "places" else b"", sizes, level)
+            for row in self.rows
+        ]
 
 
 @lru_cache(STANDARDS_KEPT)
@@ -121,21 +99,39 @@ class Calibrator:
     def __init__(self, run: Run = map) -> None:
         self._run = run
         self._quantiles: Recent[float] = Recent(QUANTILES_KEPT)
+        self._together: Recent[Quantiles] = Recent(FEATURES_KEPT)
 
     def threshold(self, row: Statistic, null: Null, sizes: tuple[int, int], level: float) -> float:
         """Return one threshold. Raises what the statistic raises on the simulated pairs."""
-        return known(self.thresholds([Asked(row, null, sizes)], level)[0])
+        return known(self.thresholds([Asked((row,), null, sizes)], level)[0][0])
 
-    def thresholds(self, asked: Sequence[Asked], level: float) -> list[float | Exception]:
+    def thresholds(self, asked: Sequence[Asked], level: float) -> list[list[Threshold]]:
         """Return each threshold, or why there is none; what draws the same is simulated once."""
         parts = [[(w, sizes, one.key(sizes, level)) for w, sizes in one.standards()] for one in asked]
-        quantiles: dict[Hashable, float | Exception] = {}
-        missing: dict[tuple[bytes, tuple[int, int]], dict[Hashable, Asked]] = {}
-        for one, found in zip(asked, parts, strict=True):
-            for _, sizes, key in found:
+        found = {key: self._together.find(key) for part in parts for _, _, key in part}
+        lacking = {
+            key: (one, sizes)
+            for one, part in zip(asked, parts, strict=True)
+            for _, sizes, key in part
+            if found[key] is None
+        }
+        found |= self._quantiles_of(lacking, level) if lacking else {}
+        return [
+            _between(one, [(weight, found[key] or ()) for weight, _, key in part])
+            for one, part in zip(asked, parts, strict=True)
+        ]
+
+    def _quantiles_of(
+        self, lacking: Mapping[Hashable, tuple[Asked, tuple[int, int]]], level: float
+    ) -> dict[Hashable, Quantiles]:
+        """Return what is not remembered as a whole; what is known of it is not simulated again."""
+        quantiles: dict[Hashable, Threshold] = {}
+        missing: dict[tuple[bytes, tuple[int, int]], Simulated] = {}
+        for one, sizes in lacking.values():
+            for row, key in zip(one.rows, one.keys(sizes, level), strict=True):
                 kept = self._quantiles.find(key)
                 if kept is None:
-                    missing.setdefault((one.null.key, sizes), {})[key] = one
+                    missing.setdefault((one.null.key, sizes), {})[key] = row, one.null
                 else:
                     quantiles[key] = kept
         for simulated in self._run(lambda item: _simulated(item[0][1], item[1], level), missing.items()):
@@ -143,32 +139,47 @@ class Calibrator:
             for key, quantile in simulated.items():
                 if not isinstance(quantile, Exception):  # which would hold the draws
                     self._quantiles.keep(key, quantile)
-        return [
-            _between(one, [(weight, quantiles[key]) for weight, _, key in found])
-            for one, found in zip(asked, parts, strict=True)
-        ]
+        found = {}
+        for whole, (one, sizes) in lacking.items():
+            found[whole] = tuple(quantiles[key] for key in one.keys(sizes, level))
+            if not any(isinstance(quantile, Exception) for quantile in found[whole]):
+                self._together.keep(whole, found[whole])
+        return found
 
 
-def _simulated(
-    sizes: tuple[int, int], asked: Mapping[Hashable, Asked], level: float
-) -> dict[Hashable, float | Exception]:
+def _simulated(sizes: tuple[int, int], asked: Simulated, level: float) -> dict[Hashable, Threshold]:
     """Return the standardised quantiles of statistics that are asked of one null model."""
-    found: dict[Hashable, float | Exception] = {}
-    drawn = Simulation(next(iter(asked.values())).null, *sizes)
-    for key, one in asked.items():
+    found: dict[Hashable, Threshold] = {}
+    drawn = Simulation(next(iter(asked.values()))[1], *sizes)
+    for key, (row, null) in asked.items():
         try:
-            scores = one.scores(drawn) / noise(*sizes) ** one.row.exponent
-            found[key] = upper_quantile(scores, level, one.row.tail_power)
+            scores = _scores(row, null, drawn) / noise(*sizes) ** row.exponent
+            found[key] = upper_quantile(scores, level, row.tail_power)
         except FAILURES as error:
             found[key] = error
     return found
 
 
-def _between(one: Asked, standards: Sequence[tuple[float, float | Exception]]) -> float | Exception:
-    """Return the threshold at the sizes asked for, from those at sizes below and above."""
+def _scores(row: Statistic, null: Null, drawn: Simulation) -> Floats:
+    """Return the statistic of the simulated pairs, with the feature's own ways between cells."""
+    if row.takes == "places" and null.gaps is not None:
+        return row.score(drawn.pairs.cells, null.gaps)
+    return row.of(drawn.pairs)
+
+
+def _between(one: Asked, standards: Sequence[tuple[float, Quantiles]]) -> list[Threshold]:
+    """Return the thresholds at the sizes asked for, from those at sizes below and above."""
+    size = noise(*one.sizes)
+    powers = {exponent: size**exponent for exponent in {row.exponent for row in one.rows}}
+    weights = [weight for weight, _ in standards]
+    each = zip(one.rows, zip(*(quantiles for _, quantiles in standards), strict=True), strict=True)
+    return [_weighted(weights, quantiles, powers[row.exponent]) for row, quantiles in each]
+
+
+def _weighted(weights: Sequence[float], quantiles: Quantiles, power: float) -> Threshold:
     total = 0.0
-    for weight, standard in standards:
-        if isinstance(standard, Exception):
-            return standard
-        total += weight * standard
-    return float(total * noise(*one.sizes) ** one.row.exponent)
+    for weight, quantile in zip(weights, quantiles, strict=True):
+        if isinstance(quantile, Exception):
+            return quantile
+        total += weight * quantile
+    return float(total * power)

@@ -11,8 +11,9 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.distances import Counts, Floats
+from detectors.distances import Counts, Floats, gaps
 from detectors.profile import CategorySummary, NumericSummary, Summary
+from detectors.table import Table
 
 GROUPS = 10
 COMMON_CATEGORIES = 49
@@ -37,20 +38,28 @@ class Comparison:
     unit: float = 1.0
     unseen: tuple[float, float] = (0.0, 0.0)
 
-    @property
-    def cells(self) -> tuple[Counts, Counts]:
+    @cached_property
+    def cells(self) -> Table:
         """The fine cells of both."""
-        return self.reference, self.window
+        return Table.of(self.reference, self.window)
 
     @cached_property
-    def groups(self) -> tuple[Counts, Counts]:
+    def groups(self) -> Table:
         """The groups of both."""
         if self.starts is None:
             return self.cells
-        return (
-            np.add.reduceat(self.reference, self.starts, axis=-1),
-            np.add.reduceat(self.window, self.starts, axis=-1),
-        )
+        return Table.of(self.grouped(self.reference), self.grouped(self.window))
+
+    def grouped(self, counts: Counts) -> Counts:
+        """Return the counts of the groups, from those of the cells."""
+        return counts if self.starts is None else np.add.reduceat(counts, self.starts, axis=-1)
+
+    @cached_property
+    def gaps(self) -> Floats:
+        """The way from each cell to the next in units of the reference's, float64 [K - 1]."""
+        if self.places is None:
+            raise TypeError("categories have no places")
+        return gaps(self.places, self.unit)
 
 
 def group_starts(counts: Counts) -> NDArray[np.int64]:
@@ -80,31 +89,61 @@ def group_starts(counts: Counts) -> NDArray[np.int64]:
     return np.flatnonzero(np.diff(label, prepend=-1.0)).astype(np.int64)
 
 
+@dataclass(frozen=True, eq=False)
+class Half:
+    """The reference's half of a comparison, which stays while windows pass: see `Comparison`.
+
+    order: the categories, the most common first; None for numeric features.
+    """
+
+    reference: Counts
+    order: NDArray[np.int64] | None = None
+    starts: NDArray[np.int64] | None = None
+    places: Floats | None = None
+    unit: float = 1.0
+    unseen: tuple[float, float] = (0.0, 0.0)
+
+    def beside(self, window: Summary) -> Comparison:
+        """Return the window's summary of the feature on the same cells; its counts may be of many, [R, K]."""
+        if isinstance(window, NumericSummary) is not (self.order is None):
+            raise TypeError("a numeric feature cannot be compared with a category")
+        counts = window.counts if self.order is None else _merged(window.counts, self.order)
+        return Comparison(self.reference, counts, self.starts, self.places, self.unit, self.unseen)
+
+
 def compare(reference: Summary, window: Summary) -> Comparison:
-    """Return both summaries of one feature on the same cells; the window's counts may be of many, [R, K]."""
-    if isinstance(reference, NumericSummary) and isinstance(window, NumericSummary):
-        return compare_numeric(reference, window)
-    if isinstance(reference, CategorySummary) and isinstance(window, CategorySummary):
-        return compare_categories(reference, window)
-    raise TypeError("a numeric feature cannot be compared with a category")
+    """Return both summaries of one feature on the same cells; the window's counts may be of many, [R, K].
+
+    Examples
+    --------
+    >>> from detectors.profile import CategoryGrid
+    >>> grid = CategoryGrid("colour", ("red", "blue"))
+    >>> reference = CategorySummary(grid, 100, np.array([60, 40, 0, 0]), null=0, invalid=0)
+    >>> window = CategorySummary(grid, 10, np.array([5, 4, 0, 1]), null=0, invalid=0)
+    >>> compare(reference, window).window.tolist()
+    [5, 4, 0, 1]
+
+    """
+    return half_of(reference).beside(window)
 
 
-def compare_numeric(reference: NumericSummary, window: NumericSummary) -> Comparison:
-    """Return the numeric comparison.
+def half_of(reference: Summary) -> Half:
+    """Return the reference's half of a comparison.
 
-    Rows outside the reference's range count as its extremes: how far out they are is known to no
+    Rows outside a numeric reference's range count as its extremes: how far out they are is known to no
     reference, so no threshold could be right (on Cauchy rows 100 times too many breaches), and one
     absurd value would be a drift. The unit of distance is the reference's standard deviation. A constant
-    has none: there the distance is the share of the rows that left it.
+    has none: there the distance is the share of the rows that left it. Of a category there are the
+    reference's most common values, the rest, and the new.
     """
+    if isinstance(reference, CategorySummary):
+        listed = len(reference.grid.categories)
+        order = np.argsort(-reference.counts[:listed], kind="stable")
+        return Half(_merged(reference.counts, order), order, unseen=unseen_rows(reference))
     grid = reference.grid
-    return Comparison(
-        reference.counts,
-        window.counts,
-        _remembered_starts(reference.counts.astype(np.int64, copy=False).tobytes()),
-        np.array([grid.lo, *grid.places, grid.hi] if grid.sd > 0 else [-1.0, *[0.0] * grid.bins, 1.0]),
-        grid.sd if grid.sd > 0 else 1.0,
-    )
+    starts = _remembered_starts(reference.counts.astype(np.int64, copy=False).tobytes())
+    places = np.array([grid.lo, *grid.places, grid.hi] if grid.sd > 0 else [-1.0, *[0.0] * grid.bins, 1.0])
+    return Half(reference.counts, None, starts, places, grid.sd if grid.sd > 0 else 1.0)
 
 
 @lru_cache(STARTS_KEPT)
@@ -128,28 +167,6 @@ def numeric_starts(counts: Counts) -> NDArray[np.int64]:
     inner = starts if heavy[0] else starts[1:]
     tail = np.array([len(counts) - 1] if heavy[-1] else [], np.int64)
     return np.concatenate([head, inner, tail])
-
-
-def compare_categories(reference: CategorySummary, window: CategorySummary) -> Comparison:
-    """Return the categorical comparison: the reference's most common values, the rest, the new.
-
-    Examples
-    --------
-    >>> from detectors.profile import CategoryGrid
-    >>> grid = CategoryGrid("colour", ("red", "blue"))
-    >>> reference = CategorySummary(grid, 100, np.array([60, 40, 0, 0]), null=0, invalid=0)
-    >>> window = CategorySummary(grid, 10, np.array([5, 4, 0, 1]), null=0, invalid=0)
-    >>> compare_categories(reference, window).window.tolist()
-    [5, 4, 0, 1]
-
-    """
-    listed = len(reference.grid.categories)
-    order = np.argsort(-reference.counts[:listed], kind="stable")
-    return Comparison(
-        _merged(reference.counts, order),
-        _merged(window.counts, order),
-        unseen=unseen_rows(reference),
-    )
 
 
 def _merged(counts: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int64]:

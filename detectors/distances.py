@@ -1,54 +1,22 @@
 """How far apart two samples are, from their counts on the same cells: pure functions, no thresholds.
 
-`p` are the reference's counts and `q` the window's, both [..., K] over K cells, each with at least one
-row; leading axes broadcast, so the same code judges one window and two thousand simulated ones. Every
-function returns [...]; higher is always further apart, and samples in equal proportions give 0.
+Each takes a table: the reference's counts and the window's, both [..., K]. Every function returns [...];
+higher is always further apart, and samples in equal proportions give 0.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.table import Table, shares
+
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64] | NDArray[np.float64]
 
-SMOOTHING = 0.5
 CEILING = 1e100
 """A distance beyond this says nothing more, and would overflow when divided by its threshold."""
 
 
-def shares(counts: Counts) -> Floats:
-    """Return the share of the rows in each cell."""
-    return np.asarray(counts / counts.sum(axis=-1, keepdims=True), dtype=np.float64)
-
-
-def cdf_difference(p: Counts, q: Counts) -> Floats:
-    """Return F - G at the upper end of each cell, [..., K]."""
-    return np.cumsum(shares(p) - shares(q), axis=-1)
-
-
-def noise(n: float, m: float) -> float:
-    """Return 1/n + 1/m: the variance of a difference of two means, per variance of one row."""
-    return 1.0 / n + 1.0 / m
-
-
-def noise_of(p: Counts, q: Counts) -> Floats:
-    """Return the noise of samples with these counts, [...]."""
-    return np.asarray(1.0 / p.sum(axis=-1) + 1.0 / q.sum(axis=-1))
-
-
-def raw_psi(p: Counts, q: Counts) -> Floats:
-    """Return the population stability index before its bias is taken off.
-
-    Half a row is added to each cell that either sample has used, so that the logarithms exist.
-    """
-    used = (p + q) > 0
-    a = shares(np.where(used, p + SMOOTHING, 0.0))
-    b = shares(np.where(used, q + SMOOTHING, 0.0))
-    ratio = np.where(used, b, 1.0) / np.where(used, a, 1.0)
-    return np.asarray(((b - a) * np.log(ratio)).sum(axis=-1))
-
-
-def psi(p: Counts, q: Counts) -> Floats:
+def psi(table: Table) -> Floats:
     """Return the population stability index, bias corrected: 0 or more, no upper end.
 
     Without drift the plain index is about (K - 1)(1/N + 1/M), which is noise and not a change; that much
@@ -57,9 +25,9 @@ def psi(p: Counts, q: Counts) -> Floats:
     Examples
     --------
     >>> p = np.array([100, 100, 100, 100])
-    >>> round(float(psi(p, np.array([50, 50, 50, 50]))), 3)
+    >>> round(float(psi(Table.of(p, np.array([50, 50, 50, 50])))), 3)
     0.0
-    >>> round(float(psi(p, np.array([80, 60, 40, 20]))), 3)
+    >>> round(float(psi(Table.of(p, np.array([80, 60, 40, 20])))), 3)
     0.201
 
     References
@@ -68,19 +36,18 @@ def psi(p: Counts, q: Counts) -> Floats:
     Journal of Risk Model Validation 14(4).
 
     """
-    used = ((p + q) > 0).sum(axis=-1)
-    bias = (used - 1) * noise_of(p, q)
-    return np.asarray(np.maximum(raw_psi(p, q) - bias, 0.0))
+    bias = (table.cells_used - 1) * table.noise
+    return np.asarray(np.maximum(table.index - bias, 0.0))
 
 
-def js(p: Counts, q: Counts) -> Floats:
+def js(table: Table) -> Floats:
     """Return the Jensen-Shannon distance, base 2: the root of the divergence, in [0, 1].
 
     Examples
     --------
-    >>> round(float(js(np.array([50, 50]), np.array([90, 10]))), 3)
+    >>> round(float(js(Table.of(np.array([50, 50]), np.array([90, 10])))), 3)
     0.383
-    >>> float(js(np.array([50, 0]), np.array([0, 10])))
+    >>> float(js(Table.of(np.array([50, 0]), np.array([0, 10]))))
     1.0
 
     References
@@ -88,7 +55,7 @@ def js(p: Counts, q: Counts) -> Floats:
     Lin, J. (1991). Divergence measures based on the Shannon entropy. IEEE Trans. Inf. Theory 37(1).
 
     """
-    a, b = shares(p), shares(q)
+    a, b = table.reference.shares, table.window.shares
     middle = (a + b) / 2
     divergence = (_entropy_terms(a, middle) + _entropy_terms(b, middle)).sum(axis=-1) / 2
     return np.asarray(np.sqrt(np.clip(divergence, 0.0, 1.0)))
@@ -100,12 +67,12 @@ def _entropy_terms(a: Floats, b: Floats) -> Floats:
     return np.asarray(a * np.log2(np.where(used, a, 1.0) / np.where(used, b, 1.0)))
 
 
-def chi2(p: Counts, q: Counts) -> Floats:
+def chi2(table: Table) -> Floats:
     """Return Pearson's chi-square of the 2 x K table; cells that neither sample uses are left out.
 
     Examples
     --------
-    >>> round(float(chi2(np.array([50, 50, 0]), np.array([70, 30, 0]))), 3)
+    >>> round(float(chi2(Table.of(np.array([50, 50, 0]), np.array([70, 30, 0])))), 3)
     8.333
 
     Of predicted classes it is `prior_drift`. One in ten is of the second, from the sixth window on one in
@@ -113,7 +80,7 @@ def chi2(p: Counts, q: Counts) -> Floats:
 
     >>> rng = np.random.default_rng(1)
     >>> windows = [rng.multinomial(500, [0.8, 0.2] if at >= 5 else [0.9, 0.1]) for at in range(8)]
-    >>> [chi2(np.array([9000, 1000]), window) > 15.1 for window in windows].index(True)
+    >>> [chi2(Table.of(np.array([9000, 1000]), window)) > 15.1 for window in windows].index(True)
     5
 
     References
@@ -122,62 +89,62 @@ def chi2(p: Counts, q: Counts) -> Floats:
     supposed to have arisen from random sampling. Philosophical Magazine 50.
 
     """
-    total = np.asarray(p + q, dtype=np.float64)
-    spread = np.square(shares(p) - shares(q)) / np.where(total > 0, total, 1.0)
-    size = np.asarray(p.sum(axis=-1), dtype=np.float64) * q.sum(axis=-1)
+    total = np.asarray(table.both, dtype=np.float64)
+    spread = np.square(table.difference) / np.where(total > 0, total, 1.0)
+    size = np.asarray(table.reference.rows, dtype=np.float64) * table.window.rows
     return np.asarray(size * spread.sum(axis=-1))
 
 
-def hellinger(p: Counts, q: Counts) -> Floats:
+def hellinger(table: Table) -> Floats:
     """Return the Hellinger distance, in [0, 1].
 
     Examples
     --------
-    >>> round(float(hellinger(np.array([50, 50]), np.array([90, 10]))), 3)
+    >>> round(float(hellinger(Table.of(np.array([50, 50]), np.array([90, 10])))), 3)
     0.325
 
     """
-    roots = np.sqrt(shares(p)) - np.sqrt(shares(q))
+    roots = table.reference.roots - table.window.roots
     return np.asarray(np.sqrt(np.square(roots).sum(axis=-1) / 2))
 
 
-def total_variation(p: Counts, q: Counts) -> Floats:
+def total_variation(table: Table) -> Floats:
     """Return half the sum of the differences of shares: the share of rows that moved, in [0, 1].
 
     Examples
     --------
-    >>> round(float(total_variation(np.array([50, 50]), np.array([90, 10]))), 3)
+    >>> round(float(total_variation(Table.of(np.array([50, 50]), np.array([90, 10])))), 3)
     0.4
 
     """
-    return np.asarray(np.abs(shares(p) - shares(q)).sum(axis=-1) / 2)
+    return np.asarray(table.moved.sum(axis=-1) / 2)
 
 
-def l_infinity(p: Counts, q: Counts) -> Floats:
+def l_infinity(table: Table) -> Floats:
     """Return the largest difference of a cell's share, in [0, 1].
 
     Examples
     --------
-    >>> round(float(l_infinity(np.array([50, 30, 20]), np.array([50, 10, 40]))), 3)
+    >>> round(float(l_infinity(Table.of(np.array([50, 30, 20]), np.array([50, 10, 40])))), 3)
     0.2
 
     """
-    return np.asarray(np.abs(shares(p) - shares(q)).max(axis=-1))
+    return np.asarray(table.moved.max(axis=-1))
 
 
-def ks(p: Counts, q: Counts) -> Floats:
+def ks(table: Table) -> Floats:
     """Return the Kolmogorov-Smirnov distance on the grid: the largest |F - G| at a cell's end, in [0, 1].
 
     Examples
     --------
-    >>> round(float(ks(np.array([25, 25, 25, 25]), np.array([10, 20, 30, 40]))), 3)
+    >>> round(float(ks(Table.of(np.array([25, 25, 25, 25]), np.array([10, 20, 30, 40])))), 3)
     0.2
 
     """
-    return np.asarray(np.abs(cdf_difference(p, q)).max(axis=-1))
+    return np.asarray(np.abs(table.climb).max(axis=-1))
 
 
-def cramer_von_mises(p: Counts, q: Counts) -> Floats:
+def cramer_von_mises(table: Table) -> Floats:
     """Return the two-sample Cramer-von Mises T on the grid: NM/(N+M) times the mean of (F - G)^2.
 
     The mean is over the pooled rows, each taken at the end of its cell. Tied rows share one place, which
@@ -185,7 +152,7 @@ def cramer_von_mises(p: Counts, q: Counts) -> Floats:
 
     Examples
     --------
-    >>> round(float(cramer_von_mises(np.array([25, 25, 25, 25]), np.array([10, 20, 30, 40]))), 3)
+    >>> round(float(cramer_von_mises(Table.of(np.array([25, 25, 25, 25]), np.array([10, 20, 30, 40])))), 3)
     0.956
 
     References
@@ -194,11 +161,11 @@ def cramer_von_mises(p: Counts, q: Counts) -> Floats:
     Annals of Mathematical Statistics 33(3).
 
     """
-    mean = (shares(p + q) * np.square(cdf_difference(p, q))).sum(axis=-1)
-    return np.asarray(mean / noise_of(p, q))
+    mean = (shares(table.both) * np.square(table.climb)).sum(axis=-1)
+    return np.asarray(mean / table.noise)
 
 
-def anderson_darling(p: Counts, q: Counts) -> Floats:
+def anderson_darling(table: Table) -> Floats:
     """Return the two-sample Anderson-Darling A^2 on the grid: Cramer-von Mises' T with weight on the tails.
 
     It is NM/(N+M) times the mean of (F - G)^2 / (H (1 - H)) over the pooled rows, with H their distribution
@@ -207,7 +174,7 @@ def anderson_darling(p: Counts, q: Counts) -> Floats:
 
     Examples
     --------
-    >>> round(float(anderson_darling(np.array([25, 25, 25, 25]), np.array([10, 20, 30, 40]))), 3)
+    >>> round(float(anderson_darling(Table.of(np.array([25, 25, 25, 25]), np.array([10, 20, 30, 40])))), 3)
     4.649
 
     From the sixth window on the tails hold a fifth of the rows, not a tenth; 8.2 is exceeded once in 10,000
@@ -215,7 +182,7 @@ def anderson_darling(p: Counts, q: Counts) -> Floats:
 
     >>> rng, usual, wide = np.random.default_rng(1), [0.05, 0.45, 0.45, 0.05], [0.1, 0.4, 0.4, 0.1]
     >>> windows = [rng.multinomial(2000, wide if at >= 5 else usual) for at in range(8)]
-    >>> [anderson_darling(10_000 * np.array(usual), window) > 8.2 for window in windows].index(True)
+    >>> [anderson_darling(Table.of(10_000 * np.array(usual), window)) > 8.2 for window in windows].index(True)
     5
 
     References
@@ -224,24 +191,23 @@ def anderson_darling(p: Counts, q: Counts) -> Floats:
     Journal of the American Statistical Association 82(399).
 
     """
-    both = np.asarray(p + q, dtype=np.float64)
+    both = np.asarray(table.both, dtype=np.float64)
     below = np.cumsum(both, axis=-1)
     above = below[..., -1:] - below
     spread = below * above / np.square(below[..., -1:])
     weights = np.where((both > 0) & (above > 0), shares(both) / np.where(spread > 0, spread, 1.0), 0.0)
-    return np.asarray((weights * np.square(cdf_difference(p, q))).sum(axis=-1) / noise_of(p, q))
+    return np.asarray((weights * np.square(table.climb)).sum(axis=-1) / table.noise)
 
 
-def wasserstein(p: Counts, q: Counts, places: Floats, unit: float) -> Floats:
-    """Return the Wasserstein-1 distance divided by `unit`: how far the rows moved, on average.
+def wasserstein(table: Table, between: Floats) -> Floats:
+    """Return the Wasserstein-1 distance in units of the reference's: how far the rows moved, on average.
 
-    places: float64 [K], ascending, where each cell's rows are taken to sit. unit: the reference's
-    standard deviation, so that the distance does not depend on the feature's scale.
+    between: float64 [K - 1] or [..., K - 1], the way from each cell to the next: see `gaps`.
 
     Examples
     --------
-    >>> places = np.array([0.0, 1.0, 2.0])
-    >>> round(float(wasserstein(np.array([1, 1, 0]), np.array([0, 1, 1]), places, 0.5)), 3)
+    >>> between = gaps(np.array([0.0, 1.0, 2.0]), 0.5)
+    >>> round(float(wasserstein(Table.of(np.array([1, 1, 0]), np.array([0, 1, 1])), between)), 3)
     2.0
 
     References
@@ -250,31 +216,27 @@ def wasserstein(p: Counts, q: Counts, places: Floats, unit: float) -> Floats:
     the line. Theory of Probability and its Applications 18(4).
 
     """
-    return moved(np.abs(cdf_difference(p, q)[..., :-1]), gaps(places, unit))
+    return _summed(table.apart, between)
 
 
-def moved(differences: Floats, between: Floats) -> Floats:
-    """Return the Wasserstein distance of |F - G| [..., K - 1] and the way from each cell to the next."""
-    return np.asarray(differences @ between)
-
-
-def energy(p: Counts, q: Counts, places: Floats, unit: float) -> Floats:
-    """Return the energy distance of the rows divided by `unit`: the root of twice the integral of (F - G)^2.
+def energy(table: Table, between: Floats) -> Floats:
+    """Return the energy distance, in units of the reference's: the root of twice the integral of (F - G)^2.
 
     Its square is twice the mean distance of a row of each sample, less the mean distances within them. A
-    shift by d standard deviations of a normal feature is about 0.75 d. places, unit: as for `wasserstein`.
+    shift by d standard deviations of a normal feature is about 0.75 d. between: as for `wasserstein`.
 
     Examples
     --------
     >>> places = np.array([0.0, 1.0, 2.0])
-    >>> round(float(energy(np.array([1, 1, 0]), np.array([0, 1, 1]), places, 0.5)), 3)
+    >>> round(float(energy(Table.of(np.array([1, 1, 0]), np.array([0, 1, 1])), gaps(places, 0.5))), 3)
     1.414
 
     From the sixth window on a tenth of the rows is two places further on:
 
     >>> rng, usual, moved_on = np.random.default_rng(1), [0.4, 0.4, 0.2], [0.3, 0.4, 0.3]
     >>> windows = [rng.multinomial(500, moved_on if at >= 5 else usual) for at in range(8)]
-    >>> [energy(1000 * np.array(usual), window, places, 0.75) > 0.2 for window in windows].index(True)
+    >>> tables = [Table.of(1000 * np.array(usual), window) for window in windows]
+    >>> [energy(table, gaps(places, 0.75)) > 0.2 for table in tables].index(True)
     5
 
     References
@@ -283,17 +245,20 @@ def energy(p: Counts, q: Counts, places: Floats, unit: float) -> Floats:
     Journal of Statistical Planning and Inference 143(8).
 
     """
-    return spread_apart(np.abs(cdf_difference(p, q)[..., :-1]), gaps(places, unit))
+    ways = np.maximum(between, 0.0)  # of rounding: -1e-17
+    return np.asarray(np.sqrt(2.0 * _summed(np.square(table.apart), ways)))
 
 
-def spread_apart(differences: Floats, between: Floats) -> Floats:
-    """Return the energy distance of |F - G| [..., K - 1] and the way from each cell to the next."""
-    return np.asarray(
-        np.sqrt(2.0 * (np.square(differences) @ np.maximum(between, 0.0)))
-    )  # of rounding: -1e-17
+def _summed(values: Floats, between: Floats) -> Floats:
+    """Sum values [..., K - 1] over the way from each cell to the next, which may be each feature's own."""
+    return np.asarray(values @ between if between.ndim == 1 else np.vecdot(values, between))
 
 
 def gaps(places: Floats, unit: float) -> Floats:
-    """Return the distance from each place to the next in units of `unit`, at most CEILING."""
+    """Return the distance from each place to the next in units of `unit`, at most CEILING.
+
+    places: float64 [K], ascending, where each cell's rows are taken to sit. unit: the reference's standard
+    deviation, so that no distance depends on the feature's scale.
+    """
     with np.errstate(over="ignore"):
         return np.asarray(np.minimum(np.diff(places) / unit, CEILING))

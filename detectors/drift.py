@@ -2,13 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from types import MappingProxyType
 
 from detectors.base import Level, Verdict
-from detectors.calibration import Asked, Calibrator, Recent
-from detectors.comparison import Comparison, compare
+from detectors.calibration import Asked, Calibrator, Threshold
 from detectors.distances import (
     anderson_darling,
     chi2,
@@ -18,16 +15,12 @@ from detectors.distances import (
     js,
     ks,
     l_infinity,
-    moved,
-    noise,
     psi,
-    spread_apart,
     total_variation,
     wasserstein,
 )
 from detectors.monitors import FAILURES, Judgement, MonitorSpec, judged, known, unjudged
-from detectors.null import Null, null_of
-from detectors.profile import FeatureGrid, Grid, NumericGrid, Profile, Summary, WindowProfile, summaries
+from detectors.profile import FeatureGrid, NumericGrid, WindowProfile
 from detectors.pvalues import (
     anderson_darling_pvalue,
     chi2_pvalue,
@@ -35,8 +28,11 @@ from detectors.pvalues import (
     ks_pvalue,
     psi_pvalue,
 )
-from detectors.stacked import Scored, Scores, score_all
+from detectors.recent import OfReferences, Recent
+from detectors.stacked import Lefts, Scored, Scores, Stacks, score_all
+from detectors.standing import Known, Pair, RecentNulls
 from detectors.statistic import Statistic
+from detectors.table import noise
 
 NULLS_KEPT = 4096
 CVM_BIAS = 1 / 6
@@ -82,8 +78,8 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
         "hellinger": Statistic(hellinger, "groups", 0.5, _itself, _itself),
         "total_variation": Statistic(total_variation, "groups", 0.5, _itself, _itself),
         "l_infinity": Statistic(l_infinity, "groups", 0.5, _itself, _itself),
-        "wasserstein": Statistic(wasserstein, "places", 0.5, _itself, _itself, of_gaps=moved),
-        "energy": Statistic(energy, "places", 0.5, _itself, _itself, of_gaps=spread_apart),
+        "wasserstein": Statistic(wasserstein, "places", 0.5, _itself, _itself),
+        "energy": Statistic(energy, "places", 0.5, _itself, _itself),
         "cramer_von_mises": Statistic(
             cramer_von_mises, "cells", 0.0, _cvm_effect, _cvm_floor, cramer_von_mises_pvalue
         ),
@@ -107,45 +103,6 @@ def applies(detector: str, feature: FeatureGrid) -> bool:
 
     """
     return isinstance(feature, NumericGrid) or not STATISTICS[detector].numeric_only
-
-
-@dataclass(frozen=True, eq=False)
-class Pair:
-    """One feature's summaries; what all its statistics share is computed once, when first needed."""
-
-    reference: Summary
-    window: Summary
-    nulls: Recent[Null]
-    least: int
-
-    @cached_property
-    def comparison(self) -> Comparison:
-        """Both samples on the same cells."""
-        return compare(self.reference, self.window)
-
-    @cached_property
-    def compared(self) -> Comparison | Exception:
-        """The comparison, or why there is none."""
-        try:
-            return self.comparison
-        except FAILURES as error:
-            return error
-
-    @cached_property
-    def null(self) -> Null:
-        """What to draw when nothing has changed."""
-        key = (self.reference.grid.name, self.reference.counts.tobytes())
-        return self.nulls.get(key, lambda: null_of(self.comparison))
-
-    @cached_property
-    def sizes(self) -> tuple[int, int]:
-        """How many values the reference and the window have."""
-        return self.reference.n, self.window.n
-
-    @cached_property
-    def judgeable(self) -> bool:
-        """Whether both have enough values: `least` or more."""
-        return min(self.sizes) >= self.least and self.sizes[0] > 0
 
 
 class Drift:
@@ -183,8 +140,18 @@ class Drift:
         self._alarms = alarms
         self._calibrator = calibrator
         self._statistics = statistics
-        self._nulls: Recent[Null] = Recent(NULLS_KEPT)
-        self._reference: tuple[Profile | None, Mapping[str, Summary]] = (None, {})
+        nulls: RecentNulls = Recent(NULLS_KEPT)
+        self._known = OfReferences(lambda grid, profile: Known.of(grid, profile, nulls))
+        self._features: dict[str, dict[str, None]] = {}
+        self._sampled: dict[str, list[int]] = {}
+        for place, spec in enumerate(monitors):
+            self._features.setdefault(spec.detector, {})[spec.feature] = None
+            if spec.threshold is None:
+                self._sampled.setdefault(spec.feature, []).append(place)
+        self._rows = {
+            feature: tuple(statistics[monitors[place].detector] for place in places)
+            for feature, places in self._sampled.items()
+        }
 
     def close(
         self,
@@ -198,11 +165,9 @@ class Drift:
         that the budget sets is lower. clusters: feature -> how many rows of the window, and of the reference,
         tell as much as one independent row; only so many are drawn.
         """
-        references = self._references(window.grid, window.reference)
-        seen = summaries(window.grid, window.window)
-        least = self._alarms.min_rows
-        pairs = {s.grid.name: Pair(references[s.grid.name], s, self._nulls, least) for s in seen}
-        scores, chance = self._scores(pairs), self._chance(pairs, clusters)
+        reference, least = self._known.of(window.grid, window.reference), self._alarms.min_rows
+        pairs = {s.grid.name: Pair.of(reference.features[s.grid.name], s, least) for s in window.summaries}
+        scores, chance = self._scores(pairs, reference.lefts), self._chance(pairs, clusters)
         return [
             self._verdict(
                 spec,
@@ -213,41 +178,36 @@ class Drift:
             for place, spec in enumerate(self._monitors)
         ]
 
-    def _references(self, grid: Grid, reference: Profile) -> Mapping[str, Summary]:
-        """Return the reference's summaries, which are the same window after window."""
-        known = self._reference
-        if known[0] is not reference:
-            known = self._reference = reference, {s.grid.name: s for s in summaries(grid, reference)}
-        return known[1]
-
-    def _scores(self, pairs: Mapping[str, Pair]) -> dict[str, Scores]:
+    def _scores(self, pairs: Mapping[str, Pair], lefts: Lefts) -> dict[str, Scores]:
         """Return by statistic the scores of the features that have enough values."""
-        wanted: dict[str, dict[str, Comparison | Exception]] = {}
-        for spec in self._monitors:
-            features = wanted.setdefault(spec.detector, {})
-            pair = pairs.get(spec.feature)
-            if pair is not None and pair.judgeable:
-                features[spec.feature] = pair.compared
-        return {name: score_all(self._statistics[name], features) for name, features in wanted.items()}
+        enough = {
+            detector: tuple(name for name in features if name in pairs and pairs[name].judgeable)
+            for detector, features in self._features.items()
+        }
+        wanted = {name for names in enough.values() for name in names}
+        stacks = Stacks({name: pairs[name].compared for name in wanted}, lefts)
+        return {name: score_all(self._statistics[name], stacks, names) for name, names in enough.items()}
 
     def _chance(
         self, pairs: Mapping[str, Pair], clusters: Mapping[str, tuple[float, float]]
-    ) -> dict[int, float | Exception]:
+    ) -> dict[int, Threshold]:
         """Return by the monitor's place what it exceeds by chance, where the budget sets the threshold."""
-        found: dict[int, float | Exception] = {}
-        asked: dict[int, Asked] = {}
-        for place, spec in enumerate(self._monitors):
-            pair = pairs.get(spec.feature)
-            if spec.threshold is not None or pair is None or not pair.judgeable:
+        found: dict[int, Threshold] = {}
+        asked: dict[str, Asked] = {}
+        for feature, places in self._sampled.items():
+            pair = pairs.get(feature)
+            if pair is None or not pair.judgeable:
                 continue
-            (n, m), (of_window, of_reference) = pair.sizes, clusters.get(spec.feature, (1.0, 1.0))
+            (n, m), (of_window, of_reference) = pair.sizes, clusters.get(feature, (1.0, 1.0))
             drawn = max(int(n / of_reference), 1), max(int(m / of_window), 1)
             try:
-                asked[place] = Asked(self._statistics[spec.detector], pair.null, drawn)
+                asked[feature] = Asked(self._rows[feature], pair.standing.null, drawn)
             except FAILURES as error:
-                found[place] = error
+                found |= dict.fromkeys(places, error)
         thresholds = self._calibrator.thresholds(list(asked.values()), self._alarms.level)
-        return found | dict(zip(asked, thresholds, strict=True))
+        for feature, each in zip(asked, thresholds, strict=True):
+            found |= zip(self._sampled[feature], each, strict=True)
+        return found
 
     def _verdict(
         self, spec: MonitorSpec, pair: Pair | None, scores: Scores, usual: tuple[float | Exception, float]
@@ -261,8 +221,7 @@ class Drift:
             note = f"{m} values in the window, {n} in the reference"
             return unjudged(spec, Level.INSUFFICIENT_DATA, m, note)
         try:
-            found, chance = known(scores[spec.feature]), known(usual[0])
-            return self._judge(spec, pair, found, max(chance, usual[1]))
+            return self._judge(spec, pair, known(scores[spec.feature]), max(known(usual[0]), usual[1]))
         except FAILURES as error:
             return unjudged(spec, Level.ERROR, m, f"{type(error).__name__}: {error}")
 

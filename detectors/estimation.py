@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.expected import (
+    Expected,
     Metric,
     Rated,
     average_precision,
@@ -25,7 +26,7 @@ from detectors.expected import (
 )
 from detectors.intervals import normal_quantile
 from detectors.measure import Estimate
-from detectors.score_calibration import Calibration, Counts, Floats, checked, known, learnt
+from detectors.score_calibration import Calibration, Counts, Floats, checked
 
 METHOD = "cbpe"
 
@@ -88,19 +89,21 @@ class _View:
     variance: Floats
 
     @cached_property
-    def table(self) -> Floats:
-        """The expected counts: float64 [2 (label), 2 (predicted), B]."""
-        return np.stack([(1.0 - self.chance) * self.window, self.chance * self.window])
+    def table(self) -> Expected:
+        """The expected counts."""
+        return self._expected(self.chance)
 
     @cached_property
-    def extremes(self) -> list[Floats]:
+    def extremes(self) -> list[Expected]:
         """The tables if unknown scores are all right, all wrong, all of the class or none of it."""
         if not self.window[:, ~self.known].any():
             return []
         predicted = np.array([[0.0], [1.0]])
         ends = (predicted, 1.0 - predicted, 0.0 * predicted, 0.0 * predicted + 1.0)
-        chances = [np.where(self.known, self.chance, end) for end in ends]
-        return [np.stack([(1.0 - chance) * self.window, chance * self.window]) for chance in chances]
+        return [self._expected(np.where(self.known, self.chance, end)) for end in ends]
+
+    def _expected(self, chance: Floats) -> Expected:
+        return Expected(np.stack([(1.0 - chance) * self.window, chance * self.window]))
 
     def band(self, metric: Metric, rated: Rated | None, level: float) -> tuple[float, float]:
         """Return the ends of the band of a metric rated so; [0, 1] where it does not exist.
@@ -131,8 +134,8 @@ def _views(calibration: Calibration, window: Floats) -> list[_View]:
     if len(window) > 1:
         expected = float((chance * window.sum(axis=1)).sum())
         chance = np.minimum(chance * (window[0].sum() / expected if expected > 0.0 else 1.0), 1.0)
-    seen = known(calibration.rows)
-    found = [_View(chance[k], window[k], seen[k], *learnt(calibration, k)) for k in range(len(window))]
+    parts = zip(chance, window, calibration.known, calibration.blocks, strict=True)
+    found = [_View(share, rows, seen, *blocks) for share, rows, seen, blocks in parts]
     return found if len(found) == 1 else [*found, _predicted(found)]
 
 
@@ -166,8 +169,8 @@ class _Guess:
         if not values:
             return Estimate(None, None, None, self.rows)
         ends = [self.views[k].band(metric, one, self.level) for k, one in zip(which, rated, strict=True)]
-        low, high = np.mean(ends, axis=0).tolist()
-        value = float(np.mean(values))
+        low, high = np.mean(ends, axis=0).tolist() if len(ends) > 1 else ends[0]
+        value = float(np.mean(values)) if len(values) > 1 else values[0]
         return Estimate(value, min(low, value), max(high, value), self.rows, METHOD)
 
 

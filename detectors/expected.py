@@ -1,13 +1,13 @@
 """Metrics of a classifier from counts that need not be whole: each with its gradient and its sampling error.
 
-A table is float64 [2 (label), 2 (predicted), B]: how many rows of each label and prediction have their score
-in each of B bins, lowest first. Every metric here is unchanged when all counts are doubled, so the sum of
+Every metric here is unchanged when all counts are doubled, so the sum of
 count x gradient is 0, and the sum of count x gradient^2 is the variance of the metric over samples of rows.
 """
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 
 import numpy as np
@@ -30,6 +30,34 @@ FRACTIONS: Mapping[str, tuple[Cells, Cells]] = MappingProxyType(
     }
 )
 """What is counted, of what: both as weights [label][predicted]."""
+SHARES_KEPT = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """How many rows of each label and prediction have their score in each of B bins, the lowest first.
+
+    counts: float64 [2 (label), 2 (predicted), B].
+    """
+
+    counts: Floats
+
+    @cached_property
+    def confusion(self) -> list[list[float]]:
+        """The rows by label and prediction."""
+        found: list[list[float]] = self.counts.sum(axis=2).tolist()
+        return found
+
+    @cached_property
+    def by_label(self) -> Floats:
+        """The rows by label and bin, float64 [2, B]."""
+        return np.asarray(self.counts.sum(axis=1))
+
+    def weighed(self, cells: Cells) -> float:
+        """Return the sum of the rows by label and prediction, each with its weight."""
+        (a, b), (c, d) = cells
+        (p, q), (r, t) = self.confusion
+        return a * p + b * q + c * r + d * t
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +70,42 @@ class Share:
 
     def distances(self, level: float) -> tuple[float, float]:
         """Return how far its exact interval reaches down and up."""
-        ends = exact(np.array(self.hits), np.array(self.rows), level)
-        low, value, high = (self._made(float(x)) for x in (ends[0], self.hits / self.rows, ends[1]))
+        ends = _exact(self.hits, self.rows, level)
+        low, value, high = (self._made(x) for x in (ends[0], self.hits / self.rows, ends[1]))
         return max(value - low, 0.0), max(high - value, 0.0)
 
     def _made(self, share: float) -> float:
         return 2.0 * share / (1.0 + share) if self.twice else share
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Rated:
-    """A metric's value, and its gradient by the counts: float64 [2 (label), 2 (predicted), B].
+@lru_cache(SHARES_KEPT)
+def _exact(hits: float, rows: float, level: float) -> tuple[float, float]:
+    """Return the interval of a share; several metrics of a window rest on the same."""
+    low, high = exact(np.array(hits), np.array(rows), level)
+    return float(low), float(high)
 
-    shares: those that it is the mean of; () of an area, which rests on `rows` rows, those of the rarer label.
-    others: values that it may also have, where a label is so rare that it may not occur.
+
+@dataclass(frozen=True, eq=False)
+class Rated:
+    """A metric's value, and how it depends on the counts.
+
+    slope: makes the gradient. shares: those that the metric is the mean of; () of an area, which rests on
+    `rows` rows, those of the rarer label. others: values that it may also have, where a label is so rare that
+    it may not occur.
     """
 
     value: float
-    gradient: Floats
+    slope: Callable[[], Floats]
     shares: tuple[Share, ...] = ()
     rows: float = 0.0
     others: tuple[float, ...] = ()
 
-    def distances(self, table: Floats, level: float) -> tuple[float, float]:
+    @cached_property
+    def gradient(self) -> Floats:
+        """The gradient by the counts: float64 [2 (label), 2 (predicted), B], of length 1 where all is one."""
+        return self.slope()
+
+    def distances(self, table: Expected, level: float) -> tuple[float, float]:
         """Return how far the band of samples of as many rows as the table has reaches down and up.
 
         It holds what such a sample will have, by the normal law, and what rows without end would have, by
@@ -81,31 +122,30 @@ class Rated:
         return max(down, normal), max(up, normal)
 
 
-Metric = Callable[[Floats], Rated | None]
+Metric = Callable[[Expected], Rated | None]
 
 
-def fraction(name: str, table: Floats) -> Rated | None:
+def fraction(name: str, table: Expected) -> Rated | None:
     """Return a metric of FRACTIONS; None where the rows it is a share of do not exist.
 
     Examples
     --------
-    >>> found = fraction("precision", np.array([[[50.0], [10.0]], [[10.0], [30.0]]]))
+    >>> found = fraction("precision", Expected(np.array([[[50.0], [10.0]], [[10.0], [30.0]]])))
     >>> found.value
     0.75
 
     """
-    part, whole = (np.array(cells, dtype=np.float64) for cells in FRACTIONS[name])
-    confusion = table.sum(axis=2)
-    size = float((whole * confusion).sum())
+    part, whole = FRACTIONS[name]
+    size = table.weighed(whole)
     if size <= 0.0:
         return None
-    hits = float((part * confusion).sum())
+    hits = table.weighed(part)
     share = Share(hits / 2.0, size - hits / 2.0, twice=True) if name == "f1" else Share(hits, size)
     value = hits / size
-    return Rated(value, _by_bin((part - value * whole) / size, table), (share,))
+    return Rated(value, lambda: (np.array(part) - value * np.array(whole))[:, :, None] / size, (share,))
 
 
-def balanced_accuracy(table: Floats) -> Rated | None:
+def balanced_accuracy(table: Expected) -> Rated | None:
     """Return the mean of recall and specificity; None where a class has no rows.
 
     Of rows in which one of the classes does not occur it is the other's recall alone.
@@ -113,14 +153,14 @@ def balanced_accuracy(table: Floats) -> Rated | None:
     recall, specificity = fraction("recall", table), fraction("specificity", table)
     if recall is None or specificity is None:
         return None
-    gradient = (recall.gradient + specificity.gradient) / 2
     shares = (*recall.shares, *specificity.shares)
     others = ((specificity.value, shares[0].rows), (recall.value, shares[1].rows))
     alone = tuple(value for value, rows in others if rows < FEW)
-    return Rated((recall.value + specificity.value) / 2, gradient, shares, others=alone)
+    value = (recall.value + specificity.value) / 2
+    return Rated(value, lambda: (recall.gradient + specificity.gradient) / 2, shares, others=alone)
 
 
-def roc_auc(table: Floats) -> Rated | None:
+def roc_auc(table: Expected) -> Rated | None:
     """Return the area under the ROC curve, rows of one bin being tied; None where a class has no rows.
 
     Its gradient is made of the structural components, so the variance from it is DeLong's.
@@ -129,7 +169,7 @@ def roc_auc(table: Floats) -> Rated | None:
     --------
     >>> table = np.zeros((2, 2, 3))
     >>> table[0, 0], table[1, 0] = (3.0, 1.0, 0.0), (0.0, 1.0, 3.0)
-    >>> roc_auc(table).value
+    >>> roc_auc(Expected(table)).value
     0.96875
 
     References
@@ -138,29 +178,32 @@ def roc_auc(table: Floats) -> Rated | None:
     correlated receiver operating characteristic curves. Biometrics 44(3).
 
     """
-    negative, positive = table.sum(axis=1)
+    negative, positive = table.by_label
     size = float(negative.sum()), float(positive.sum())
     if min(size) <= 0.0:
         return None
     below = (np.cumsum(negative) - negative / 2) / size[0]
-    above = (size[1] - np.cumsum(positive) + positive / 2) / size[1]
     value = float(positive @ below) / size[1]
-    gradient = _by_label((above - value) / size[0], (below - value) / size[1])
-    return Rated(value, gradient, rows=min(size))
+
+    def slope() -> Floats:
+        above = (size[1] - np.cumsum(positive) + positive / 2) / size[1]
+        return _by_label((above - value) / size[0], (below - value) / size[1])
+
+    return Rated(value, slope, rows=min(size))
 
 
-def average_precision(table: Floats) -> Rated | None:
+def average_precision(table: Expected) -> Rated | None:
     """Return the precision at each bin's lower end, averaged over the positive rows; None without such.
 
     Examples
     --------
     >>> table = np.zeros((2, 2, 3))
     >>> table[0, 0], table[1, 0] = (3.0, 1.0, 0.0), (0.0, 1.0, 3.0)
-    >>> round(average_precision(table).value, 3)
+    >>> round(average_precision(Expected(table)).value, 3)
     0.95
 
     """
-    negative, positive = table.sum(axis=1)[:, ::-1]  # highest score first
+    negative, positive = table.by_label[:, ::-1]  # highest score first
     size = float(positive.sum())
     if size <= 0.0:
         return None
@@ -168,24 +211,22 @@ def average_precision(table: Floats) -> Rated | None:
     used = np.where(taken > 0.0, taken, 1.0)
     precision = found / used
     value = float(positive @ precision) / size
-    # A row changes the precision of its own bin and of every bin further down.
-    by_found = np.cumsum((positive / used)[::-1])
-    by_taken = np.cumsum((positive * precision / used)[::-1])
-    gain = (precision[::-1] + by_found - by_taken - value) / size
-    return Rated(value, _by_label(-by_taken / size, gain), rows=size)
+
+    def slope() -> Floats:
+        # A row changes the precision of its own bin and of every bin further down.
+        by_found = np.cumsum((positive / used)[::-1])
+        by_taken = np.cumsum((positive * precision / used)[::-1])
+        gain = (precision[::-1] + by_found - by_taken - value) / size
+        return _by_label(-by_taken / size, gain)
+
+    return Rated(value, slope, rows=size)
 
 
-def variance(rated: Rated, table: Floats) -> float:
+def variance(rated: Rated, table: Expected) -> float:
     """Return the variance of the metric over samples of as many rows as the table has."""
-    return float((table * np.square(rated.gradient)).sum())
-
-
-def _by_bin(confusion: Floats, table: Floats) -> Floats:
-    """Spread a gradient by the confusion counts [2, 2] over the bins."""
-    return np.asarray(np.broadcast_to(confusion[:, :, None], table.shape))
+    return float((table.counts * np.square(rated.gradient)).sum())
 
 
 def _by_label(negative: Floats, positive: Floats) -> Floats:
     """Return a gradient that does not depend on the prediction, from those of both labels, each [B]."""
-    both = np.stack([negative, positive])
-    return np.asarray(np.repeat(both[:, None, :], 2, axis=1))
+    return np.stack([negative, positive])[:, None, :]

@@ -166,7 +166,7 @@ class Counts:
 
 def _counted(window: WindowProfile) -> Iterator[tuple[Name, Counted]]:
     """Yield each check's counts."""
-    pairs = zip(summaries(window.grid, window.reference), summaries(window.grid, window.window), strict=True)
+    pairs = zip(summaries(window.grid, window.reference), window.summaries, strict=True)
     for reference, seen in pairs:
         numeric = isinstance(reference.grid, NumericGrid)
         for name, check in FAULTS.items():

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.distances import Counts, Floats, chi2, shares, total_variation
+from detectors.distances import Counts, Floats, chi2, total_variation
 from detectors.probability import chi2_quantile, chi2_tail, normal_quantile
+from detectors.table import Table, shares
 
 ILL_CONDITIONED = 1e-3
 """A least singular value of the confusion matrix below this tells two classes apart by chance only."""
@@ -50,10 +51,10 @@ def prior_shift(reference: Counts, window: Counts, level: float) -> PriorShift:
         raise ValueError("both samples need rows with a predicted class")
     p, q = _merged(reference, window)
     freedom = int(((p + q) > 0).sum()) - 1
-    moved = float(total_variation(reference, window))
+    moved = float(total_variation(Table.of(reference, window)))
     if freedom < 1:
         return PriorShift(0.0, 0.0, 1.0, moved)
-    score = float(chi2(p, q))
+    score = float(chi2(Table.of(p, q)))
     return PriorShift(
         score, float(chi2_quantile(freedom, 1.0 - level)), float(chi2_tail(freedom, score)), moved
     )

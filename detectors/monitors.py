@@ -88,7 +88,7 @@ def judged(
 ) -> Verdict:
     """Return OK or BREACH for (score, threshold); ERROR when one of the numbers is not finite."""
     level = Level.BREACH if score[0] > score[1] else Level.OK
-    numbers = [*score, effect, 0.0 if pvalue is None else pvalue]
-    if not all(map(math.isfinite, numbers)):
+    finite = math.isfinite(score[0]) and math.isfinite(score[1]) and math.isfinite(effect)
+    if not (finite and (pvalue is None or math.isfinite(pvalue))):
         return unjudged(spec, Level.ERROR, n, "the statistic is not finite")
     return Verdict(spec.detector, spec.feature, spec.kind, level, n, *score, pvalue=pvalue, effect=effect)

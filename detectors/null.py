@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.comparison import GROUPS, Comparison, numeric_starts
-from detectors.distances import Floats, cdf_difference, gaps
+from detectors.distances import Floats
 
 DRAWS = 2000
 FEW_ROWS = 8
@@ -66,7 +66,7 @@ def null_of(comparison: Comparison) -> Null:
         rows, variance = comparison.unseen
         fresh = np.append(np.zeros(len(listed)), rows)
         return Null(np.append(listed, 0.0), fresh, variance / rows if rows else 1.0)
-    between = gaps(comparison.places, comparison.unit)
+    between = comparison.gaps
     if masses.max() <= HEAVIEST_CONTINUOUS:
         return _continuous(masses, between)
     return Null(masses, _beyond(masses), starts=comparison.starts, gaps=between)
@@ -137,11 +137,6 @@ class Simulation:
         new = _fresh_rows(rng, null, n, m)
         window = draw(rng, null.masses, m - new.sum(axis=1)) + new
         self.pairs = Comparison(reference, window, null.starts)
-
-    @cached_property
-    def distances(self) -> Floats:
-        """|F - G| at each cell's end but the last, float64 [R, K - 1]."""
-        return np.asarray(np.abs(cdf_difference(*self.pairs.cells)[:, :-1]))
 
 
 def _fresh_rows(rng: np.random.Generator, null: Null, n: int, m: int) -> NDArray[np.int64]:

@@ -175,7 +175,7 @@ class Profile:
     sample: Sample | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class NumericSummary:
     """One numeric feature of one profile. counts: int64 [B + 2], below, bins, above."""
 
@@ -192,7 +192,7 @@ class NumericSummary:
     low: float
     high: float
 
-    @property
+    @cached_property
     def n(self) -> int:
         """How many finite values there are."""
         return int(self.counts.sum())
@@ -203,7 +203,7 @@ class NumericSummary:
         return self.total / self.n if self.n else float("nan")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class CategorySummary:
     """One categorical feature of one profile. counts: int64 [C + 2], categories, `_other`, `_new`."""
 
@@ -213,7 +213,7 @@ class CategorySummary:
     null: int
     invalid: int
 
-    @property
+    @cached_property
     def n(self) -> int:
         """How many values are present."""
         return int(self.counts.sum())
@@ -222,7 +222,7 @@ class CategorySummary:
 Summary = NumericSummary | CategorySummary
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WindowProfile:
     """A closed window as a detector sees it: the window's profile beside the reference's.
 
@@ -241,6 +241,11 @@ class WindowProfile:
     complete: bool = True
     classes: Classes | None = None
     faults: Mapping[tuple[str, str], Fault] = field(default_factory=dict)
+
+    @cached_property
+    def summaries(self) -> tuple[Summary, ...]:
+        """Each feature's summary in the window, in the grid's order."""
+        return tuple(summaries(self.grid, self.window))
 
 
 def empty(grid: Grid, *, sample: bool = True) -> Profile:

@@ -24,6 +24,7 @@ from detectors.profile import (
     WindowProfile,
     summaries,
 )
+from detectors.recent import OfReferences
 
 ALL = "_all"
 LEAST_SHARE = 0.01
@@ -194,14 +195,17 @@ class Quality:
             raise ValueError(f"no such quality check: {', '.join(sorted(unknown))}")
         self._monitors = tuple(monitors)
         self._alarms = alarms
+        self._references = OfReferences(
+            lambda grid, profile: {s.grid.name: s for s in summaries(grid, profile)}
+        )
 
     def close(self, window: WindowProfile, clusters: Mapping[str, Cluster] = ALONE) -> Sequence[Verdict]:
         """Judge a closed window: one verdict per monitor; a failing one becomes an ERROR verdict.
 
         clusters: of each feature's rows, how many tell as much as one independent row: see `Chance`.
         """
-        references = {s.grid.name: s for s in summaries(window.grid, window.reference)}
-        pairs = {s.grid.name: (references[s.grid.name], s) for s in summaries(window.grid, window.window)}
+        references = self._references.of(window.grid, window.reference)
+        pairs = {s.grid.name: (references[s.grid.name], s) for s in window.summaries}
         return [
             self._verdict(spec, window, pairs.get(spec.feature), clusters.get(spec.feature, (1.0, 1.0)))
             for spec in self._monitors

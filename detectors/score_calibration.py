@@ -7,6 +7,7 @@ their labels, [K, 2 (predicted is k), BINS]; int64 or float64.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ SEED = 20_240_108
 """Which rows of the reference are in which half; any number would do."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Calibration:
     """How often each score comes true, as learnt from a reference.
 
@@ -41,6 +42,16 @@ class Calibration:
     probability: Floats
     rows: Floats
     isotonic: NDArray[np.bool_]
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """Which bins the reference knows: see `known`."""
+        return known(self.rows)
+
+    @cached_property
+    def blocks(self) -> list[tuple[NDArray[np.intp], Floats]]:
+        """Of each class, which bins err together and how much: see `learnt`."""
+        return [learnt(self, k) for k in range(len(self.rows))]
 
 
 def fit(reference_labelled: Counts) -> Calibration:
@@ -77,18 +88,17 @@ def fit(reference_labelled: Counts) -> Calibration:
     return Calibration(np.where(better[:, None], maps, _middles()), rows, better)
 
 
-def covered(rows: Floats, window_open: Floats) -> float | None:
+def covered(seen: NDArray[np.bool_], window_open: Floats) -> float | None:
     """Return the share of the window's rows with a score that the reference knows; None without rows.
 
-    rows: float64 [K, BINS], the reference's, as a Calibration holds them. A score is known when the reference
-    has ROWS_NEEDED rows or more in its bin and those within NEAR bins. Of several classes the least share
-    counts. It looks at scores, one class at a time, and never at features.
+    seen: bool [K, BINS], which bins the reference knows. Of several classes the least share counts. It looks
+    at scores, one class at a time, and never at features.
     """
     window = window_open.sum(axis=1)
     size = window.sum(axis=1)
     if not (size > 0.0).all():
         return None
-    return float(((window * known(rows)).sum(axis=1) / size).min())
+    return float(((window * seen).sum(axis=1) / size).min())
 
 
 def coverage_note(share: float | None) -> str:
@@ -131,7 +141,10 @@ def learnt(calibration: Calibration, k: int) -> tuple[NDArray[np.intp], Floats]:
 
 
 def known(rows: Floats) -> NDArray[np.bool_]:
-    """Return which bins the reference knows: bool [K, BINS] from its rows [K, BINS]."""
+    """Return which bins the reference knows: bool [K, BINS] from its rows [K, BINS].
+
+    It knows a score when it has ROWS_NEEDED rows or more in its bin and those within NEAR bins.
+    """
     return np.asarray(_near(rows) >= ROWS_NEEDED)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from detectors.comparison import Comparison
 from detectors.distances import Floats
+from detectors.table import Joined, Table
 
 Takes = Literal["groups", "cells", "places"]
 
@@ -14,14 +15,13 @@ Takes = Literal["groups", "cells", "places"]
 class Statistic:
     """One statistic: how to compute it, how it scales, and what size of change it means.
 
-    takes: what `score` and `pvalue` are given of a comparison: both samples' groups; both samples' fine
-    cells; or the fine cells with their places and the unit of distance. The last two exist for numeric
-    features only. Both broadcast over leading axes: features of one shape are scored together.
+    takes: what `score` is given of a comparison: the table of its groups; that of its fine cells; or the
+    latter and the ways from each cell to the next. The last two exist for numeric features only. It
+    broadcasts over leading axes: features of one shape are scored together.
+    pvalue: of scores, and the table or tables that they are of.
     exponent: without drift the score shrinks like (1/N + 1/M)**exponent: 0, 0.5 or 1.
     effect(score, n, m): the size of the change, on one scale for all statistics, 0 for none.
     floor(effect, n, m): the score that has this effect.
-    of_gaps: of what takes places, the score of |F - G| at the end of each cell but the last and the distances
-    between cells.
     """
 
     score: Callable[..., Floats]
@@ -29,8 +29,7 @@ class Statistic:
     exponent: float
     effect: Callable[[float, int, int], float]
     floor: Callable[[float, int, int], float]
-    pvalue: Callable[..., Floats] | None = None
-    of_gaps: Callable[[Floats, Floats], Floats] | None = None
+    pvalue: Callable[[Floats, Table | Joined], Floats] | None = None
 
     @property
     def numeric_only(self) -> bool:
@@ -43,12 +42,12 @@ class Statistic:
         return 1.0 if self.exponent in {0.0, 1.0} else 1.0 / self.exponent
 
     def arguments(self, comparison: Comparison) -> tuple[Any, ...]:
-        """Return what `score` and `pvalue` take of the comparison."""
+        """Return what `score` takes of the comparison."""
         if self.takes == "groups":
-            return comparison.groups
+            return (comparison.groups,)
         if self.takes == "cells":
-            return comparison.cells
-        return (*comparison.cells, comparison.places, comparison.unit)
+            return (comparison.cells,)
+        return comparison.cells, comparison.gaps
 
     def of(self, comparison: Comparison) -> Floats:
         """Return the score of the comparison, or of each of its simulated pairs."""

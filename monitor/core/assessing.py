@@ -105,7 +105,7 @@ class Assessor:
         if bench.calibration is not None and isinstance(bench.measure, ClassMeasure):
             opened = OpenSums.of(record.open, len(bench.measure.classes)).open
             found = estimation.estimate(bench.calibration, opened, self.level(groups), bench.measure.classes)
-            share = covered(bench.calibration.rows, opened)
+            share = covered(bench.calibration.known, opened)
             return Measured(record.rows, share if share is not None else 0.0, found, coverage_note(share))
         if bench.loss is not None and sample is not None:
             return self._direct(bench.loss, record, grid, sample, groups)

@@ -4,15 +4,18 @@ A trip's identity is version / segment / feature / detector: nothing in it moves
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from detectors.base import Level, Verdict
 
 STALE_WINDOWS = 3
-Changed = dict[str, Any]
+Changed = Mapping[str, Any]
 """Fields of a trip that change, by name."""
+NOTHING: Changed = MappingProxyType({})
 
 
 class Phase(StrEnum):
@@ -44,9 +47,8 @@ class Reason(StrEnum):
     FALSE_START = "no_breach_while_pending"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TripKey:
-    """Which monitor: never a score, a level or a time."""
+class TripKey(NamedTuple):
+    """Which monitor: never a score, a level or a time. A tuple, for it is hashed all the time."""
 
     version: str
     segment: str
@@ -135,17 +137,29 @@ def step(
     start, end = window
     if start < trip.window and not _is_news(trip, verdict, start):
         return trip, trip.phase, None
-    known = verdict if verdict.score is not None else trip.judged
-    seen: Changed = {"verdict": verdict, "judged": known, "window": max(start, trip.window)}
-    reason = None
+    breaches, calm, turned, reason = trip.breaches, trip.calm, NOTHING, None
     if verdict.level is Level.BREACH:
-        changed, reason = _breached(rule, trip, start)
-        seen |= changed
+        breaches, calm = trip.breaches + 1, 0
+        turned, reason = _breached(rule, trip, start)
     elif verdict.level is Level.OK:
-        changed, reason = _calm(rule, trip, start, end)
-        seen |= changed
+        breaches, calm = 0, trip.calm + 1
+        turned, reason = _calm(rule, trip, start, end)
     # what cannot be judged neither starts nor ends an episode
-    return replace(trip, **seen), trip.phase, reason  # one copy: of thousands of trips a window
+    after = Trip(  # by place, and no `replace`: it is made for each of thousands of trips a window
+        trip.kind,
+        trip.phase,
+        breaches,
+        calm,
+        trip.episode,
+        trip.since,
+        trip.ended,
+        trip.episodes,
+        max(start, trip.window),
+        verdict,
+        verdict if verdict.score is not None else trip.judged,
+        trip.every,
+    )
+    return replace(after, **turned) if turned else after, trip.phase, reason
 
 
 def _is_news(trip: Trip, verdict: Verdict, start: int) -> bool:
@@ -154,26 +168,22 @@ def _is_news(trip: Trip, verdict: Verdict, start: int) -> bool:
 
 
 def _breached(rule: Rule, trip: Trip, start: int) -> tuple[Changed, Reason | None]:
-    """Return what a breach changes of a trip."""
-    breaches = trip.breaches + 1
-    changed: Changed = {"breaches": breaches, "calm": 0}
+    """Return what a breach changes of a trip's phase, and why."""
     if trip.phase is Phase.FIRING:
-        return changed, None
+        return NOTHING, None
     cooling = trip.ended is not None and start < trip.ended + rule.cooldown
-    if breaches >= rule.enter and not cooling:
-        firing = {"phase": Phase.FIRING, "since": start, "episodes": trip.episodes + 1}
-        return changed | firing, Reason.ENTERED
+    if trip.breaches + 1 >= rule.enter and not cooling:
+        return {"phase": Phase.FIRING, "since": start, "episodes": trip.episodes + 1}, Reason.ENTERED
     if trip.phase is Phase.PENDING:
-        return changed, None
-    return changed | {"phase": Phase.PENDING, "since": start}, Reason.BREACH
+        return NOTHING, None
+    return {"phase": Phase.PENDING, "since": start}, Reason.BREACH
 
 
 def _calm(rule: Rule, trip: Trip, start: int, end: int) -> tuple[Changed, Reason | None]:
-    """Return what a window without a breach changes of a trip."""
-    changed: Changed = {"breaches": 0, "calm": trip.calm + 1}
+    """Return what a window without a breach changes of a trip's phase, and why."""
     if trip.phase is Phase.PENDING:
-        return changed | {"phase": Phase.INACTIVE, "since": start}, Reason.FALSE_START
+        return {"phase": Phase.INACTIVE, "since": start}, Reason.FALSE_START
     if trip.phase is Phase.FIRING and trip.calm + 1 >= rule.keep_firing:
-        over = {"phase": Phase.INACTIVE, "since": start, "ended": end, "episode": ""}
-        return changed | over, Reason.CALM
-    return changed, None
+        over: Changed = {"phase": Phase.INACTIVE, "since": start, "ended": end, "episode": ""}
+        return over, Reason.CALM
+    return NOTHING, None

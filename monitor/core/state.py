@@ -6,6 +6,7 @@ A commit is a set of entries to put (bytes) or to delete (None), written in one 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TypeVar
 
 import polars as pl
@@ -40,6 +41,9 @@ PILES = ("pending", "outcome")
 """Spaces of rows that wait: large, and files of their own in part."""
 HISTORY = 168
 """Closed windows whose row counts are remembered per version and segment."""
+TRIP_KEYS_KEPT = 16_384
+KEYS = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+"""One for all: `json.dumps` would make one for each key."""
 
 
 Key = TypeVar("Key")
@@ -133,7 +137,7 @@ class ModelState:
 
 def key_of(*parts: object) -> str:
     """Write an entry's key."""
-    return json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
+    return KEYS.encode(parts)
 
 
 def dump_book(book: Book) -> bytes:
@@ -203,10 +207,13 @@ def window_changes(model: str, windows: Mapping[GroupKey, Profile | None]) -> Ch
 
 def trip_changes(model: str, trips: Mapping[TripKey, Trip | None]) -> Changes:
     """Turn changed or forgotten trips into entries."""
-    return {
-        ("trip", model, key_of(k.version, k.segment, k.feature, k.detector)): dump_trip(t) if t else None
-        for k, t in trips.items()
-    }
+    return {("trip", model, _trip_key(k)): dump_trip(t) if t else None for k, t in trips.items()}
+
+
+@lru_cache(TRIP_KEYS_KEPT)
+def _trip_key(key: TripKey) -> str:
+    """Write a trip's key, which is the same window after window."""
+    return key_of(*key)
 
 
 def volume_changes(model: str, volumes: Mapping[tuple[str, str], tuple[int, ...] | None]) -> Changes:

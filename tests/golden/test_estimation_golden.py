@@ -85,4 +85,4 @@ def test_the_reference_knows_every_score(rows: Rows) -> None:
     reference = fit(binned(*part(rows, 0, REFERENCE)))
     window = binned(*part(rows, REFERENCE, REFERENCE)).sum(axis=1).astype(np.float64)
 
-    assert covered(reference.rows, window) == 1.0
+    assert covered(reference.known, window) == 1.0

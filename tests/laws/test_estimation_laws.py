@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from detectors.estimation import estimate
-from detectors.score_calibration import BINS, covered, fit
+from detectors.score_calibration import BINS, covered, fit, known
 
 Counts = NDArray[np.int64]
 CLASSES = st.sampled_from([1, 2, 3])
@@ -61,7 +61,7 @@ def test_probabilities_rise_with_the_score_within_the_unit_interval(reference: C
 def test_coverage_is_a_share_and_grows_with_the_reference(pair: tuple[Counts, Counts]) -> None:
     reference, window = pair
     rows, opened = reference.sum(axis=(1, 2)).astype(np.float64), window.astype(np.float64)
-    found, more = covered(rows, opened), covered(rows * 5, opened)
+    found, more = covered(known(rows), opened), covered(known(rows * 5), opened)
 
     assert found is not None
     assert more is not None

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from detectors.budget import level
-from detectors.calibration import Asked, Calibrator, Recent
+from detectors.calibration import Asked, Calibrator
 from detectors.comparison import Comparison, numeric_starts
 from detectors.distances import Floats
 from detectors.drift import STATISTICS
 from detectors.null import null_of
+from detectors.recent import Recent
 from detectors.tail import upper_quantile
 
 BINS = 200
@@ -130,10 +131,11 @@ def test_the_same_question_has_the_same_answer(name: str) -> None:
 
 def test_simulations_side_by_side_have_the_same_answers() -> None:
     null = null_of(ordinary(10_000))
-    asked = [Asked(row, null, (10_000, m)) for row in STATISTICS.values() for m in (500, 70_000)]
+    rows = tuple(STATISTICS.values())
+    asked = [Asked(rows, null, (10_000, m)) for m in (500, 70_000)]
     with ThreadPoolExecutor(2) as pool:
         found = Calibrator(pool.map).thresholds(asked, 1e-4)
-    assert found == [Calibrator().threshold(one.row, null, one.sizes, 1e-4) for one in asked]
+    assert found == [[Calibrator().threshold(row, null, one.sizes, 1e-4) for row in rows] for one in asked]
 
 
 def test_a_statistic_that_fails_leaves_the_others_their_thresholds() -> None:
@@ -141,8 +143,9 @@ def test_a_statistic_that_fails_leaves_the_others_their_thresholds() -> None:
         raise ZeroDivisionError
 
     row, null = STATISTICS["ks"], null_of(ordinary(10_000))
-    asked = [Asked(one, null, (10_000, 500)) for one in (replace(row, score=broken), row)]
-    failed, found = Calibrator().thresholds(asked, 1e-4)
+    ((failed, found),) = Calibrator().thresholds(
+        [Asked((replace(row, score=broken), row), null, (10_000, 500))], 1e-4
+    )
     assert isinstance(failed, ZeroDivisionError)
     assert found == Calibrator().threshold(row, null, (10_000, 500), 1e-4)
 

@@ -16,7 +16,6 @@ from detectors.bounds import (
 )
 from detectors.comparison import Comparison, compare, group_starts, numeric_starts
 from detectors.distances import (
-    Counts,
     Floats,
     anderson_darling,
     chi2,
@@ -27,18 +26,18 @@ from detectors.distances import (
     ks,
     l_infinity,
     psi,
-    raw_psi,
     total_variation,
     wasserstein,
 )
+from detectors.drift import STATISTICS
 from detectors.profile import CategorySummary, NumericSummary, summaries
 from detectors.pvalues import (
-    anderson_darling_pvalue,
     chi2_pvalue,
     cramer_von_mises_pvalue,
     ks_pvalue,
     psi_pvalue,
 )
+from detectors.table import Table
 from tests import oracles
 from tests.unit.slow_profiles import Columns, make_window
 
@@ -78,7 +77,7 @@ def test_ks_is_below_scipys_by_no_more_than_its_bound(shift: str, bins: int) -> 
     x, y = rng.normal(size=2000), SHIFTS[shift](rng.normal(size=300))
     a, b = pair(x, y, bins)
     exact = float(stats.ks_2samp(x, y).statistic)
-    score = float(ks(a.counts, b.counts))
+    score = float(ks(Table.of(a.counts, b.counts)))
 
     assert score - 1e-12 <= exact <= score + ks_bound(a.counts, b.counts) + 1e-12
     assert ks_bound(a.counts, b.counts) <= max(a.counts.max() / a.n, b.counts.max() / b.n) + 1e-12
@@ -94,7 +93,7 @@ def test_cramer_von_mises_is_as_near_to_scipys_as_its_range(shift: str, bins: in
     low, high = cramer_von_mises_range(a.counts, b.counts)
 
     assert low - 1e-9 <= exact <= high + 1e-9
-    assert low - 1e-9 <= float(cramer_von_mises(a.counts, b.counts)) <= high + 1e-9
+    assert low - 1e-9 <= float(cramer_von_mises(Table.of(a.counts, b.counts))) <= high + 1e-9
 
 
 def test_cramer_von_mises_of_200_bins_is_within_a_twentieth_of_scipys() -> None:
@@ -103,7 +102,7 @@ def test_cramer_von_mises_of_200_bins_is_within_a_twentieth_of_scipys() -> None:
     a, b = pair(x, y)
 
     exact = stats.cramervonmises_2samp(x, y).statistic
-    assert float(cramer_von_mises(a.counts, b.counts)) == pytest.approx(exact, rel=0.05)
+    assert float(cramer_von_mises(Table.of(a.counts, b.counts))) == pytest.approx(exact, rel=0.05)
 
 
 def scipys_anderson_darling(x: Floats, y: Floats) -> float:
@@ -132,11 +131,11 @@ def test_anderson_darling_is_as_near_to_scipys_as_its_range(shift: str, bins: in
 
     assert exact == pytest.approx(scipys_anderson_darling(x, y), rel=1e-9)
     assert low - 1e-9 <= exact <= high + 1e-9
-    assert low - 1e-9 <= float(anderson_darling(a.counts, b.counts)) <= high + 1e-9
+    assert low - 1e-9 <= float(anderson_darling(Table.of(a.counts, b.counts))) <= high + 1e-9
     assert (
         bins == 20
         or shift == "far"
-        or float(anderson_darling(a.counts, b.counts)) == pytest.approx(exact, rel=0.1)
+        or float(anderson_darling(Table.of(a.counts, b.counts))) == pytest.approx(exact, rel=0.1)
     )
 
 
@@ -150,7 +149,7 @@ def test_energy_is_as_near_to_scipys_as_its_bound(shift: str, bins: int) -> None
     seen = compare(a, b)
     assert seen.places is not None
 
-    score = float(energy(*seen.cells, seen.places, seen.unit))
+    score = float(energy(seen.cells, seen.gaps))
     assert abs(score - exact) <= energy_bound(a, b, seen.unit) + 1e-12
     assert bins == 20 or shift == "far" or score == pytest.approx(exact, rel=0.05)
 
@@ -165,7 +164,7 @@ def test_wasserstein_is_as_near_to_scipys_as_its_bound(shift: str, bins: int) ->
     seen = compare(a, b)
     assert seen.places is not None
 
-    score = float(wasserstein(*seen.cells, seen.places, seen.unit))
+    score = float(wasserstein(seen.cells, seen.gaps))
     assert abs(score - exact) <= wasserstein_bound(a, b, seen.unit) + 1e-12
 
 
@@ -177,7 +176,7 @@ def test_wasserstein_of_rows_inside_the_range_is_within_a_hundredth_of_scipys() 
     assert seen.places is not None
 
     exact = stats.wasserstein_distance(x, y) / x.std()
-    assert float(wasserstein(*seen.cells, seen.places, seen.unit)) == pytest.approx(exact, rel=0.01)
+    assert float(wasserstein(seen.cells, seen.gaps)) == pytest.approx(exact, rel=0.01)
 
 
 def test_distances_of_discrete_rows_are_scipys_exactly() -> None:
@@ -187,9 +186,9 @@ def test_distances_of_discrete_rows_are_scipys_exactly() -> None:
     seen = compare(a, b)
     assert seen.places is not None
 
-    assert float(ks(*seen.cells)) == pytest.approx(stats.ks_2samp(x, y).statistic)
+    assert float(ks(seen.cells)) == pytest.approx(stats.ks_2samp(x, y).statistic)
     exact = stats.wasserstein_distance(x, y) / x.std()
-    assert float(wasserstein(*seen.cells, seen.places, seen.unit)) == pytest.approx(exact)
+    assert float(wasserstein(seen.cells, seen.gaps)) == pytest.approx(exact)
 
 
 @pytest.mark.parametrize(("p", "q"), TABLES)
@@ -198,13 +197,16 @@ def test_chi2_is_scipys(p: list[int], q: list[int]) -> None:
     used = table[:, table.sum(axis=0) > 0]
     exact = stats.chi2_contingency(used, correction=False)
 
-    assert float(chi2(table[0], table[1])) == pytest.approx(exact.statistic)
-    assert chi2_pvalue(table[0], table[1]) == pytest.approx(exact.pvalue)
+    seen = Table.of(table[0], table[1])
+    score = chi2(seen)
+    assert float(score) == pytest.approx(exact.statistic)
+    assert chi2_pvalue(score, seen) == pytest.approx(exact.pvalue)
 
 
 @pytest.mark.parametrize(("p", "q"), TABLES)
 def test_js_is_scipys(p: list[int], q: list[int]) -> None:
-    assert float(js(np.array(p), np.array(q))) == pytest.approx(jensenshannon(p, q, base=2), abs=1e-7)
+    score = float(js(Table.of(np.array(p), np.array(q))))
+    assert score == pytest.approx(jensenshannon(p, q, base=2), abs=1e-7)
 
 
 @pytest.mark.parametrize(("p", "q"), TABLES)
@@ -212,9 +214,10 @@ def test_the_distances_of_shares_are_their_formulas(p: list[int], q: list[int]) 
     a, b = np.array(p) / sum(p), np.array(q) / sum(q)
     counts = np.array(p), np.array(q)
 
-    assert float(total_variation(*counts)) == pytest.approx(np.abs(a - b).sum() / 2)
-    assert float(l_infinity(*counts)) == pytest.approx(np.abs(a - b).max())
-    assert float(hellinger(*counts)) == pytest.approx(np.sqrt(max(1 - np.sqrt(a * b).sum(), 0)), abs=1e-7)
+    seen = Table.of(*counts)
+    assert float(total_variation(seen)) == pytest.approx(np.abs(a - b).sum() / 2)
+    assert float(l_infinity(seen)) == pytest.approx(np.abs(a - b).max())
+    assert float(hellinger(seen)) == pytest.approx(np.sqrt(max(1 - np.sqrt(a * b).sum(), 0)), abs=1e-7)
 
 
 def test_psi_takes_off_what_noise_alone_would_give() -> None:
@@ -222,15 +225,15 @@ def test_psi_takes_off_what_noise_alone_would_give() -> None:
     masses, n, m = np.full(10, 0.1), 10_000, 500
     p, q = rng.multinomial(n, masses, 4000), rng.multinomial(m, masses, 4000)
 
-    assert float(raw_psi(p, q).mean()) == pytest.approx(9 * (1 / n + 1 / m), rel=0.03)
-    assert float((psi(p, q) == 0).mean()) > 0.5
+    assert float(Table.of(p, q).index.mean()) == pytest.approx(9 * (1 / n + 1 / m), rel=0.03)
+    assert float((psi(Table.of(p, q)) == 0).mean()) > 0.5
 
 
 def test_psi_equals_the_textbook_formula_on_large_samples() -> None:
     p, q = np.array([4, 3, 2, 1]) * 10**7, np.array([1, 2, 3, 4]) * 10**7
     a, b = p / p.sum(), q / q.sum()
 
-    assert float(psi(p, q)) == pytest.approx(((a - b) * np.log(a / b)).sum(), rel=1e-5)
+    assert float(psi(Table.of(p, q))) == pytest.approx(((a - b) * np.log(a / b)).sum(), rel=1e-5)
 
 
 def test_pvalues_are_scipys_where_each_row_has_its_own_cell() -> None:
@@ -240,29 +243,31 @@ def test_pvalues_are_scipys_where_each_row_has_its_own_cell() -> None:
     p, q = (np.isin(cells, rows).astype(np.int64) for rows in (x, y))
     exact = stats.cramervonmises_2samp(x, y, method="asymptotic").pvalue
 
-    assert cramer_von_mises_pvalue(p, q) == pytest.approx(exact, rel=1e-6)
+    seen = Table.of(p, q)
+    assert cramer_von_mises_pvalue(cramer_von_mises(seen), seen) == pytest.approx(exact, rel=1e-6)
     d, size = stats.ks_2samp(x, y).statistic, np.sqrt(1500 * 400 / 1900)
-    assert ks_pvalue(p, q) == pytest.approx(stats.kstwobign.sf(d * size))
+    assert ks_pvalue(ks(seen), seen) == pytest.approx(stats.kstwobign.sf(d * size))
 
 
-@pytest.mark.parametrize(
-    "pvalue", [psi_pvalue, chi2_pvalue, ks_pvalue, cramer_von_mises_pvalue, anderson_darling_pvalue]
-)
-def test_pvalues_without_drift_are_uniform(pvalue: Callable[[Counts, Counts], Floats]) -> None:
-    rng = np.random.default_rng(9)
-    cells = 10 if pvalue in {psi_pvalue, chi2_pvalue} else 200
+@pytest.mark.parametrize("name", [name for name, row in STATISTICS.items() if row.pvalue is not None])
+def test_pvalues_without_drift_are_uniform(name: str) -> None:
+    rng, row = np.random.default_rng(9), STATISTICS[name]
+    assert row.pvalue is not None
+    cells = 10 if row.takes == "groups" else 200
     masses = np.full(cells, 1 / cells)
     drawn = rng.multinomial(20_000, masses, 1000), rng.multinomial(5000, masses, 1000)
-    found = np.array([pvalue(p, q) for p, q in zip(*drawn, strict=True)])
+    tables = [Table.of(p, q) for p, q in zip(*drawn, strict=True)]
+    found = np.array([row.pvalue(row.score(table), table) for table in tables])
 
     for level in (0.05, 0.2, 0.5):
         assert float((found < level).mean()) == pytest.approx(level, abs=4 * np.sqrt(level / 1000))
 
 
 def test_one_cell_is_no_evidence() -> None:
-    p, q = np.array([50]), np.array([7])
+    one = Table.of(np.array([50]), np.array([7]))
 
-    assert [f(p, q) for f in (psi_pvalue, chi2_pvalue, ks_pvalue)] == [1.0, 1.0, 1.0]
+    pairs = ((psi, psi_pvalue), (chi2, chi2_pvalue), (ks, ks_pvalue))
+    assert [pvalue(score(one), one) for score, pvalue in pairs] == [1.0, 1.0, 1.0]
 
 
 def test_ten_groups_hold_a_tenth_each() -> None:
@@ -313,4 +318,4 @@ def test_a_far_row_does_not_outweigh_the_others() -> None:
     seen = compare(a, b)
     assert seen.places is not None
 
-    assert float(wasserstein(*seen.cells, seen.places, seen.unit)) < 0.3
+    assert float(wasserstein(seen.cells, seen.gaps)) < 0.3

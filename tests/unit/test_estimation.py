@@ -11,7 +11,15 @@ from scipy.optimize import isotonic_regression
 from sklearn import metrics
 
 from detectors.estimation import estimate
-from detectors.expected import Metric, average_precision, balanced_accuracy, fraction, roc_auc, variance
+from detectors.expected import (
+    Expected,
+    Metric,
+    average_precision,
+    balanced_accuracy,
+    fraction,
+    roc_auc,
+    variance,
+)
 from detectors.measure import Estimate
 from detectors.score_calibration import Calibration, coverage_note, covered, fit, known
 from tests.oracles import binned, decisions
@@ -90,7 +98,7 @@ METRICS: dict[str, Metric] = {
 def test_a_metric_of_counts_is_scikit_learns(name: str) -> None:
     score, label, predicted = rows(2, 2_000, too_sure)
 
-    found = METRICS[name](counted(score, label, predicted)[0])
+    found = METRICS[name](Expected(counted(score, label, predicted)[0]))
 
     assert found is not None
     assert found.value == pytest.approx(binary_truth(score, label, predicted)[name], abs=1e-12)
@@ -99,34 +107,35 @@ def test_a_metric_of_counts_is_scikit_learns(name: str) -> None:
 @pytest.mark.parametrize("name", METRICS)
 def test_a_gradient_is_the_slope(name: str) -> None:
     table = np.random.default_rng(3).uniform(1.0, 9.0, (2, 2, 6))
-    found = METRICS[name](table)
+    found = METRICS[name](Expected(table))
     assert found is not None
+    gradient = np.broadcast_to(found.gradient, table.shape)
 
     for cell in np.ndindex(*table.shape):
         step = np.zeros_like(table)
         step[cell] = 1e-5
-        up, down = METRICS[name](table + step), METRICS[name](table - step)
+        up, down = METRICS[name](Expected(table + step)), METRICS[name](Expected(table - step))
         assert up is not None
         assert down is not None
-        assert found.gradient[cell] == pytest.approx((up.value - down.value) / 2e-5, abs=1e-8)
+        assert gradient[cell] == pytest.approx((up.value - down.value) / 2e-5, abs=1e-8)
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_the_variance_is_that_of_samples_of_rows(name: str) -> None:
     rng = np.random.default_rng(4)
     table = np.array([[[60.0, 40, 20], [10, 20, 30]], [[5, 20, 40], [10, 50, 95]]])
-    found = METRICS[name](table)
+    found = METRICS[name](Expected(table))
     draws = rng.multinomial(400, table.ravel() / table.sum(), 4_000).astype(float).reshape(-1, 2, 2, 3)
 
-    sampled = [one.value for one in map(METRICS[name], draws) if one is not None]
+    sampled = [one.value for one in map(METRICS[name], map(Expected, draws)) if one is not None]
 
     assert found is not None
-    assert variance(found, table) == pytest.approx(np.var(sampled), rel=0.1)
+    assert variance(found, Expected(table)) == pytest.approx(np.var(sampled), rel=0.1)
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_nothing_counted_has_no_metric(name: str) -> None:
-    assert METRICS[name](np.zeros((2, 2, 6))) is None
+    assert METRICS[name](Expected(np.zeros((2, 2, 6)))) is None
 
 
 def test_honest_scores_are_believed() -> None:
@@ -254,7 +263,7 @@ def middle(seed: int, n: int) -> tuple[Floats, Ints, Ints]:
 def test_the_reference_covers_itself() -> None:
     table = counted(*rows(15, 20_000, honest))
 
-    assert covered(table.sum(axis=(1, 2)), table.sum(axis=1)) == 1.0
+    assert covered(known(table.sum(axis=(1, 2))), table.sum(axis=1)) == 1.0
 
 
 def test_rows_with_scores_the_reference_never_held_are_not_covered() -> None:
@@ -262,14 +271,14 @@ def test_rows_with_scores_the_reference_never_held_are_not_covered() -> None:
     outside = np.mean(np.abs(window[0] - 0.5) > 0.25 + 0.011)
     near = np.mean(np.abs(window[0] - 0.5) > 0.25)
 
-    found = covered(reference.sum(axis=(1, 2)), counted(*window).sum(axis=1))
+    found = covered(known(reference.sum(axis=(1, 2))), counted(*window).sum(axis=1))
 
     assert found is not None
     assert 1 - near <= found <= 1 - outside
 
 
 def test_coverage_of_no_rows_does_not_exist() -> None:
-    assert covered(counted(*middle(16, 100)).sum(axis=(1, 2)), np.zeros((1, 2, 1000))) is None
+    assert covered(known(counted(*middle(16, 100)).sum(axis=(1, 2))), np.zeros((1, 2, 1000))) is None
 
 
 def test_the_edges_have_neighbours_on_one_side() -> None:

@@ -7,6 +7,7 @@ from detectors.distances import Floats, ks, psi
 from detectors.drift import STATISTICS
 from detectors.score_null import learn_scores
 from detectors.seasons import DAY, MONDAY, Clock, Ints
+from detectors.table import Table
 
 HOUR = DAY // 24
 NAMES = ("ks", "psi", "chi2", "js", "cramer_von_mises")
@@ -28,7 +29,7 @@ def counts(means: Floats, sizes: Ints, seed: int = 1) -> Ints:
 
 
 def scores(windows: Ints, reference: Ints) -> Floats:
-    return np.stack([STATISTICS[name].score(reference, windows) for name in NAMES], axis=1)
+    return np.stack([STATISTICS[name].score(Table.of(reference, windows)) for name in NAMES], axis=1)
 
 
 def learnt_and_later(means: Floats, sizes: Ints, past: int) -> tuple[Floats, Floats]:
@@ -83,7 +84,8 @@ def test_larger_windows_have_lower_thresholds() -> None:
     sizes = np.exp(np.random.default_rng(4).uniform(np.log(60), np.log(3000), 720)).astype(np.int64)
     windows = counts(np.zeros(720), sizes)
     n = sizes[:, None]
-    null = learn_scores([STATISTICS["ks"]], ks(windows.sum(axis=0), windows)[:, None], n, hourly(720))
+    scores = ks(Table.of(windows.sum(axis=0), windows))
+    null = learn_scores([STATISTICS["ks"]], scores[:, None], n, hourly(720))
     first = Clock(np.array([MONDAY, MONDAY]), HOUR)
 
     small, large = null.thresholds(np.array([[100], [2000]]), first, 1e-4).ravel()
@@ -95,7 +97,7 @@ def test_scores_of_zero_have_a_threshold() -> None:
     found = null.thresholds(np.array([[50]]), Clock(np.array([MONDAY]), HOUR), 1e-4)
 
     assert np.isfinite(found).all()
-    assert float(psi(np.array([5, 5]), np.array([1, 9]))) > found[0, 0]
+    assert float(psi(Table.of(np.array([5, 5]), np.array([1, 9])))) > found[0, 0]
 
 
 def test_a_window_without_rows_teaches_nothing() -> None:

@@ -1,0 +1,79 @@
+"""What stays of a reference while windows pass, and one feature of a window beside it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from detectors.comparison import Comparison, Half, half_of
+from detectors.monitors import FAILURES
+from detectors.null import Null, null_of
+from detectors.profile import Grid, Profile, Summary, summaries
+from detectors.recent import Recent
+from detectors.stacked import LEFTS_KEPT, Lefts
+
+RecentNulls = Recent[Null]
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """One feature of a reference: what is the same for each window beside it."""
+
+    summary: Summary
+    nulls: RecentNulls
+
+    @cached_property
+    def n(self) -> int:
+        """How many values the reference has."""
+        return self.summary.n
+
+    @cached_property
+    def half(self) -> Half:
+        """Its half of each comparison."""
+        return half_of(self.summary)
+
+    @cached_property
+    def null(self) -> Null:
+        """What to draw when nothing has changed."""
+        key = (self.summary.grid.name, self.summary.counts.tobytes())
+        return self.nulls.get(key, lambda: null_of(self.half.beside(self.summary)))
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """A reference's features, and their sides of what several are scored by together."""
+
+    features: Mapping[str, Standing]
+    lefts: Lefts
+
+    @classmethod
+    def of(cls, grid: Grid, profile: Profile, nulls: RecentNulls) -> "Known":
+        """Read a reference; nulls: remembers null models, of other references too."""
+        features = {s.grid.name: Standing(s, nulls) for s in summaries(grid, profile)}
+        return cls(features, Recent(LEFTS_KEPT))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """One feature beside its reference. sizes: values of the reference and of the window.
+
+    judgeable: whether both have enough of them.
+    """
+
+    standing: Standing
+    window: Summary
+    sizes: tuple[int, int]
+    judgeable: bool
+
+    @classmethod
+    def of(cls, standing: Standing, window: Summary, least: int) -> "Pair":
+        """Set a feature beside its reference; both need `least` values or more."""
+        sizes = standing.n, window.n
+        return cls(standing, window, sizes, min(sizes) >= least and sizes[0] > 0)
+
+    @property
+    def compared(self) -> Comparison | Exception:
+        """Both samples on the same cells, or why there is no comparison."""
+        try:
+            return self.standing.half.beside(self.window)
+        except FAILURES as error:
+            return error
