@@ -15,6 +15,9 @@ NATIVE := hatch_build.py $(wildcard monitor/native/*.c monitor/native/*.h)
 PINS := requirements/dev.txt requirements/build.txt requirements/uv.txt
 ANALYSE := gcc -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fanalyzer -DNARROW -DDRIFTD_SOURCES='""' -S -o /dev/null
 
+# Byte code is kept: else each worker of the tests, and each program that they start, would compile all again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # uv does not read pip's settings; whoever configured pip by the environment means uv as well.
 NETWORK := .venv/.ready .envs/%/.ready lock
 $(NETWORK): export UV_HTTP_TIMEOUT ?= 180
@@ -31,9 +34,16 @@ demo: setup
 
 # Daemons under test write and sync without end: in memory, where there is room, no test waits for a disk.
 MEMORY = $$(test "$$(df -Pk /dev/shm 2>/dev/null | awk 'END {print $$4 + 0}')" -gt 8000000 && echo /dev/shm)
-test: lint .envs/mlflow/.ready
+# mypy keeps one core busy; what else is to be done before the tests is done beside it.
+test: setup
+	$(MAKE) --no-print-directory --jobs 2 --output-sync lint .pytest_cache/.rewritten .envs/mlflow/.ready
 	export TMPDIR="$${TMPDIR:-$(MEMORY)}"; export DRIFTD_REQUIRE_MLFLOW=1; \
-	$(BIN)/pytest -q -n 4 --maxschedchunk 1 --ignore tests/alibi -o tmp_path_retention_policy=failed # more than cores: many tests wait for programs
+	$(BIN)/pytest -q -n 6 --dist loadgroup --ignore tests/alibi -o tmp_path_retention_policy=failed # more than cores: many tests wait for programs
+
+# pytest rewrites the assertions of each test, once: its workers find the byte code of this first look.
+.pytest_cache/.rewritten: $(shell find tests -name '*.py') | setup
+	found=$$($(BIN)/pytest -qq --collect-only --ignore tests/alibi) || { echo "$$found"; exit 1; }
+	mkdir -p $(@D); touch $@
 
 lint: setup
 	$(BIN)/ruff check .

@@ -14,7 +14,6 @@ from monitor.clock import ManualClock
 from monitor.config import Alarms, Features, Model
 from monitor.config import Source as SourceWish
 from monitor.core.closing import Judge
-from monitor.core.judging import null_models
 from monitor.core.outbox import Note
 from monitor.core.outcomes import Vocabulary
 from monitor.core.plan import joins
@@ -27,12 +26,12 @@ from monitor.heavy_lanes import HeavyLanes
 from monitor.heavy_opening import heavy_of, with_jobs
 from monitor.models import joining_of
 from monitor.outgoing import enqueue, load_outbox
-from monitor.references import baseline_of, standard_of, timed_rows
 from monitor.sources.base import Source
 from monitor.store.memory import MemoryStore
 from monitor.store.segments import MemorySegments
 from monitor.types import Batch, Changes, Chunk, Decoded, EntryKey, Position, Reject
 from monitor.worker import Tools, Worker
+from tests.learnt import Teaching, baseline_by, nulls_by, standard_by
 from tests.logs import (
     EPOCH,
     MINUTE,
@@ -135,19 +134,17 @@ class Process:
     def _with_reference(self, schema: Schema, state: ModelState) -> ModelState:
         changes: Changes = {}
         if self.timed is not None:
-            plan = plan_of(self.made)
-            baseline = replace(baseline_of(schema, self.timed, "file reference.parquet"), number=1)
-            rows = timed_rows(schema, self.timed, baseline.origin, plan.window)
-            nulls = null_models(plan, baseline, rows)
+            asked = Teaching.of(self.made, schema, self.timed)
+            baseline, nulls = baseline_by(asked), nulls_by(asked)
             changes |= nulls_changes(self.made.name, nulls)
-            state = replace(state, nulls={1: nulls}, book=replace(state.book, window=plan.window))
+            book = replace(state.book, window=plan_of(self.made).window)
+            state = replace(state, nulls={1: nulls}, book=book)
             changes["book", self.made.name, ""] = dump_book(state.book)
         elif self.answered is None:
             baseline = reference(self.made)
         else:
-            path = self.made.reference.path
-            baseline = replace(baseline_of(schema, self.answered, f"file {path}"), number=1)
-            standard = standard_of(self.made, schema, self.answered, baseline)
+            asked = Teaching.of(self.made, schema, self.answered)
+            baseline, standard = baseline_by(asked), standard_by(asked)
             state = replace(state, labels=replace(state.labels, standards=(standard,)))
             changes["standard", self.made.name, "1"] = standard.dump()
         self.store.commit(changes | {("baseline", self.made.name, "1"): baseline.dump()})

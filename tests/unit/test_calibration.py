@@ -15,6 +15,7 @@ from detectors.calibration import Asked, Calibrator
 from detectors.comparison import Comparison, numeric_starts
 from detectors.distances import Floats
 from detectors.drift import STATISTICS
+from detectors.monitors import known
 from detectors.null import null_of
 from detectors.recent import Recent
 from detectors.tail import upper_quantile
@@ -34,13 +35,11 @@ def rates(pairs: Iterable[Comparison], sizes: tuple[int, int]) -> dict[tuple[str
     """
     calibrator, found = Calibrator(), defaultdict(list)
     for pair in pairs:
-        null = null_of(pair)
-        for name, row in STATISTICS.items():
-            if pair.places is None and row.numeric_only:
-                continue
-            for a in LEVELS:
-                over = row.of(pair) > calibrator.threshold(row, null, sizes, a)
-                found[name, a].append(float(over.mean()) / a)
+        rows = {k: row for k, row in STATISTICS.items() if not (pair.places is None and row.numeric_only)}
+        asked = [Asked(row, null_of(pair), sizes) for row in rows.values()]
+        for a in LEVELS:
+            for (name, row), threshold in zip(rows.items(), calibrator.thresholds(asked, a), strict=True):
+                found[name, a].append(float((row.of(pair) > known(threshold)).mean()) / a)
     return {key: float(np.mean(rate)) for key, rate in found.items()}
 
 

@@ -149,7 +149,7 @@ def test_what_fires_is_dated_by_the_act(monkeypatch: pytest.MonkeyPatch) -> None
     run_demo(say, clock, DemoOptions(0.3, 0.1, 0.1, seconds=60))
 
     assert any(line.endswith("FIRING: 1 monitor of inputs and scores, 0 s into the calm") for line in said)
-    assert any(re.search(r"monitor of performance, \d s into the second incident", line) for line in said)
+    assert any(re.search(r"monitor of performance, \d+ s into the second incident", line) for line in said)
 
 
 @pytest.mark.usefixtures("pretend")
