@@ -46,7 +46,7 @@ def trip(day: int, last: int | None = None, episode: str = "ep_1") -> Trip:
 
 def state(closed: int, **trips: Trip) -> ModelState:
     """Return a state after this day's window; trips: by feature."""
-    found = {replace(KEY, feature=feature): one for feature, one in trips.items()}
+    found = {KEY._replace(feature=feature): one for feature, one in trips.items()}
     return ModelState("m", book=Book(last_closed=closed * DAY), trips=found)
 
 

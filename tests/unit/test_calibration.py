@@ -36,9 +36,10 @@ def rates(pairs: Iterable[Comparison], sizes: tuple[int, int]) -> dict[tuple[str
     calibrator, found = Calibrator(), defaultdict(list)
     for pair in pairs:
         rows = {k: row for k, row in STATISTICS.items() if not (pair.places is None and row.numeric_only)}
-        asked = [Asked(row, null_of(pair), sizes) for row in rows.values()]
+        asked = Asked(tuple(rows.values()), null_of(pair), sizes)
         for a in LEVELS:
-            for (name, row), threshold in zip(rows.items(), calibrator.thresholds(asked, a), strict=True):
+            thresholds = calibrator.thresholds([asked], a)[0]
+            for (name, row), threshold in zip(rows.items(), thresholds, strict=True):
                 found[name, a].append(float((row.of(pair) > known(threshold)).mean()) / a)
     return {key: float(np.mean(rate)) for key, rate in found.items()}
 
