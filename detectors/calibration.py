@@ -163,7 +163,7 @@ def _simulated(sizes: tuple[int, int], asked: Simulated, level: float) -> dict[H
 def _scores(row: Statistic, null: Null, drawn: Simulation) -> Floats:
     """Return the statistic of the simulated pairs, with the feature's own ways between cells."""
     if row.takes == "places" and null.gaps is not None:
-        return row.score(drawn.pairs.cells, null.gaps)
+        return row.score(drawn.apart, null.gaps)
     return row.of(drawn.pairs)
 
 

@@ -38,9 +38,9 @@ class Comparison:
     unit: float = 1.0
     unseen: tuple[float, float] = (0.0, 0.0)
 
-    @cached_property
+    @property
     def cells(self) -> Table:
-        """The fine cells of both."""
+        """The fine cells of both, made anew: of thousands of pairs too much would be kept."""
         return Table.of(self.reference, self.window)
 
     @cached_property

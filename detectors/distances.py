@@ -1,6 +1,7 @@
 """How far apart two samples are, from their counts on the same cells: pure functions, no thresholds.
 
-Each takes a table: the reference's counts and the window's, both [..., K]. Every function returns [...];
+Each takes a table, the reference's counts and the window's, both [..., K], or what of it the ways between
+the cells are summed by. Every function returns [...];
 higher is always further apart, and samples in equal proportions give 0.
 """
 
@@ -199,15 +200,16 @@ def anderson_darling(table: Table) -> Floats:
     return np.asarray((weights * np.square(table.climb)).sum(axis=-1) / table.noise)
 
 
-def wasserstein(table: Table, between: Floats) -> Floats:
+def wasserstein(apart: Floats, between: Floats) -> Floats:
     """Return the Wasserstein-1 distance in units of the reference's: how far the rows moved, on average.
 
-    between: float64 [K - 1] or [..., K - 1], the way from each cell to the next: see `gaps`.
+    apart: |F - G| at the end of each cell but the last, [..., K - 1]. between: the way from each cell to the
+    next, [K - 1] or [..., K - 1]: see `gaps`.
 
     Examples
     --------
     >>> between = gaps(np.array([0.0, 1.0, 2.0]), 0.5)
-    >>> round(float(wasserstein(Table.of(np.array([1, 1, 0]), np.array([0, 1, 1])), between)), 3)
+    >>> round(float(wasserstein(Table.of(np.array([1, 1, 0]), np.array([0, 1, 1])).apart, between)), 3)
     2.0
 
     References
@@ -216,19 +218,19 @@ def wasserstein(table: Table, between: Floats) -> Floats:
     the line. Theory of Probability and its Applications 18(4).
 
     """
-    return _summed(table.apart, between)
+    return _summed(apart, between)
 
 
-def energy(table: Table, between: Floats) -> Floats:
+def energy(apart: Floats, between: Floats) -> Floats:
     """Return the energy distance, in units of the reference's: the root of twice the integral of (F - G)^2.
 
     Its square is twice the mean distance of a row of each sample, less the mean distances within them. A
-    shift by d standard deviations of a normal feature is about 0.75 d. between: as for `wasserstein`.
+    shift by d standard deviations of a normal feature is about 0.75 d. apart, between: as for `wasserstein`.
 
     Examples
     --------
     >>> places = np.array([0.0, 1.0, 2.0])
-    >>> round(float(energy(Table.of(np.array([1, 1, 0]), np.array([0, 1, 1])), gaps(places, 0.5))), 3)
+    >>> round(float(energy(Table.of(np.array([1, 1, 0]), np.array([0, 1, 1])).apart, gaps(places, 0.5))), 3)
     1.414
 
     From the sixth window on a tenth of the rows is two places further on:
@@ -236,7 +238,7 @@ def energy(table: Table, between: Floats) -> Floats:
     >>> rng, usual, moved_on = np.random.default_rng(1), [0.4, 0.4, 0.2], [0.3, 0.4, 0.3]
     >>> windows = [rng.multinomial(500, moved_on if at >= 5 else usual) for at in range(8)]
     >>> tables = [Table.of(1000 * np.array(usual), window) for window in windows]
-    >>> [energy(table, gaps(places, 0.75)) > 0.2 for table in tables].index(True)
+    >>> [energy(table.apart, gaps(places, 0.75)) > 0.2 for table in tables].index(True)
     5
 
     References
@@ -246,7 +248,7 @@ def energy(table: Table, between: Floats) -> Floats:
 
     """
     ways = np.maximum(between, 0.0)  # of rounding: -1e-17
-    return np.asarray(np.sqrt(2.0 * _summed(np.square(table.apart), ways)))
+    return np.asarray(np.sqrt(2.0 * _summed(np.square(apart), ways)))
 
 
 def _summed(values: Floats, between: Floats) -> Floats:

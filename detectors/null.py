@@ -138,6 +138,11 @@ class Simulation:
         window = draw(rng, null.masses, m - new.sum(axis=1)) + new
         self.pairs = Comparison(reference, window, null.starts)
 
+    @cached_property
+    def apart(self) -> Floats:
+        """|F - G| at each cell's end but the last, float64 [R, K - 1]."""
+        return self.pairs.cells.apart
+
 
 def _fresh_rows(rng: np.random.Generator, null: Null, n: int, m: int) -> NDArray[np.int64]:
     """Return how many of m rows fall where a reference of n rows has none, int64 [R, K].

@@ -72,28 +72,35 @@ class Stacks:
 
     def arguments(self, takes: Takes, names: Names) -> tuple[Any, ...]:
         """Return what statistics take of features that are alike."""
-        grouped = takes == "groups"
-        left = self._lefts.get((grouped, names), lambda: self._left(names, grouped=grouped))
-        table = self._tables.get((grouped, names))
-        if table is None:
-            window = self._side([one.window for one in self._all(names)], names, grouped=grouped)
-            table = self._tables[grouped, names] = Table(left.side, window)
+        table = self._table(names, grouped=takes == "groups")
         if takes != "places":
             return (table,)
-        if left.gaps is None:
+        gaps = self._left(names, grouped=False).gaps
+        if gaps is None:
             raise TypeError("categories have no places")
-        return table, left.gaps
+        return table.apart, gaps
 
     def joined(self, takes: Takes, names: Names) -> Joined:
         """Return the tables of these features, side by side."""
         grouped = takes == "groups"
         found = self._joined.get((grouped, names))
         if found is None:
-            tables = [self.arguments(takes, alike)[0] for alike in self.alike(takes, names)]
+            tables = [self._table(alike, grouped=grouped) for alike in self.alike(takes, names)]
             found = self._joined[grouped, names] = Joined(tables)
         return found
 
+    def _table(self, names: Names, *, grouped: bool) -> Table:
+        found = self._tables.get((grouped, names))
+        if found is None:
+            window = self._side([one.window for one in self._all(names)], names, grouped=grouped)
+            found = Table(self._left(names, grouped=grouped).side, window)
+            self._tables[grouped, names] = found
+        return found
+
     def _left(self, names: Names, *, grouped: bool) -> Left:
+        return self._lefts.get((grouped, names), lambda: self._made(names, grouped=grouped))
+
+    def _made(self, names: Names, *, grouped: bool) -> Left:
         of = self._all(names)
         placed = not grouped and all(one.places is not None for one in of)
         gaps = np.stack([one.gaps for one in of]) if placed else None

@@ -15,8 +15,8 @@ Takes = Literal["groups", "cells", "places"]
 class Statistic:
     """One statistic: how to compute it, how it scales, and what size of change it means.
 
-    takes: what `score` is given of a comparison: the table of its groups; that of its fine cells; or the
-    latter and the ways from each cell to the next. The last two exist for numeric features only. It
+    takes: what `score` is given of a comparison: the table of its groups; that of its fine cells; or |F - G|
+    at the ends of these and the ways from each to the next. The last two exist for numeric features only. It
     broadcasts over leading axes: features of one shape are scored together.
     pvalue: of scores, and the table or tables that they are of.
     exponent: without drift the score shrinks like (1/N + 1/M)**exponent: 0, 0.5 or 1.
@@ -47,7 +47,7 @@ class Statistic:
             return (comparison.groups,)
         if self.takes == "cells":
             return (comparison.cells,)
-        return comparison.cells, comparison.gaps
+        return comparison.cells.apart, comparison.gaps
 
     def of(self, comparison: Comparison) -> Floats:
         """Return the score of the comparison, or of each of its simulated pairs."""

@@ -35,7 +35,11 @@ def test_each_score_and_pvalue_is_the_one_it_has_alone_to_the_bit(name: str) -> 
     for feature, one in every.items():
         taken = row.arguments(one)
         score = row.score(*taken)
-        pvalue = float(row.pvalue(score, taken[0])) if row.pvalue is not None else None
+        pvalue = (
+            float(row.pvalue(score, one.cells if row.takes == "cells" else one.groups))
+            if row.pvalue is not None
+            else None
+        )
         apart[feature] = Scored(float(score), pvalue)
     assert together == apart
     assert all(np.isfinite(found.score) for found in apart.values())
