@@ -1,8 +1,8 @@
 """How far apart two samples are, from their counts on the same cells: pure functions, no thresholds.
 
-Each takes a table, the reference's counts and the window's, both [..., K], or what of it the ways between
-the cells are summed by. Every function returns [...];
-higher is always further apart, and samples in equal proportions give 0.
+Each takes a table, the reference's counts and the window's, both [..., K], or |F - G| of it and the ways
+between its cells. Every function returns [...]; higher is always further apart, and samples in equal
+proportions give 0.
 """
 
 import numpy as np
