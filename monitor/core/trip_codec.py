@@ -1,33 +1,40 @@
 """A trip as the store keeps it: JSON, with the verdicts it was made of."""
 
 import json
-from dataclasses import fields
+from json.encoder import encode_basestring_ascii as _text
 from typing import Any
 
 from detectors.base import ClassShare, Level, Verdict
 from monitor.core.policy import Phase, Trip
 
-TRIP_FIELDS = tuple(f.name for f in fields(Trip))
-VERDICT_FIELDS = tuple(f.name for f in fields(Verdict))
-WRITER = json.JSONEncoder(separators=(",", ":"))
-"""One for all: `json.dumps` would make one for each of thousands of trips."""
-
 
 def dump_trip(trip: Trip) -> bytes:
-    """Write a trip."""
-    item = {name: getattr(trip, name) for name in TRIP_FIELDS}
-    item["verdict"] = _verdict_item(trip.verdict)
-    item["judged"] = None if trip.judged is trip.verdict else _verdict_item(trip.judged)
-    return WRITER.encode(item).encode()
+    """Write a trip as `json.dumps` would, in less than half the time: there are thousands a window."""
+    judged = None if trip.judged is trip.verdict else trip.judged
+    ended = "null" if trip.ended is None else trip.ended
+    return (
+        f'{{"kind":{_text(trip.kind)},"phase":"{trip.phase}","breaches":{trip.breaches},"calm":{trip.calm},'
+        f'"episode":{_text(trip.episode)},"since":{trip.since},"ended":{ended},'
+        f'"episodes":{trip.episodes},"window":{trip.window},"verdict":{_verdict(trip.verdict)},'
+        f'"judged":{_verdict(judged)},"every":{trip.every}}}'
+    ).encode()
 
 
-def _verdict_item(verdict: Verdict | None) -> dict[str, Any] | None:
+def _verdict(verdict: Verdict | None) -> str:
     if verdict is None:
-        return None
-    item = {name: getattr(verdict, name) for name in VERDICT_FIELDS}
-    if not verdict.classes:  # as of nearly all of thousands
-        del item["classes"]
-    return item
+        return "null"
+    classes = f',"classes":{json.dumps(verdict.classes, separators=(",", ":"))}' if verdict.classes else ""
+    return (
+        f'{{"detector":{_text(verdict.detector)},"feature":{_text(verdict.feature)},'
+        f'"kind":{_text(verdict.kind)},"level":"{verdict.level}","n":{verdict.n},'
+        f'"score":{_number(verdict.score)},"threshold":{_number(verdict.threshold)},'
+        f'"pvalue":{_number(verdict.pvalue)},"effect":{_number(verdict.effect)},'
+        f'"note":{_text(verdict.note)}{classes}}}'
+    )
+
+
+def _number(value: float | None) -> str:
+    return "null" if value is None else repr(float(value))  # NumPy's own repr names its type
 
 
 def load_trip(data: bytes) -> Trip:

@@ -33,13 +33,8 @@ def test_each_score_and_pvalue_is_the_one_it_has_alone_to_the_bit(name: str) -> 
     together = score_all(row, Stacks(every, Recent(9)), tuple(every))
     apart = {}
     for feature, one in every.items():
-        taken = row.arguments(one)
-        score = row.score(*taken)
-        pvalue = (
-            float(row.pvalue(score, one.cells if row.takes == "cells" else one.groups))
-            if row.pvalue is not None
-            else None
-        )
+        score, table = row.of(one), one.groups if row.takes == "groups" else one.cells
+        pvalue = float(row.pvalue(score, table)) if row.pvalue is not None else None
         apart[feature] = Scored(float(score), pvalue)
     assert together == apart
     assert all(np.isfinite(found.score) for found in apart.values())
