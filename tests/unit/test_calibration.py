@@ -17,7 +17,8 @@ from detectors.distances import Floats
 from detectors.drift import STATISTICS
 from detectors.monitors import known
 from detectors.null import null_of
-from detectors.recent import Recent
+from detectors.profile import Grid, empty
+from detectors.recent import OfReferences, Recent
 from detectors.tail import upper_quantile
 
 BINS = 200
@@ -206,6 +207,16 @@ def test_what_was_not_asked_for_lately_is_forgotten() -> None:
     for key in "abacab":
         recent.get(key, partial(make, key))
     assert made == ["a", "b", "c", "b"]
+
+
+def test_what_is_made_of_a_reference_is_made_once() -> None:
+    grid, made = Grid(()), []
+    references = OfReferences(lambda _, profile: made.append(profile))
+    one, other = empty(grid), empty(grid)
+
+    for profile in (one, other, one, other, one):
+        references.of(grid, profile)
+    assert list(map(id, made)) == [id(one), id(other)]
 
 
 def test_the_levels_of_all_monitors_and_windows_add_up_to_the_budget() -> None:
