@@ -34,7 +34,7 @@ def numeric_grid(name: str, values: Floats, bins: int = 200) -> NumericGrid:
     edges = tuple(float(e) for e in np.unique(cuts) if e < hi)
     cell = np.searchsorted(np.array(edges), finite, side="left")
     places = tuple(float(finite[cell == k].mean()) for k in range(len(edges) + 1))
-    unit = 2.0 ** (math.frexp(hi - lo)[1] - 30) if hi > lo else 1.0
+    unit = 2.0 ** max(math.frexp(hi - lo)[1] - 30, -1022) if hi > lo else 1.0  # 0 would be none
     return NumericGrid(name, lo, hi, edges, float(finite.mean()), unit, float(finite.std()), places)
 
 
