@@ -91,4 +91,4 @@ def judged(
     finite = math.isfinite(score[0]) and math.isfinite(score[1]) and math.isfinite(effect)
     if not (finite and (pvalue is None or math.isfinite(pvalue))):
         return unjudged(spec, Level.ERROR, n, "the statistic is not finite")
-    return Verdict(spec.detector, spec.feature, spec.kind, level, n, *score, pvalue=pvalue, effect=effect)
+    return Verdict(spec.detector, spec.feature, spec.kind, level, n, *score, pvalue, effect)
