@@ -13,7 +13,11 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
-IMPORTED = ["monitor.cli", "monitor.daemon", "monitor.loading", "monitor.reloading", "monitor.supervisor"]
+IMPORTED = [
+    *("monitor.cli", "monitor.daemon", "monitor.loading", "monitor.reloading", "monitor.supervisor"),
+    *("monitor.clients", "scipy.special", "anyio._backends._asyncio", "uvicorn.loops.auto"),
+]
+"""The second line is what a start imports when it comes to it."""
 STILL = {"_RJEM_MALLOC_CONF": "background_thread:false", "OPENBLAS_NUM_THREADS": "1"}
 """Has Polars and NumPy start no threads when they are imported: a fork would not have them."""
 
