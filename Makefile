@@ -38,7 +38,7 @@ MEMORY = $$(test "$$(df -Pk /dev/shm 2>/dev/null | awk 'END {print $$4 + 0}')" -
 test: setup
 	$(MAKE) --no-print-directory --jobs 2 --output-sync lint .pytest_cache/.rewritten .envs/mlflow/.ready
 	export TMPDIR="$${TMPDIR:-$(MEMORY)}"; export DRIFTD_REQUIRE_MLFLOW=1; \
-	$(BIN)/pytest -q -n 6 --dist loadgroup --ignore tests/alibi -o tmp_path_retention_policy=failed # more than cores: many tests wait for programs
+	$(BIN)/pytest -q -n 6 --ignore tests/alibi -o tmp_path_retention_policy=failed # more than cores: many tests wait for programs
 
 # pytest rewrites the assertions of each test, once: its workers find the byte code of this first look.
 .pytest_cache/.rewritten: $(shell find tests -name '*.py') | setup

@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 import structlog
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.native import NATIVE, NUMPY, counted_by
 
@@ -23,6 +25,29 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 LONGEST_FIRST = ("tests/recovery/", "tests/laws/", "tests/golden/", "tests/acceptance/")
+TOGETHER = frozenset(
+    (
+        *(f"tests/acceptance/test_{name}.py" for name in ("backtest", "dashboards", "native_memory")),
+        *(f"tests/acceptance/test_{name}.py" for name in ("prometheus", "wheel")),
+        *(f"tests/golden/test_{name}.py" for name in ("car_loan", "performance", "streams_golden")),
+        *(f"tests/unit/test_{name}.py" for name in ("explaining", "joint_ranks", "record_rows")),
+    )
+)
+"""Modules with a dear fixture: one worker has all of their tests, else each would make the fixture."""
+
+
+class Dealt(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types
+    """Deals tests out one by one, but for those that belong together, which come first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return module if module in TOGETHER else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Say how tests are dealt out to workers (`-n`)."""
+    return Dealt(config, log)
 
 
 @pytest.hookimpl(trylast=True)

@@ -12,7 +12,7 @@ import pytest
 from tests.golden.outcome_logs import MONTH, Watched, config, delays, outcomes, spaced
 from tests.programs import DRIFTD, Project
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("backtest")]
+pytestmark = pytest.mark.acceptance
 
 CHANGE = 25_000
 """Row of the log from which on the loans are other ones."""

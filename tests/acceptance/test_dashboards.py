@@ -17,7 +17,7 @@ from monitor.simulate import DAY, LABEL, LiveModel, as_json_lines, write_referen
 from tests.programs import Daemon, Project, eventually
 from tests.prometheus import Prometheus, scraping
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("dashboards")]
+pytestmark = pytest.mark.acceptance
 
 CONFIG = """
 [daemon]

@@ -11,7 +11,7 @@ import pytest
 
 from monitor.native.library import FILE, FOLDER
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("native_memory")]
+pytestmark = pytest.mark.acceptance
 ROOT = Path(__file__).parents[2]
 COMPILER = "gcc -g -DNARROW -fsanitize=address,undefined -fno-sanitize-recover=all"
 USING = """

@@ -13,7 +13,7 @@ from exporters.catalog import BY_NAME
 from tests.programs import CAR_LOAN, Daemon, Project, Samples, eventually
 from tests.prometheus import Prometheus, scraping
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("prometheus")]
+pytestmark = pytest.mark.acceptance
 
 MODEL = "car-loan"
 CONFIG = f"""

@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 import pytest
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("wheel")]
+pytestmark = pytest.mark.acceptance
 ROOT = Path(__file__).parents[2]
 
 

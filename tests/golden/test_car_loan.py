@@ -25,7 +25,7 @@ from tests.audits import records, unequal
 from tests.oracles import anderson_darling, categories, cells, cramer_von_mises, distances
 from tests.programs import CAR_LOAN, Project, Samples
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("car_loan")]
+pytestmark = pytest.mark.acceptance
 
 MODEL = "car-loan"
 NUMERIC = ("car_value", "debt_to_income_ratio", "loan_length", "driver_tenure")

@@ -27,7 +27,7 @@ from tests.golden.outcome_logs import (
 )
 from tests.golden.performance_oracles import agree, agree_binary, binary, regression, several
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("performance")]
+pytestmark = pytest.mark.acceptance
 
 COLUMNS = """
 prediction_id = "id"

@@ -16,7 +16,7 @@ from detectors.river_rules import adwin
 from detectors.streaming import Stream
 from tests.golden.outcome_logs import DAY, MICROSECOND, WEEK, Watched, config, micros, outcomes
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("streams")]
+pytestmark = pytest.mark.acceptance
 
 COLUMNS = 'prediction_id = "id"\ntimestamp = "timestamp"\nprediction = "y_pred"\nlabel = "label"\n'
 SETTINGS = (

@@ -27,7 +27,6 @@ from tests.audits import altered, records, unequal
 from tests.json_schema import faults
 from tests.programs import committed
 
-pytestmark = pytest.mark.xdist_group("explaining")
 Names = tuple[str, ...]
 SCHEMA = Path(__file__).parents[2] / "docs" / "webhook.schema.json"
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)

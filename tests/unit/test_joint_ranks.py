@@ -24,7 +24,6 @@ from tests.logs import model, plan_of
 from tests.programs import committed
 from tests.unit.test_explaining import BEGIN
 
-pytestmark = pytest.mark.xdist_group("joint_ranks")
 ROWS = 200
 """Rows of an hour."""
 HEAVY = ("mmd", "domain_classifier", "pca_reconstruction")

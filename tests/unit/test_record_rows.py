@@ -30,7 +30,6 @@ from tests.audits import records
 from tests.lives import NOW, Cut, Process
 from tests.logs import Row, mean_judge, model
 
-pytestmark = pytest.mark.xdist_group("record_rows")
 PER_MINUTE = 20
 OWN = ("mmd", "domain_classifier")
 
