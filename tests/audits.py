@@ -52,7 +52,8 @@ def altered(document: Mapping[str, Any], seed: int) -> dict[str, Any]:
 
 def _others(value: Any) -> list[Any]:  # noqa: ANN401 - JSON
     if value is None or isinstance(value, bool):
-        return [0.5, value is None]
+        return [0.5, not value]
     if isinstance(value, int | float):
-        return [value + 1, -value - 1, math.nextafter(value, math.inf), value + 0.5]
+        others = [value + 1, -value - 1, math.nextafter(value, math.inf), value + 0.5]
+        return [other for other in others if other != value]  # a large number is the same plus one
     return [f"{value}0", "0.0", value[1:] if value else "x"]

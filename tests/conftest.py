@@ -26,12 +26,13 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 LONGEST_FIRST = ("tests/recovery/", "tests/laws/", "tests/golden/", "tests/acceptance/")
 TOGETHER = frozenset(
-    (
-        *(f"tests/acceptance/test_{name}.py" for name in ("backtest", "dashboards", "native_memory")),
-        *(f"tests/acceptance/test_{name}.py" for name in ("prometheus", "wheel")),
-        *(f"tests/golden/test_{name}.py" for name in ("car_loan", "performance", "streams_golden")),
-        *(f"tests/unit/test_{name}.py" for name in ("explaining", "joint_ranks", "record_rows")),
-    )
+    f"tests/{folder}/test_{name}.py"
+    for folder, names in {
+        "acceptance": ("backtest", "dashboards", "native_memory", "prometheus", "wheel"),
+        "golden": ("car_loan", "performance", "streams_golden"),
+        "unit": ("explaining", "joint_ranks", "record_rows"),
+    }.items()
+    for name in names
 )
 """Modules with a dear fixture: one worker has all of their tests, else each would make the fixture."""
 
