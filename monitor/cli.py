@@ -14,7 +14,7 @@ from monitor.clock import SystemClock
 from monitor.dashboard_commands import dashboards
 from monitor.errors import ConfigError, DriftdError
 from monitor.logs import log_problems_to_stderr, log_to_stderr, logger
-from monitor.memory import keep_freed, lasting
+from monitor.memory import keep_freed, lasting, share_freed
 from monitor.native.library import found
 from monitor.options import config_option, json_option, load_to_read, load_to_send
 from monitor.signals import RELOAD, STOP, on_signals
@@ -57,6 +57,7 @@ def main() -> None:
 def run(path: Path, *, once: bool, flush: bool) -> None:
     """Run the daemon until SIGTERM or Ctrl-C; SIGHUP reloads the configuration."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is there; the daemon has threads enough
+    share_freed()
     with lasting():
         from monitor.daemon import Daemon  # noqa: PLC0415 - slow imports, here and below: only when needed
         from monitor.reloading import ConfigFile  # noqa: PLC0415 - as above

@@ -2,15 +2,6 @@
 
 from collections.abc import Sequence
 
-from polars.exceptions import PanicException, PolarsError
-
-POLARS_FAILURES: tuple[type[BaseException], ...] = (PolarsError, PanicException, OSError, ValueError)
-"""What Polars raises on bad input. A panic derives from BaseException: `except Exception` misses it."""
-
-
-UNEXPECTED: tuple[type[BaseException], ...] = (Exception, PanicException)
-"""What a fault of our own may raise, where one part must not stop the others."""
-
 
 class DriftdError(Exception):
     """One clear line for the user: what is wrong, where, what to do."""

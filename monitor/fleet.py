@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from monitor.errors import UNEXPECTED, StoreUnavailableError
+from monitor.errors import StoreUnavailableError
+from monitor.failures import UNEXPECTED
 from monitor.heavy_lanes import HeavyLanes
 from monitor.logs import logger
 from monitor.models import WatchedModel

@@ -12,7 +12,8 @@ from monitor.comparing import Apart, Comparer, Here
 from monitor.core.heavy import ALIBI, POOL
 from monitor.core.jobs import MOST
 from monitor.core.leaving import GIVEN_UP
-from monitor.errors import UNEXPECTED, StoreUnavailableError
+from monitor.errors import StoreUnavailableError
+from monitor.failures import UNEXPECTED
 from monitor.heavy_work import Figures, Judging, Learning, next_work
 from monitor.logs import logger
 from monitor.models import WatchedModel

@@ -13,7 +13,7 @@ from monitor.clock import Clock, micros
 from monitor.core.annotations import ENDPOINT as ANNOTATIONS
 from monitor.core.outbox import Endpoint, Note, NoteState, after, configured, due, heard, orphaned, settle
 from monitor.core.registry import ENDPOINT as EVIDENCE
-from monitor.errors import UNEXPECTED
+from monitor.failures import UNEXPECTED
 from monitor.logs import logger
 from monitor.types import Changes, EntryKey
 

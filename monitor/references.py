@@ -20,7 +20,8 @@ from monitor.core.timestamps import read_times
 from monitor.core.vectors import embeddings_of, length_of
 from monitor.core.windows import NEVER
 from monitor.decoders.plain import decode
-from monitor.errors import POLARS_FAILURES, ConfigError, ReferenceUnusableError
+from monitor.errors import ConfigError, ReferenceUnusableError
+from monitor.failures import POLARS_FAILURES
 from monitor.types import Chunk, TypedRows
 
 ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)

@@ -15,7 +15,8 @@ from monitor.core.registry import SPACE, Registry, first_heard
 from monitor.core.state import ModelState
 from monitor.core.windows import NEVER
 from monitor.endpoints import registered_name, registry_clients
-from monitor.errors import UNEXPECTED, StoreUnavailableError
+from monitor.errors import StoreUnavailableError
+from monitor.failures import UNEXPECTED
 from monitor.logs import logger
 from monitor.models import WatchedModel
 from monitor.registry_table import Registry as Wish

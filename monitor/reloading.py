@@ -10,7 +10,8 @@ from exporters.catalog import Sample
 from monitor.building import unlike
 from monitor.clock import Clock
 from monitor.config import Config
-from monitor.errors import UNEXPECTED, ConfigError, DriftdError
+from monitor.errors import ConfigError, DriftdError
+from monitor.failures import UNEXPECTED
 from monitor.logs import logger
 from monitor.supervisor import Supervisor
 

@@ -14,7 +14,7 @@ from exporters.catalog import Sample
 from exporters.tracing import NO_TRACER, Links, TracedNotifier, Tracer
 from monitor.clock import micros
 from monitor.core.outbox import Note
-from monitor.errors import UNEXPECTED
+from monitor.failures import UNEXPECTED
 from monitor.last_good import LastGood
 from monitor.logs import logger, tell_nobody, tell_too
 from monitor.otlp_table import Otlp, header_value

@@ -23,6 +23,7 @@ LAYERS = (
         "types",
         "clock",
         "errors",
+        "failures",
         "quantities",
         "fields",
         "grafana_table",
@@ -37,7 +38,7 @@ LAYERS = (
     ("sources", "decoders", "store", "server"),
 )
 """Inside monitor, lowest first; what is in no layer is the shell. Nothing imports a layer above its own."""
-CORE_SEES = ("types", "errors", "fields", "config", "native", "core")
+CORE_SEES = ("types", "errors", "failures", "fields", "config", "native", "core")
 CORE_REFUSES = {"time", "sqlite3", "threading", "logging", "os"}
 NATIVE_SEES = {"collections", "ctypes", "dataclasses", "functools", "typing", "numpy", "polars", "detectors"}
 NATIVE_READS = {

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from detectors.profile import EmbeddingGrid
 from monitor.core.values import Mask
-from monitor.errors import POLARS_FAILURES
+from monitor.failures import POLARS_FAILURES
 from monitor.types import Decoded
 
 Vectors = NDArray[np.float32]

@@ -13,7 +13,7 @@ from monitor.core.heavy_records import Ask, joint_again
 from monitor.core.recomputing import NEAR, WAYS, taken
 from monitor.core.records import AuditRecord, NotAgainError
 from monitor.core.stream_records import stream_again
-from monitor.errors import POLARS_FAILURES
+from monitor.failures import POLARS_FAILURES
 
 NUMBERS = ("score", "threshold", "effect", "pvalue")
 Way = Callable[[AuditRecord], Verdict]

@@ -22,7 +22,7 @@ from monitor.core.records import SPACE, AuditRecord, Evidence
 from monitor.core.retrain import rfc3339
 from monitor.core.row_files import SPACE as FILES
 from monitor.core.scenes import Begun, Tick
-from monitor.errors import POLARS_FAILURES
+from monitor.failures import POLARS_FAILURES
 from monitor.fields import JOINT
 from monitor.types import Changes
 

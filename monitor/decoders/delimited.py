@@ -16,7 +16,7 @@ import polars as pl
 from monitor.core.reasons import Reason
 from monitor.core.values import Mask, absent
 from monitor.decoders.base import Ints, Lines, assemble, good_lines, is_utf8, table
-from monitor.errors import POLARS_FAILURES
+from monitor.failures import POLARS_FAILURES
 from monitor.types import Chunk, Decoded, Wanted
 
 COMMA, QUOTE, RETURN = ord(","), ord('"'), ord("\r")

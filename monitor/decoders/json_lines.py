@@ -27,7 +27,7 @@ from monitor.core.reasons import Reason
 from monitor.core.vectors import LISTS
 from monitor.decoders.base import Ints, Lines, assemble, good_lines, is_utf8
 from monitor.decoders.tokens import quote_tokens
-from monitor.errors import POLARS_FAILURES
+from monitor.failures import POLARS_FAILURES
 from monitor.native import json_lines as native
 from monitor.types import Chunk, Decoded, Wanted
 

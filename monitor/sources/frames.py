@@ -7,7 +7,7 @@ from itertools import accumulate
 
 import polars as pl
 
-from monitor.errors import POLARS_FAILURES
+from monitor.failures import POLARS_FAILURES
 from monitor.sources.footer import row_group_sizes
 from monitor.sources.identity import FULL, Found, Head
 from monitor.sources.reading import Limits, Room, Taken

@@ -21,7 +21,8 @@ from typing import IO, Protocol
 import numpy as np
 import polars as pl
 
-from monitor.errors import POLARS_FAILURES, StateError, StoreUnavailableError
+from monitor.errors import StateError, StoreUnavailableError
+from monitor.failures import POLARS_FAILURES
 from monitor.store.mapping import pages
 from monitor.types import EntryKey
 

@@ -20,7 +20,7 @@ from monitor.core.hashing import hash_text
 from monitor.core.kernels import Groups, NumericCells, category_codes, numeric_cells
 from monitor.core.reference import numeric_grid
 from monitor.decoders.base import is_utf8
-from monitor.errors import POLARS_FAILURES
+from monitor.failures import POLARS_FAILURES
 from monitor.native import json_lines
 from monitor.native.hashes import hashes_of
 from monitor.native.lending import Lent, place_of
