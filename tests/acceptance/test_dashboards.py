@@ -134,6 +134,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, 
     with project.start() as running:
         running.ready()
         eventually(lambda: running.samples().total("driftd_windows_closed_total") == CALM - 1)
+        eventually(lambda: running.samples().total("driftd_heavy_done_total") > 0)  # at its leisure
         yield project, running
         assert running.stop() == 0
 
@@ -153,6 +154,8 @@ def prometheus(
             write(project, number)
             eventually(lambda n=number: running.samples().total(closed) == n)  # type: ignore[misc]
         eventually(lambda: found.query(f"{closed} == {DAYS - 1}"))
+        compared = "rate(driftd_heavy_duration_seconds_count[1m]) > 0"
+        eventually(lambda: found.query(compared))
         yield found
 
 

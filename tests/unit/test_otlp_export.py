@@ -239,6 +239,7 @@ def test_a_fault_of_our_own_is_counted_and_told_and_the_thread_goes_on() -> None
         eventually(lambda: collector.metrics)
 
         assert numbers(exporter)["driftd_otlp_exports_total", "metrics", "internal"] == 1
+        eventually(lambda: len(told) > 1)
         assert told[:2] == ["ZeroDivisionError", ""]
 
 
