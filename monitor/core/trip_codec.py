@@ -1,6 +1,7 @@
 """A trip as the store keeps it: JSON, with the verdicts it was made of."""
 
 import json
+import math
 from json.encoder import encode_basestring_ascii as _text
 from typing import Any
 
@@ -34,7 +35,11 @@ def _verdict(verdict: Verdict | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "null" if value is None else repr(float(value))  # NumPy's own repr names its type
+    if value is None:
+        return "null"
+    if not math.isfinite(value):
+        return json.dumps(float(value))  # which has names of its own for what is no number, and reads them
+    return repr(float(value))  # NumPy's own repr names its type
 
 
 def load_trip(data: bytes) -> Trip:
