@@ -15,8 +15,8 @@ from scipy import stats
 
 from benchmarks.multivariate import Part, part
 from detectors.alibi import ALIBI
-from detectors.distances import Floats
 from detectors.joint import Asked, Comparison, Joint, Option
+from detectors.table import Floats
 from detectors.window_level import window_level
 from monitor.alibi_asking import AlibiDetect
 from monitor.alibi_table import Alibi

@@ -10,10 +10,10 @@ import polars as pl
 
 from benchmarks import machine
 from detectors.attribution import Attribution, attribute
-from detectors.distances import Floats
 from detectors.joint import Joint
 from detectors.moves import moved
 from detectors.profile import NumericGrid, NumericSummary
+from detectors.table import Floats
 from monitor.core.reference import numeric_grid
 
 FEATURES, REFERENCE, SHIFT, TRIALS = 25, 10_000, 0.5, 100

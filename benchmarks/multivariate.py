@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from detectors.distances import Floats
 from detectors.encoding import Encoder, pooled
 from detectors.joint import Joint
 from detectors.kernel_mean import (
@@ -25,6 +24,7 @@ from detectors.kernel_mean import (
     random_features,
 )
 from detectors.multivariate import MULTIVARIATE
+from detectors.table import Floats
 
 DRAWS, SEEDS, PAIRS = 50_000, 100, 10
 TITLE = """# Multivariate detectors: levels, and what they find

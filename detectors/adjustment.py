@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.distances import Floats
 from detectors.readings import Reading
 from detectors.seasons import Clock, Ints, Season
+from detectors.table import Floats
 
 TOGETHER = 256
 """Columns that are fitted at once: what fits into a processor's cache."""

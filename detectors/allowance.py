@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from detectors.distances import Floats
+from detectors.table import Floats
 
 
 def largest_share(found: float, n: int, m: int, level: float) -> float:

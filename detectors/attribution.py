@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.distances import Floats
 from detectors.joint import Joint
 from detectors.probability import normal_quantile
+from detectors.table import Floats
 
 RIDGE = 1e-3
 COMMON = 6

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from detectors.distances import Counts
+from detectors.table import Counts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.adjustment import TINY
-from detectors.distances import Floats
 from detectors.seasons import DAY, Clock, Ints
+from detectors.table import Floats
 
 BLOCKS_NEEDED = 7
 """Of fewer blocks the bootstrap says too little."""

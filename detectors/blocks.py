@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from detectors.adjustment import TINY, TOGETHER, Usual
 from detectors.block_bootstrap import bootstrap_dof
-from detectors.distances import Floats
 from detectors.evidence import Merged, Tail
 from detectors.probability import SURE, dof_of_spread, log_variance
 from detectors.seasons import DAY, Clock, Ints, Season
+from detectors.table import Floats
 
 LAGS = 3
 """Autocorrelation is looked at up to a third of the series."""

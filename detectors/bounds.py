@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from detectors.distances import Counts, Floats
 from detectors.profile import NumericSummary
-from detectors.table import Table, noise, shares
+from detectors.table import Counts, Floats, Table, noise, shares
 
 
 def _enclosure(p: Counts, q: Counts) -> tuple[Floats, Floats]:

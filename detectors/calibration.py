@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from detectors.distances import Floats
 from detectors.monitors import FAILURES, known
 from detectors.null import Null, Simulation
 from detectors.recent import Recent
 from detectors.statistic import Statistic
-from detectors.table import noise
+from detectors.table import Floats, noise
 from detectors.tail import upper_quantile
 
 REFERENCE_STEPS = 8

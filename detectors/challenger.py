@@ -9,8 +9,8 @@ import math
 from dataclasses import astuple, dataclass
 from enum import StrEnum
 
-from detectors.distances import Floats
 from detectors.measure import Better, Estimate
+from detectors.table import Floats
 
 BLOCK_ROWS = 30
 """A block needs so many rows of each version, for a variance of its own; fewer wait for the next window."""

@@ -7,12 +7,11 @@ import numpy as np
 
 from detectors.base import ClassShare, Level, Verdict
 from detectors.beside import Classes
-from detectors.distances import Floats
 from detectors.label_shift import Shares, estimated_shares, prior_shift
 from detectors.monitors import NOTE, Judgement, MonitorSpec, judged, unjudged
 from detectors.profile import WindowProfile
 from detectors.quality import ALONE, Cluster
-from detectors.table import shares
+from detectors.table import Floats, shares
 
 LABEL_SHIFT = "label_shift"
 PREDICTION = "prediction"

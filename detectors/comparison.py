@@ -11,9 +11,9 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.distances import Counts, Floats, gaps
+from detectors.distances import gaps
 from detectors.profile import CategorySummary, NumericSummary, Summary
-from detectors.table import Table
+from detectors.table import Counts, Floats, Table
 
 GROUPS = 10
 COMMON_CATEGORIES = 49

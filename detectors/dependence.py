@@ -8,10 +8,10 @@ from dataclasses import astuple, dataclass, replace
 import numpy as np
 
 from detectors.adjustment import TINY, TOGETHER
-from detectors.distances import Floats
 from detectors.probability import chi2_tail
 from detectors.readings import Kind, Readers, Reading
 from detectors.seasons import DAY, Clock
+from detectors.table import Floats
 
 LARGEST_PART = 5
 FEWEST_LAGS = 10

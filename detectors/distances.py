@@ -6,12 +6,8 @@ proportions give 0.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detectors.table import Table, shares
-
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int64] | NDArray[np.float64]
+from detectors.table import Floats, Table, shares
 
 CEILING = 1e100
 """A distance beyond this says nothing more, and would overflow when divided by its threshold."""

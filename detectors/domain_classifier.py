@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.choices import LEAST_ROWS, enough, made
-from detectors.distances import Floats
 from detectors.encoding import pooled
 from detectors.joint import Comparison, Joint, Option
 from detectors.limits import count, share
 from detectors.probability import normal_cdf, normal_quantile
+from detectors.table import Floats
 
 COMMON = 100
 """Values of a category that the classifier tells apart."""

@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.distances import Floats
 from detectors.joint import Joint
 from detectors.probability import normal_quantile
+from detectors.table import Floats
 
 Scale = Literal["ranks", "sd", "none"]
 SCALES: tuple[Scale, ...] = ("ranks", "sd", "none")

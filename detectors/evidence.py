@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.adjustment import TINY
-from detectors.distances import Floats
 from detectors.probability import student_quantile, student_tail
+from detectors.table import Floats
 
 BEND = 6.0
 """Of the Cornish-Fisher expansion's first term."""

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.base import Level
-from detectors.distances import Counts, Floats
 from detectors.intervals import normal_quantile, wilson
 from detectors.measure import Estimate
+from detectors.table import Counts, Floats
 
 MIN_ROWS = 50
 CONTINUITY = 0.5

@@ -15,12 +15,12 @@ import numpy as np
 from detectors.base import Level, Verdict
 from detectors.beside import Fault
 from detectors.comparison import unseen_rows
-from detectors.distances import Floats
 from detectors.mean_bound import upper_shares
 from detectors.monitors import Judgement, MonitorSpec, judged, unjudged
 from detectors.profile import CategorySummary, Grid, NumericGrid, Summary, WindowProfile, summaries
 from detectors.quality import ALONE, Cluster, missing
 from detectors.sequential import Wealth
+from detectors.table import Floats
 
 E_QUALITY = "e_quality"
 """All of the checks that fit."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.choices import enough, made
-from detectors.distances import Floats
 from detectors.encoding import SCALES, Encoder, Scale, pooled
 from detectors.joint import Comparison, Joint, Option
 from detectors.limits import count, one_of, size
 from detectors.quadratic_form import QuadraticForm, spectrum
+from detectors.table import Floats
 
 QUADRATIC_ROWS = 1000
 """Up to so many rows of both samples together, every pair is compared; beyond, random features stand in."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.distances import Counts, Floats, chi2, total_variation
+from detectors.distances import chi2, total_variation
 from detectors.probability import chi2_quantile, chi2_tail, normal_quantile
-from detectors.table import Table, shares
+from detectors.table import Counts, Floats, Table, shares
 
 ILL_CONDITIONED = 1e-3
 """A least singular value of the confusion matrix below this tells two classes apart by chance only."""

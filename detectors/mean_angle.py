@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.choices import enough, made
-from detectors.distances import Floats
 from detectors.joint import Comparison, Joint, Option, RefusedError
 from detectors.limits import size
 from detectors.quadratic_form import QuadraticForm, spectrum
+from detectors.table import Floats
 
 TINY = 1e-300
 ALIKE = 1e-14

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.comparison import GROUPS, Comparison, numeric_starts
-from detectors.distances import Floats
+from detectors.table import Floats
 
 DRAWS = 2000
 FEW_ROWS = 8

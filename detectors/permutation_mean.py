@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from detectors.distances import Floats
 from detectors.probability import normal_cdf
+from detectors.table import Floats
 
 HALVINGS = 50
 STEEPEST = 20.0

@@ -7,7 +7,7 @@ the daemon's start must not pay.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from detectors.distances import Floats
+from detectors.table import Floats
 
 SURE = 2000.0
 """Degrees of freedom beyond which Student's law is the normal one for every level in use."""

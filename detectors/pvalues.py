@@ -11,9 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from detectors.distances import Floats
 from detectors.quadratic_form import QuadraticForm
-from detectors.table import Joined, Table
+from detectors.table import Floats, Joined, Table
 
 SERIES_TERMS = 20
 BRIDGE_TERMS = 200

@@ -6,8 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from detectors.distances import Floats
 from detectors.probability import normal_cdf
+from detectors.table import Floats
 
 HALVINGS = 80
 REACH = 60.0

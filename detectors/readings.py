@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.comparison import numeric_starts
-from detectors.distances import Counts, Floats
 from detectors.shift import Shift, shift_of
+from detectors.table import Counts, Floats
 
 SLOPE = 0.5 / np.sqrt(np.pi)
 """How far the mean rank moves when normal rows move by one standard deviation."""

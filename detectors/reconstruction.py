@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.choices import LEAST_ROWS, enough, made
-from detectors.distances import Floats
 from detectors.encoding import SCALES, Encoder, Scale, lacks, part
 from detectors.joint import Comparison, Joint, Option
 from detectors.limits import one_of, share
 from detectors.permutation_mean import DealtMean
+from detectors.table import Floats
 
 TINY = 1e-12
 """An error so small, in units of the scale, is the rounding of the arithmetic."""

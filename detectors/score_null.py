@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from detectors.adjustment import TINY, Usual, adjust, parts
 from detectors.blocks import learn_tail, merge_blocks
-from detectors.distances import Floats
 from detectors.evidence import Merged, Tail
 from detectors.readings import Reading
 from detectors.seasons import Clock, Ints
 from detectors.statistic import Statistic
+from detectors.table import Floats
 
 SMALL = 0.05
 NO_NOISE = 1e-12

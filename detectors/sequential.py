@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from detectors.adjustment import TINY
 from detectors.blocks import merge_last
-from detectors.distances import Floats
 from detectors.probability import chi2_quantile
 from detectors.readings import Kind, Reading
 from detectors.seasons import Clock
+from detectors.table import Floats
 from detectors.window_null import WindowNull
 
 BETS = (0.1, 0.3, 0.6)

@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 
 from detectors.comparison import GROUPS
-from detectors.distances import Counts, Floats
 from detectors.probability import normal_cdf, normal_quantile
+from detectors.table import Counts, Floats
 
 LEAST_PACE = 0.01
 """A mean rank that follows a shift less tells nothing of it: nearly all rows have one value."""

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detectors.comparison import Comparison
-from detectors.distances import Counts, Floats
 from detectors.monitors import FAILURES
 from detectors.recent import Recent
 from detectors.statistic import Statistic, Takes
-from detectors.table import Joined, Side, Table
+from detectors.table import Counts, Floats, Joined, Side, Table
 
 Names = tuple[str, ...]
 LEFTS_KEPT = 16

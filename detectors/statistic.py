@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from detectors.comparison import Comparison
-from detectors.distances import Floats
-from detectors.table import Joined, Table
+from detectors.table import Floats, Joined, Table
 
 Takes = Literal["groups", "cells", "places"]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from detectors.distances import Floats
+from detectors.table import Floats
 
 EXCEEDANCES_NEEDED = 20
 TAIL_SHARE = 0.1

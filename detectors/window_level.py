@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.distances import Floats
 from detectors.probability import normal_cdf, normal_quantile, student_quantile
+from detectors.table import Floats
 
 LEAST_WINDOWS = 7
 """Of fewer windows of the reference nothing is learnt; of so few, that only far smaller p-values are news."""

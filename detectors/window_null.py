@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from detectors.adjustment import TINY, Usual, adjust
 from detectors.blocks import DAYS_NEEDED, WINDOWS_NEEDED, learn_tail, merge_blocks, merge_last
-from detectors.distances import Floats
 from detectors.evidence import Merged, Tail
 from detectors.finding import Finding, Findings
 from detectors.readings import Kind, Readers, Reading
 from detectors.seasons import DAY, SAID, Clock, Season
+from detectors.table import Floats
 
 SCALES = (1, 4, 24, 72, 168)
 """How many windows are taken together."""

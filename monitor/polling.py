@@ -26,7 +26,10 @@ class Read:
     times: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     def forget(self) -> None:
-        """Let go of the rows once they are counted: the next ones take their memory, quicker than new one."""
+        """Let go of the rows once they are counted: the next ones take their memory, quicker than new one.
+
+        Of one of several sources (`held`) it is a copy that lets go: those are not read ahead.
+        """
         self.batch = replace(self.batch, chunks=())
         self.decoded = ()
 

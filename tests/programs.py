@@ -53,7 +53,10 @@ Labels = frozenset[tuple[str, str]]
 
 
 def eventually(found: Callable[[], object], what: str = "", seconds: float = PATIENCE) -> None:
-    """Wait until `found()` is true, no longer than that; looking takes at most a quarter of the time."""
+    """Wait until `found()` is true, no longer than that.
+
+    Between two looks it rests three times as long as the last one took, half a second at most.
+    """
     began = time.monotonic()
     deadline = began + seconds
     while not found():

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from detectors.attribution import Attribution, Moved, Part, attribute
-from detectors.distances import Floats
 from detectors.joint import Joint
 from detectors.moves import Distance, distances, moved
 from detectors.profile import Grid, Profile, Summary, WindowProfile, summaries
 from detectors.readings import Reading
 from detectors.series import MISSING, SHIFT, Series
+from detectors.table import Floats
 from monitor.core.plan import Plan, score_columns
 from monitor.core.policy import Trip, TripKey
 from monitor.core.profiles import ALL, GroupKey

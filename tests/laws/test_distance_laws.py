@@ -12,10 +12,10 @@ from detectors.base import Level
 from detectors.bounds import anderson_darling_range, cramer_von_mises_range, ks_bound
 from detectors.calibration import Calibrator
 from detectors.comparison import Comparison, group_starts, numeric_starts
-from detectors.distances import Counts, anderson_darling, cramer_von_mises, ks
+from detectors.distances import anderson_darling, cramer_von_mises, ks
 from detectors.drift import STATISTICS, Drift, applies
 from detectors.monitors import Judgement, MonitorSpec
-from detectors.table import Table
+from detectors.table import Counts, Table
 from tests import oracles
 from tests.unit.slow_profiles import make_window
 

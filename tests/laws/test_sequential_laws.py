@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from detectors.dependence import dependence_of
-from detectors.distances import Counts, Floats
 from detectors.readings import Readers, Reading, Source, reader
 from detectors.seasons import DAY, MONDAY, Clock
 from detectors.sequential import BETS, Wealth, doubtful, limits
+from detectors.table import Counts, Floats
 from detectors.window_null import WindowNull, learn
 
 HOUR = DAY // 24

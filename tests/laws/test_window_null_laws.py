@@ -7,9 +7,9 @@ from hypothesis.extra import numpy as hnp
 
 from detectors.adjustment import parts
 from detectors.blocks import merge_blocks, merge_last
-from detectors.distances import Counts, Floats
 from detectors.readings import Readers, Reading, Source, reader
 from detectors.seasons import DAY, MONDAY, Clock, Ints
+from detectors.table import Counts, Floats
 from detectors.window_null import WindowNull, learn
 
 few = settings(max_examples=40, deadline=None)

@@ -5,8 +5,8 @@ import pytest
 
 from detectors.block_bootstrap import BLOCKS_NEEDED, bootstrap_dof
 from detectors.blocks import independent_blocks
-from detectors.distances import Floats
 from detectors.seasons import DAY, MONDAY, Clock
+from detectors.table import Floats
 
 HOUR = DAY // 24
 ONE_KIND = np.zeros(1, np.int64)

@@ -6,10 +6,10 @@ from scipy import stats
 
 from detectors.adjustment import adjust
 from detectors.blocks import independent_blocks, learn_tail, merge_blocks, merge_last
-from detectors.distances import Floats
 from detectors.evidence import Merged, Tail
 from detectors.readings import Reading
 from detectors.seasons import DAY, MONDAY, Clock, Season
+from detectors.table import Floats
 
 HOUR = DAY // 24
 

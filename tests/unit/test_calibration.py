@@ -13,12 +13,12 @@ import pytest
 from detectors.budget import level
 from detectors.calibration import Asked, Calibrator
 from detectors.comparison import Comparison, numeric_starts
-from detectors.distances import Floats
 from detectors.drift import STATISTICS
 from detectors.monitors import known
 from detectors.null import null_of
 from detectors.profile import Grid, empty
 from detectors.recent import OfReferences, Recent
+from detectors.table import Floats
 from detectors.tail import upper_quantile
 
 BINS = 200

@@ -7,9 +7,9 @@ from detectors.base import Level, Verdict
 from detectors.beside import Classes
 from detectors.calibration import Calibrator
 from detectors.class_shift import LABEL_SHIFT, PREDICTION, LabelShift, share_text
-from detectors.distances import Counts, Floats
 from detectors.monitors import Judgement, MonitorSpec
 from detectors.profile import CategoryGrid, Grid, WindowProfile, empty
+from detectors.table import Counts, Floats
 from monitor.class_facts import class_lines, class_status
 from monitor.config import Alarms, Model, Monitor
 from monitor.config import Source as SourceWish

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from detectors.dependence import CRITICAL, FEWEST_LAGS, LEVEL, LONG, dependence, depends
-from detectors.distances import Floats
 from detectors.seasons import DAY, MONDAY, Clock
+from detectors.table import Floats
 
 HOUR = DAY // 24
 

@@ -16,7 +16,6 @@ from detectors.bounds import (
 )
 from detectors.comparison import Comparison, compare, group_starts, numeric_starts
 from detectors.distances import (
-    Floats,
     anderson_darling,
     chi2,
     cramer_von_mises,
@@ -37,7 +36,7 @@ from detectors.pvalues import (
     ks_pvalue,
     psi_pvalue,
 )
-from detectors.table import Table
+from detectors.table import Floats, Table
 from tests import oracles
 from tests.unit.slow_profiles import Columns, make_window
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from detectors.distances import Floats
 from detectors.evidence import Merged, Tail
 from detectors.probability import SURE
+from detectors.table import Floats
 
 NO_SKEW = np.zeros((1, 1))
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from detectors.distances import Floats
 from detectors.label_shift import estimated_shares, importance, prior_shift
+from detectors.table import Floats
 
 RATES = np.array([[0.85, 0.1, 0.05], [0.2, 0.7, 0.1], [0.05, 0.15, 0.8]])
 """By true class, how often each class is predicted."""

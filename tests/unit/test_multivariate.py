@@ -8,7 +8,6 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
-from detectors.distances import Floats
 from detectors.domain_classifier import DomainOptions, area, domain_classifier, scored
 from detectors.encoding import Encoder
 from detectors.joint import Joint
@@ -27,6 +26,7 @@ from detectors.multivariate import MULTIVARIATE, defaults, mistakes
 from detectors.permutation_mean import DealtMean
 from detectors.quadratic_form import QuadraticForm
 from detectors.reconstruction import Components, pca_reconstruction
+from detectors.table import Floats
 
 
 def joint(numbers: Floats, codes: NDArray[np.int64] | None = None) -> Joint:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from detectors.distances import Floats
 from detectors.readings import SLOPE, Kind, Readers, Source, reader
+from detectors.table import Floats
 
 NONE = np.zeros(1, np.int64)
 BINS = 200

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from detectors.distances import Floats, ks, psi
+from detectors.distances import ks, psi
 from detectors.drift import STATISTICS
 from detectors.score_null import learn_scores
 from detectors.seasons import DAY, MONDAY, Clock, Ints
-from detectors.table import Table
+from detectors.table import Floats, Table
 
 HOUR = DAY // 24
 NAMES = ("ks", "psi", "chi2", "js", "cramer_von_mises")

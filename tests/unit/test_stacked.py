@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from detectors.comparison import Comparison, numeric_starts
-from detectors.distances import Floats
 from detectors.drift import STATISTICS
 from detectors.recent import Recent
 from detectors.stacked import Left, Scored, Stacks, score_all
 from detectors.statistic import Statistic
-from detectors.table import Table
+from detectors.table import Floats, Table
 
 
 def features() -> Mapping[str, Comparison]:

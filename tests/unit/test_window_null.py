@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from detectors.distances import Floats
 from detectors.readings import Readers, Reading, Source, reader
 from detectors.seasons import DAY, MONDAY, Clock, Ints
+from detectors.table import Floats
 from detectors.window_null import WindowNull, account, learn, shortage
 
 HOUR = DAY // 24
