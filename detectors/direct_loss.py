@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.measure import Estimate, Floats
+from detectors.regression import near
 
 METHOD = "dle"
 LARGEST_SAMPLE = 20_000
@@ -137,7 +138,8 @@ def fit_loss(features: Floats, prediction: Floats, label: Floats, seed: int) -> 
     """Learn how large errors are; the same rows and seed give the same model.
 
     features: float64 [n, F], NaN (or infinite) where a row lacks one; categories as codes, new ones for the
-    caller to map. prediction, label: float64 [n]; rows that lack one of them are left out. Of more than
+    caller to map. prediction, label: float64 [n]; rows that lack one of them, or where one is further from 0
+    than 1e60, are left out, as they are of the realised errors. Of more than
     LARGEST_SAMPLE rows, so many are drawn. ValueError if no row is left.
 
     Examples
@@ -152,7 +154,7 @@ def fit_loss(features: Floats, prediction: Floats, label: Floats, seed: int) -> 
     True
 
     """
-    usable = np.flatnonzero(np.isfinite(prediction) & np.isfinite(label))
+    usable = np.flatnonzero(near(prediction) & near(label))
     if len(usable) == 0:
         raise ValueError("no row of the reference has both a prediction and a label")
     drawn = usable
@@ -264,13 +266,17 @@ def estimate_sums(
     root = math.sqrt(mse)
     noise = 1.0 / rows + (1.0 / reference_rows if reference_rows else 0.0)
     z = -NormalDist().inv_cdf(level / 2.0) * math.sqrt(noise)
-    by_square = z * math.sqrt(max(kurtosis * fourth - mse**2, 0.0))
+    by_square = z * math.sqrt(max(kurtosis * fourth - mse * mse, 0.0))
     reaches = {
-        "mae": (mae, z * math.sqrt(max(mse - mae**2, 0.0))),
+        "mae": (mae, z * math.sqrt(max(mse - mae * mae, 0.0))),
         "mse": (mse, by_square),
         "rmse": (root, by_square / (2.0 * root) if root > 0.0 else 0.0),
     }
-    return {
-        name: Estimate(value, max(value - reach, 0.0), value + reach, rows, METHOD)
-        for name, (value, reach) in reaches.items()
-    }
+    return {name: _band(value, reach, rows) for name, (value, reach) in reaches.items()}
+
+
+def _band(value: float, reach: float, rows: int) -> Estimate:
+    """Return the estimate, of 0 or more; without a number where one was too large to be squared."""
+    if not math.isfinite(value + reach):
+        return Estimate(None, None, None, rows, METHOD)
+    return Estimate(value, max(value - reach, 0.0), value + reach, rows, METHOD)

@@ -126,6 +126,10 @@ def judge(question: Question, seen: Estimate, reference: Estimate | None, allowe
     )
     score = max((edge - seen.value if higher else seen.value - edge) - reach + margin, 0.0)
     effect = edge - seen.value if higher else seen.value - edge
+    if not all(map(math.isfinite, (score, margin, effect))):
+        return Verdict(
+            name, WHOLE, kind, Level.ERROR, seen.n, note="the metric or its interval is not finite"
+        )
     level = Level.BREACH if score > margin else Level.OK
     return Verdict(name, WHOLE, kind, level, seen.n, score, margin, effect=effect)
 

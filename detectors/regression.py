@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.intervals import normal_quantile
 from detectors.means import around, mean_estimate, moved, standard_error, within
@@ -38,6 +39,18 @@ FIELDS = (
 """What is summed up, in this order: e is the error, u the label and v the prediction about the centre."""
 
 
+def near(values: Floats) -> NDArray[np.bool_]:
+    """Tell which values are finite and no further from 0 than FURTHEST: bool, of the values' shape.
+
+    Examples
+    --------
+    >>> near(np.array([1e60, -1e61, np.nan, np.inf])).tolist()
+    [True, False, False, False]
+
+    """
+    return np.abs(values) <= FURTHEST
+
+
 def error_edges(errors: Floats) -> tuple[float, ...]:
     """Return the edges on which errors are counted: hundredths of the reference's errors, and wide tails.
 
@@ -51,7 +64,7 @@ def error_edges(errors: Floats) -> tuple[float, ...]:
     (133, -1.63, -0.01)
 
     """
-    usable = errors[np.abs(errors) <= FURTHEST]
+    usable = errors[near(errors)]
     if not len(usable):
         return ()
     middle = np.quantile(usable, np.linspace(0.0, 1.0, ERROR_CELLS + 1))
@@ -122,7 +135,7 @@ class RegressionMeasure:
     def sums(self, rows: Scored, groups: Ints, count: int) -> Floats:
         """Sum up rows with labels: float64 [count, width]; groups [n] names each row's group, 0..count-1."""
         label, prediction = rows.label - self._centre, rows.prediction - self._centre
-        usable = (np.abs(label) <= FURTHEST) & (np.abs(prediction) <= FURTHEST)  # False of NaN
+        usable = near(label) & near(prediction)
         result = np.zeros((count, self.width))
         result[:, FIELDS.index("unusable")] = np.bincount(groups[~usable], minlength=count)
         if not usable.all():
@@ -143,7 +156,7 @@ class RegressionMeasure:
     def open_sums(self, rows: Scored, groups: Ints, count: int) -> Floats:
         """Return count, sum and sum of squares of usable predictions about the centre: float64 [count, 3]."""
         prediction = rows.prediction - self._centre
-        usable = np.abs(prediction) <= FURTHEST
+        usable = near(prediction)
         prediction, groups = prediction[usable], groups[usable]
         terms = (np.ones(len(prediction)), prediction, prediction * prediction)
         return np.stack([np.bincount(groups, term, count) for term in terms], axis=1)

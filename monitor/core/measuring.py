@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from detectors.direct_loss import fit_loss
 from detectors.measure import Scored
 from detectors.profile import CategoryGrid, Grid
-from detectors.regression import error_edges
+from detectors.regression import error_edges, near
 from monitor.config import Model
 from monitor.core.kernels import category_codes
 from monitor.core.outcomes import Vocabulary, own_labels, waiting
@@ -75,7 +75,7 @@ def _check_scores(model: Model, origin: str, scores: pl.DataFrame) -> None:
 
 
 def _usable(scored: Scored) -> NDArray[np.bool_]:
-    return np.isfinite(scored.prediction) & np.isfinite(scored.label)
+    return near(scored.prediction) & near(scored.label)
 
 
 def _with_sums(
@@ -86,7 +86,8 @@ def _with_sums(
     centre = 0.0
     if model.task == "regression":
         errors = scored.prediction - scored.label
-        edges, centre = error_edges(errors[np.isfinite(errors)]), float(np.nanmean(scored.label))
+        usable = near(scored.label)
+        edges, centre = error_edges(errors), float(scored.label[usable].mean()) if usable.any() else 0.0
     laid_out = replace(empty, edges=edges, centre=centre)
     measure = measure_of(model, vocabulary, laid_out)
     sums = {

@@ -1,6 +1,7 @@
 """Estimated errors of a regression: simulated truth, scikit-learn's own trees, the real prices."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from detectors.direct_loss import (
     DEPTH,
     LARGEST_SAMPLE,
     LEARNING_RATE,
+    METHOD,
     TREES,
     LossModel,
     Trees,
@@ -152,6 +154,25 @@ def test_rows_without_a_prediction_or_a_label_teach_nothing() -> None:
     assert found.predict(features, prediction).tolist() == (
         fit_loss(features, prediction, label, seed=1).predict(features, prediction).tolist()
     )
+
+
+@pytest.mark.parametrize("odd", [math.inf, 1e78, -1e200])
+def test_rows_too_far_to_be_squared_teach_nothing(odd: float) -> None:
+    parts = rows(6, 1_000)
+    features, prediction, label = (np.insert(part, [0, 0], part[:2], axis=0) for part in parts)
+    prediction[0], label[1] = odd, odd
+
+    found = fit_loss(features, prediction, label, seed=1)
+
+    assert found.rows == 1_000
+    assert found.kurtosis == fit_loss(*parts, seed=1).kurtosis
+
+
+@pytest.mark.parametrize("far", [1e100, 1e160])
+def test_losses_too_large_to_be_squared_are_no_number_and_no_error(far: float) -> None:
+    found = estimate_sums(np.array([10.0, far, far * far, math.inf]), LEVEL)
+
+    assert found["mse"] == Estimate(None, None, None, 10, METHOD)
 
 
 def test_a_reference_without_labels_is_refused() -> None:

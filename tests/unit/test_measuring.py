@@ -172,6 +172,22 @@ def test_errors_are_estimated_from_features_and_predictions() -> None:
     assert truth > 1.2 * known
 
 
+@pytest.mark.parametrize("odd", [1e78, 1e200])
+def test_a_label_too_far_to_be_squared_costs_one_row(odd: float) -> None:
+    frame = prices(1)
+    far = frame.with_columns(t=pl.when(pl.int_range(pl.len()) == 0).then(odd).otherwise("t"))
+    made = priced()
+    (assessor, _, standard), (whole, _, usual) = measured(made, far), measured(made, frame)
+    bench, without = assessor.bench(standard), whole.bench(usual)
+
+    assert standard.centre == pytest.approx(usual.centre, rel=1e-3)
+    assert (bench.reference[ALL]["mae"].n, bench.reference[ALL]["unusable"].value) == (N - 1, 1.0)
+    assert bench.reference[ALL]["mae"].value == pytest.approx(without.reference[ALL]["mae"].value, rel=0.01)
+    assert bench.loss is not None
+    assert without.loss is not None
+    assert bench.loss.kurtosis == pytest.approx(without.loss.kurtosis, rel=0.1)
+
+
 def verdicts(assessor: Assessor, standard: Standard, label: str, accuracy: float) -> dict[str, Verdict]:
     right = round(accuracy * 10_000)
     sums = assessor.bench(standard).measure.sums(

@@ -1,5 +1,7 @@
 """Worse than it may be: by the whole interval, in the direction of harm."""
 
+import math
+
 import pytest
 
 from detectors.base import Level
@@ -44,6 +46,17 @@ def test_a_reference_of_few_rows_is_not_taken_as_exact() -> None:
     assert judge(ACCURACY, metric, Estimate(0.92, 0.916, 0.924, 9000), RULE).level is Level.BREACH
     assert judge(ACCURACY, metric, Estimate(0.92, 0.91, 0.93, 1000), RULE).level is Level.OK
     assert judge(MAE, seen(940.0, 3.0), Estimate(850.0, 846.0, 854.0, 900), RULE).level is Level.OK
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_an_error_and_no_number(odd: float) -> None:
+    usual, now, unknown = exactly(850.0), seen(940.0, 4.0), seen(940.0, math.nan)
+    for metric, reference in [(now, exactly(odd)), (seen(odd, 4.0), usual), (unknown, usual)]:
+        verdict = judge(MAE, metric, reference, RULE)
+
+        assert verdict.level is Level.ERROR
+        assert (verdict.score, verdict.threshold, verdict.effect) == (None, None, None)
+        assert "not finite" in verdict.note
 
 
 def test_score_and_threshold_are_what_the_alarm_compares() -> None:
