@@ -28,13 +28,11 @@ from detectors.pvalues import (
     ks_pvalue,
     psi_pvalue,
 )
-from detectors.recent import OfReferences, Recent
 from detectors.stacked import Lefts, Scored, Scores, Stacks, score_all
-from detectors.standing import Known, Pair, RecentNulls
+from detectors.standing import Pair, References
 from detectors.statistic import Statistic
 from detectors.table import noise
 
-NULLS_KEPT = 4096
 CVM_BIAS = 1 / 6
 """The mean of Cramer-von Mises' T when nothing has changed."""
 AD_BIAS = 1.0
@@ -123,6 +121,8 @@ class Drift:
         Remembers null distributions; may be shared.
     statistics
         The table of statistics by name.
+    references
+        Remembers what stays of references; may be shared.
 
     """
 
@@ -132,6 +132,7 @@ class Drift:
         alarms: Judgement,
         calibrator: Calibrator,
         statistics: Mapping[str, Statistic] = STATISTICS,
+        references: References | None = None,
     ) -> None:
         unknown = {spec.detector for spec in monitors} - set(statistics)
         if unknown:
@@ -140,8 +141,7 @@ class Drift:
         self._alarms = alarms
         self._calibrator = calibrator
         self._statistics = statistics
-        nulls: RecentNulls = Recent(NULLS_KEPT)
-        self._known = OfReferences(lambda grid, profile: Known.of(grid, profile, nulls))
+        self._references = references or References()
         self._features: dict[str, dict[str, None]] = {}
         self._sampled: dict[str, list[int]] = {}
         for place, spec in enumerate(monitors):
@@ -165,7 +165,7 @@ class Drift:
         that the budget sets is lower. clusters: feature -> how many rows of the window, and of the reference,
         tell as much as one independent row; only so many are drawn.
         """
-        reference, least = self._known.of(window.grid, window.reference), self._alarms.min_rows
+        reference, least = self._references.of(window.grid, window.reference), self._alarms.min_rows
         pairs = {s.grid.name: Pair.of(reference.features[s.grid.name], s, least) for s in window.summaries}
         scores, chance = self._scores(pairs, reference.lefts), self._chance(pairs, clusters)
         return [

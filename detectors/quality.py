@@ -22,9 +22,8 @@ from detectors.profile import (
     NumericSummary,
     Summary,
     WindowProfile,
-    summaries,
 )
-from detectors.recent import OfReferences
+from detectors.standing import References
 
 ALL = "_all"
 LEAST_SHARE = 0.01
@@ -186,26 +185,28 @@ class Quality:
         Which check on which feature (`_all` for the window); one verdict each, in this order.
     alarms
         The level and the fewest rows; the checks have their own smallest effects.
+    references
+        Remembers what stays of references; may be shared.
 
     """
 
-    def __init__(self, monitors: Sequence[MonitorSpec], alarms: Judgement) -> None:
+    def __init__(
+        self, monitors: Sequence[MonitorSpec], alarms: Judgement, references: References | None = None
+    ) -> None:
         unknown = {spec.detector for spec in monitors} - set(QUALITY)
         if unknown:
             raise ValueError(f"no such quality check: {', '.join(sorted(unknown))}")
         self._monitors = tuple(monitors)
         self._alarms = alarms
-        self._references = OfReferences(
-            lambda grid, profile: {s.grid.name: s for s in summaries(grid, profile)}
-        )
+        self._references = references or References()
 
     def close(self, window: WindowProfile, clusters: Mapping[str, Cluster] = ALONE) -> Sequence[Verdict]:
         """Judge a closed window: one verdict per monitor; a failing one becomes an ERROR verdict.
 
         clusters: of each feature's rows, how many tell as much as one independent row: see `Chance`.
         """
-        references = self._references.of(window.grid, window.reference)
-        pairs = {s.grid.name: (references[s.grid.name], s) for s in window.summaries}
+        known = self._references.of(window.grid, window.reference).features
+        pairs = {s.grid.name: (known[s.grid.name].summary, s) for s in window.summaries}
         return [
             self._verdict(spec, window, pairs.get(spec.feature), clusters.get(spec.feature, (1.0, 1.0)))
             for spec in self._monitors

@@ -4,11 +4,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from detectors.profile import Grid, Profile
-
-REFERENCES_KEPT = 8
-"""Of one model and its segments; what is kept of each is a few hundred kilobytes."""
-
 T = TypeVar("T")
 
 
@@ -37,18 +32,3 @@ class Recent(Generic[T]):
         """Return the value of the key, made if it is not kept."""
         found = self.find(key)
         return self.keep(key, make()) if found is None else found
-
-
-class OfReferences(Generic[T]):
-    """What `make` makes of a reference, which is the same window after window."""
-
-    def __init__(self, make: Callable[[Grid, Profile], T]) -> None:
-        self._make = make
-        self._kept: Recent[tuple[Profile, T]] = Recent(REFERENCES_KEPT)
-
-    def of(self, grid: Grid, profile: Profile) -> T:
-        """Return what was made of this very profile."""
-        found = self._kept.find(id(profile))
-        if found is None or found[0] is not profile:  # another one, that is gone, had the id
-            found = self._kept.keep(id(profile), (profile, self._make(grid, profile)))
-        return found[1]

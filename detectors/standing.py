@@ -11,6 +11,9 @@ from detectors.profile import Grid, Profile, Summary, summaries
 from detectors.recent import Recent
 from detectors.stacked import LEFTS_KEPT, Lefts
 
+REFERENCES_KEPT = 128
+"""Those of a model's segments; what is kept of each is a few hundred kilobytes."""
+NULLS_KEPT = 4096
 RecentNulls = Recent[Null]
 
 
@@ -34,7 +37,7 @@ class Standing:
     @cached_property
     def null(self) -> Null:
         """What to draw when nothing has changed."""
-        key = (self.summary.grid.name, self.summary.counts.tobytes())
+        key = (self.summary.grid, self.summary.counts.tobytes())
         return self.nulls.get(key, lambda: null_of(self.half.beside(self.summary)))
 
 
@@ -50,6 +53,21 @@ class Known:
         """Read a reference; nulls: remembers null models, of other references too."""
         features = {s.grid.name: Standing(s, nulls) for s in summaries(grid, profile)}
         return cls(features, Recent(LEFTS_KEPT))
+
+
+class References:
+    """What stays of the references that were asked for lately; may be shared by all that judges a model."""
+
+    def __init__(self) -> None:
+        self._nulls: RecentNulls = Recent(NULLS_KEPT)
+        self._kept: Recent[tuple[Profile, Known]] = Recent(REFERENCES_KEPT)
+
+    def of(self, grid: Grid, profile: Profile) -> Known:
+        """Return what is known of this very profile."""
+        found = self._kept.find(id(profile))
+        if found is None or found[0] is not profile:  # another one, that is gone, had the id
+            found = self._kept.keep(id(profile), (profile, Known.of(grid, profile, self._nulls)))
+        return found[1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

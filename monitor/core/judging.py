@@ -16,6 +16,7 @@ from detectors.performance import METRICS
 from detectors.profile import Grid, WindowProfile
 from detectors.quality import ALONE, QUALITY, Quality, quality_monitors
 from detectors.series import EVIDENCE, MISSING, SERIES, SHIFT, Lent, Series, judge_series
+from detectors.standing import References
 from detectors.stream_choice import STREAMS
 from monitor.config import Model, Monitor
 from monitor.core.class_shares import PRIOR_DRIFT, as_distance
@@ -114,6 +115,7 @@ class BudgetJudge:
     def __init__(self, plan: Plan, calibrator: Calibrator) -> None:
         self._plan = plan
         self._calibrator = calibrator
+        self._references = References()
         self._made = lru_cache(JUDGES_KEPT)(self._make)
         self._specs = lru_cache(JUDGES_KEPT)(
             lambda grid, windows: monitor_specs(plan.model, grid, windows=windows)
@@ -177,8 +179,9 @@ class BudgetJudge:
             LabelShift([s for s in specs if s.detector == LABEL_SHIFT], strict),
             Faults([s for s in specs if s.detector in FAULTS], strict),
         )
-        parts = Drift(drift, strict, self._calibrator), Quality(quality, strict), *told
-        return _Bench(*parts, series, evidence, strict)
+        distances = Drift(drift, strict, self._calibrator, references=self._references)
+        checks = Quality(quality, strict, self._references)
+        return _Bench(distances, checks, *told, series, evidence, strict)
 
 
 def _by_windows(spec: MonitorSpec, *, windows: bool) -> bool:

@@ -41,7 +41,7 @@ PILES = ("pending", "outcome")
 """Spaces of rows that wait: large, and files of their own in part."""
 HISTORY = 168
 """Closed windows whose row counts are remembered per version and segment."""
-TRIP_KEYS_KEPT = 16_384
+TRIP_KEYS_KEPT = 65_536
 KEYS = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 """One for all: `json.dumps` would make one for each key."""
 

@@ -17,7 +17,8 @@ from detectors.drift import STATISTICS
 from detectors.monitors import known
 from detectors.null import null_of
 from detectors.profile import Grid, empty
-from detectors.recent import OfReferences, Recent
+from detectors.recent import Recent
+from detectors.standing import References
 from detectors.table import Floats
 from detectors.tail import upper_quantile
 
@@ -210,13 +211,12 @@ def test_what_was_not_asked_for_lately_is_forgotten() -> None:
 
 
 def test_what_is_made_of_a_reference_is_made_once() -> None:
-    grid, made = Grid(()), []
-    references = OfReferences(lambda _, profile: made.append(profile))
-    one, other = empty(grid), empty(grid)
+    grid, references = Grid(()), References()
+    segments = [empty(grid) for _ in range(40)]
 
-    for profile in (one, other, one, other, one):
-        references.of(grid, profile)
-    assert list(map(id, made)) == [id(one), id(other)]
+    first, again = ([references.of(grid, profile) for profile in segments] for _ in range(2))
+    assert list(map(id, again)) == list(map(id, first))
+    assert len(set(map(id, first))) == 40
 
 
 def test_the_levels_of_all_monitors_and_windows_add_up_to_the_budget() -> None:
