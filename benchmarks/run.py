@@ -26,18 +26,18 @@ LEFT_OUT = live.Live(reason="left out of this run")
 def main() -> None:
     """Measure and write the report."""
     options = _options()
-    long = (WIDE, LONG) if options.long else ()
     compile_code()
-    make_data((REFERENCE, PARQUET, LINES, *long))
+    make_data((REFERENCE, PARQUET, LINES))
     before = machine.describe()
+    live = LEFT_OUT if options.no_live else live_daemon()  # before gigabytes go through memory
     parquet = pair(PARQUET, options.rounds, () if options.no_peers else (SCOUTER,))
     results = Results(
         machine=before,
         call=" ".join(["benchmarks/run.py", *sys.argv[1:]]),
         pairs=(parquet, pair(LINES, options.rounds)),
-        long=tuple((log, alone(log)) for log in long),
-        live=LEFT_OUT if options.no_live else live_daemon(),
+        live=live,
         peers=() if options.no_peers else (together(parquet.rivals), *map(peer, PEERS)),
+        long=tuple((log, alone(log)) for log in ((WIDE, LONG) if options.long else ())),
         load_after=machine.load(),
     )
     target = HERE / "RESULTS.md"
@@ -91,6 +91,7 @@ def bare_reads(log: Log) -> tuple[float, ...]:
 
 def alone(log: Log) -> Trial:
     """Run driftd over a log once: for its memory."""
+    make_data((log,))
     say(f"{log.path.name}: driftd")
     return whole_log(log)
 
@@ -109,7 +110,7 @@ def peer(chosen: Peer) -> Measured:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="turns of start-up, bare read and driftd")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of start-up, bare read and driftd")
     parser.add_argument("--long", action="store_true", help="also 20,000,000 rows, twice (6 GB of disk)")
     parser.add_argument("--no-peers", action="store_true", help="leave the other tools out")
     parser.add_argument("--no-live", action="store_true", help="leave the living daemon out")

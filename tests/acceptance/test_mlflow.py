@@ -25,7 +25,7 @@ commit_every = "100ms"
 [[models]]
 name = "{MODEL}"
 window = "1h"
-lateness = "0s"
+lateness = "2s"
 columns = {{ prediction_id = "id", timestamp = "at", version = "version", score = "score" }}
 features.numeric = ["income", "age"]
 reference.path = "reference.parquet"
@@ -64,14 +64,19 @@ class Log:
     hours: int = 0
 
     def write(self, version: str, *, income: float = 0.0, age: float = 0.0) -> None:
-        """Append an hour whose columns have moved so far, and close the one before it."""
+        """Append an hour whose columns have moved so far, and close the one before it.
+
+        In one go: a daemon that reads half of an hour, and nothing for as long as its lateness, closes it.
+        """
         rng = np.random.default_rng(self.hours)
+        lines = []
+        for i in range(100):
+            at = (START + timedelta(hours=self.hours, seconds=36 * i)).isoformat()
+            row: dict[str, object] = {"id": f"{self.hours}/{i}", "at": at, "version": version}
+            row |= {"income": rng.normal() + income, "age": rng.normal() + age, "score": rng.random()}
+            lines.append(json.dumps(row) + "\n")
         with (self.folder / "log.jsonl").open("a") as file:
-            for i in range(100):
-                at = (START + timedelta(hours=self.hours, seconds=36 * i)).isoformat()
-                row: dict[str, object] = {"id": f"{self.hours}/{i}", "at": at, "version": version}
-                row |= {"income": rng.normal() + income, "age": rng.normal() + age, "score": rng.random()}
-                file.write(json.dumps(row) + "\n")
+            file.write("".join(lines))
         self.hours += 1
 
 
@@ -111,6 +116,7 @@ def test_evidence_is_attached_and_a_new_version_in_mlflow_asks_again(
 
         log.write("v1", income=3, age=3)
         eventually(lambda: requests(daemon, "cooldown") == 1, "the cooldown holds")
+        eventually(lambda: daemon.samples().total("driftd_windows_closed_total") == 4, "the hour is over")
         assert server.register(NAME) == "2"
         eventually(lambda: daemon.samples().total("driftd_registry_versions") == 2, "version 2 is known")
         log.write("v1", income=3, age=3)
