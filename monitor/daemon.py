@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from detectors.pvalues import warm_up
 from exporters.catalog import Histogram, Sample
 from monitor.auditing import Sent
+from monitor.bringing_in import bring_in
 from monitor.building import Built, Memory, build, rejects_files
 from monitor.clock import Clock, micros
 from monitor.config import Config
@@ -31,7 +32,6 @@ from monitor.reloading import Change, ConfigFile, Reloads, changes_between
 from monitor.requests import obeyed
 from monitor.responses import Desk, load_responses
 from monitor.schedule import Schedule
-from monitor.server.http import Answers, HttpServer
 from monitor.shelves import Shelves
 from monitor.store.base import Store
 from monitor.store.rejects import SPACE, RejectsFile
@@ -87,8 +87,7 @@ class Daemon:
         self._cleanup.callback(self._heavy.close)
         own = self.now_us, self.commit, pool.map, ahead
         self.tools = Tools(clock, *own, announce=announce, tracer=tracer, heavy=self._heavy)
-        if source is None:  # what is read at once needs it soon; `run` is ready without it
-            ahead.submit(warm_up)
+        ahead.submit(warm_up if source is None else bring_in)  # what is read at once needs SciPy soon
         self._shelves = Shelves(config.daemon.state)
         self.fleet = Fleet(self.tools, self._shelves, lambda: self._stopping)
         self.registries = Registries(clock, self.tools, self.fleet.amend)
@@ -227,6 +226,8 @@ class Daemon:
 
     def run(self, started: Callable[[str], None]) -> None:
         """Serve until `stop`: HTTP, polling, delivery, retention. `started` is told the address."""
+        from monitor.server.http import Answers, HttpServer  # noqa: PLC0415 - `bring_in` has begun it
+
         self.exposition.answer("", "")  # the first one takes longest: no scrape waits for it
         keep_still()
         tell = logger("audit", audit="http").info

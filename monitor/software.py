@@ -2,11 +2,13 @@
 
 import platform
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 
 COMPUTES = ("driftd", "numpy", "scipy", "polars", "river", "scikit-learn")
 
 
+@cache
 def software() -> Mapping[str, str]:
     """Return the versions of all that has a part in a verdict.
 

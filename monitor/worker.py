@@ -105,7 +105,7 @@ class Worker:
         self.evaluation = Histogram()
         self.streaming = Streaming(plan.model)
         self._judge = judge
-        self._auditor = Auditor(plan, software())
+        self._auditor = Auditor(plan, software)
         self._watched = watched(schema)
         self._known = known_columns(plan.model)
         self._heard: float | None = None

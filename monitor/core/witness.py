@@ -1,7 +1,8 @@
 """What is kept of episodes when they begin: which monitors share one, and an audit record of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from detectors.attribution import Attribution
@@ -33,11 +34,15 @@ MEASURED = frozenset({REALISED, "estimated_performance"})
 
 
 class Auditor:
-    """Makes records of the episodes of one model; without state. software: see `Recorder`."""
+    """Makes records of the episodes of one model; without state. software: gives what `Recorder` takes."""
 
-    def __init__(self, plan: Plan, software: Mapping[str, str]) -> None:
+    def __init__(self, plan: Plan, software: Callable[[], Mapping[str, str]]) -> None:
         self._plan = plan
-        self._recorder = Recorder(plan, software)
+        self._software = software
+
+    @cached_property
+    def _recorder(self) -> Recorder:
+        return Recorder(self._plan, self._software())
 
     def __call__(self, tick: Tick, entered: Sequence[Transition]) -> Begun:
         """Return what is to be kept of the episodes that begin at a tick."""

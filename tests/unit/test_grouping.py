@@ -71,7 +71,7 @@ def test_where_causes_cannot_be_looked_for_each_monitor_stands_alone(monkeypatch
         raise ValueError("a value")
 
     monkeypatch.setattr("monitor.core.witness.grouped", broken)
-    found = Auditor(plan_of(model()), {})(Tick(ModelState("m"), {}), [began("a"), began("b")])
+    found = Auditor(plan_of(model()), dict)(Tick(ModelState("m"), {}), [began("a"), began("b")])
 
     says = "alone, as causes could not be looked for: ValueError"
     assert {record.id: record.cause for record in found.episodes} == {"ep_a": says, "ep_b": says}
