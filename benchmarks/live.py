@@ -5,6 +5,7 @@ import random
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,19 +16,30 @@ from time import perf_counter, sleep
 
 from benchmarks.daemon import DRIFTD, fresh_folder, stored_rows, write_config
 from benchmarks.logs import LINES
+from benchmarks.measure import run
 
 FIRST_ROWS = 1000
 TRIES = 20
 STARTS = 3
 IDLE_SECONDS = 30
 PATIENCE = 60
+LIBRARIES = (
+    *("click", "structlog", "numpy", "polars", "polars_hash", "pydantic", "prometheus_client"),
+    *("apscheduler.schedulers.background", "starlette.applications", "uvicorn"),
+)
 POLL = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """Seconds: of each start on an empty and on an existing state, of each appended row; cores used idle."""
+    """Seconds: of each start on an empty and on an existing state, of each appended row; cores used idle.
 
+    first: of the very first start, whose program may have to be read from disk. libraries: of a Python that
+    imports what a start does of others' and no more, after each start.
+    """
+
+    first: float = 0.0
+    libraries: tuple[float, ...] = ()
     fresh_starts: tuple[float, ...] = ()
     restarts: tuple[float, ...] = ()
     latencies: tuple[float, ...] = ()
@@ -58,7 +70,8 @@ def measure() -> Live:
 
 
 def _measure(folder: Path) -> Live:
-    fresh = tuple(_start_and_stop(folder, f"state-{i}") for i in range(STARTS))
+    first, *others = (_start_and_stop(folder, f"state-{i}") for i in range(STARTS + 1))
+    fresh, libraries = tuple(start for start, _ in others), [alone for _, alone in others]
     log = folder / "log.jsonl"
     with LINES.path.open("rb") as lines:
         log.write_bytes(b"".join(islice(lines, FIRST_ROWS)))
@@ -71,14 +84,20 @@ def _measure(folder: Path) -> Live:
     for _ in range(STARTS):
         with daemon(folder, log) as process:
             restarts.append(process.ready)
-    return Live(fresh, tuple(restarts), latencies, idle)
+        libraries.append(_libraries())
+    return Live(first[0], tuple(libraries), fresh, tuple(restarts), latencies, idle)
 
 
-def _start_and_stop(folder: Path, name: str) -> float:
+def _start_and_stop(folder: Path, name: str) -> tuple[float, float]:
     empty = folder / name
     empty.mkdir()
     with daemon(empty, empty / "log.jsonl") as process:
-        return process.ready
+        ready = process.ready
+    return ready, _libraries()
+
+
+def _libraries() -> float:
+    return run([sys.executable, "-c", f"import {', '.join(LIBRARIES)}"]).seconds
 
 
 @contextmanager

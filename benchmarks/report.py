@@ -31,7 +31,8 @@ HOW = """\
   way of univariate drift over the same windows. "all" is reading the Parquet file, cutting it into windows
   and judging; "judging" leaves out reading and cutting, in favour of the peer; the reference's preparation
   is in neither. The target against scouter-ml is held against its judging alone.
-- The living daemon: three starts on an empty state and three on an existing one, until /readyz answers 200;
+- The living daemon: three starts on an empty state and three on an existing one, until /readyz answers 200,
+  after one that is shown apart, so that the program is as hot as the logs;
   20 single rows appended to a followed JSON lines file at random moments, until /metrics shows them as
   stored; then 30 s without rows or requests, user and system time from /proc.
 """
@@ -164,6 +165,8 @@ def _live(results: Results) -> Iterator[str]:
         return
     yield f"- start to /readyz, empty state: {_seconds(live.fresh_starts)} s"
     yield f"- start to /readyz, existing state: {_seconds(live.restarts)} s"
+    yield f"- the first start of this call, its files perhaps not in memory: {live.first:.2f} s"
+    yield f"- of a start, the libraries' imports alone, measured in between: {_seconds(live.libraries)} s"
     yield f"- appended row to committed, median {median(live.latencies):.2f} s: {_seconds(live.latencies)} s"
     yield f"- idle: {live.idle * 100:.2f} % of a core\n"
 
