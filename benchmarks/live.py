@@ -57,7 +57,7 @@ class Process:
 
 
 class NotInTimeError(Exception):
-    """The daemon did not do what was waited for."""
+    """What was to be measured did not happen."""
 
 
 def measure() -> Live:
@@ -97,7 +97,10 @@ def _start_and_stop(folder: Path, name: str) -> tuple[float, float]:
 
 
 def _libraries() -> float:
-    return run([sys.executable, "-c", f"import {', '.join(LIBRARIES)}"]).seconds
+    done = run([sys.executable, "-c", f"import {', '.join(LIBRARIES)}"])
+    if done.code:
+        raise NotInTimeError(f"the libraries cannot be imported: {done.complaint}")
+    return done.seconds
 
 
 @contextmanager

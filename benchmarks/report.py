@@ -166,7 +166,7 @@ def _live(results: Results) -> Iterator[str]:
     yield f"- start to /readyz, empty state: {_seconds(live.fresh_starts)} s"
     yield f"- start to /readyz, existing state: {_seconds(live.restarts)} s"
     yield f"- the first start of this call, its files perhaps not in memory: {live.first:.2f} s"
-    yield f"- of a start, the libraries' imports alone, measured in between: {_seconds(live.libraries)} s"
+    yield f"- a Python that imports its libraries and ends, after each start: {_seconds(live.libraries)} s"
     yield f"- appended row to committed, median {median(live.latencies):.2f} s: {_seconds(live.latencies)} s"
     yield f"- idle: {live.idle * 100:.2f} % of a core\n"
 

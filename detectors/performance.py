@@ -111,7 +111,7 @@ def judge(question: Question, seen: Estimate, reference: Estimate | None, allowe
     """
     name, kind = question.detector, question.kind
     if seen.value is None or seen.low is None or seen.high is None or seen.n < allowed.min_rows:
-        note = f"{seen.n} rows say too little"
+        note = f"{seen.n} rows say too little" if seen.n < allowed.min_rows else "these rows give no value"
         return Verdict(name, WHOLE, kind, Level.INSUFFICIENT_DATA, seen.n, note=note)
     usual = None if reference is None else reference.value
     edge = limit(question, usual, allowed)

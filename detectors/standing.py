@@ -11,8 +11,8 @@ from detectors.profile import Grid, Profile, Summary, summaries
 from detectors.recent import Recent
 from detectors.stacked import LEFTS_KEPT, Lefts
 
-REFERENCES_KEPT = 128
-"""Those of a model's segments; what is kept of each is a few hundred kilobytes."""
+REFERENCES_KEPT = 256
+"""Those of a model's segments, of up to four columns; of each about 6 kB a feature are kept."""
 NULLS_KEPT = 4096
 RecentNulls = Recent[Null]
 

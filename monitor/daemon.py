@@ -87,7 +87,7 @@ class Daemon:
         self._cleanup.callback(self._heavy.close)
         own = self.now_us, self.commit, pool.map, ahead
         self.tools = Tools(clock, *own, announce=announce, tracer=tracer, heavy=self._heavy)
-        ahead.submit(warm_up if source is None else bring_in)  # what is read at once needs SciPy soon
+        self._coming = ahead.submit(warm_up if source is None else bring_in)  # at once SciPy is needed soon
         self._shelves = Shelves(config.daemon.state)
         self.fleet = Fleet(self.tools, self._shelves, lambda: self._stopping)
         self.registries = Registries(clock, self.tools, self.fleet.amend)
@@ -226,6 +226,7 @@ class Daemon:
 
     def run(self, started: Callable[[str], None]) -> None:
         """Serve until `stop`: HTTP, polling, delivery, retention. `started` is told the address."""
+        self._coming.result()
         from monitor.server.http import Answers, HttpServer  # noqa: PLC0415 - `bring_in` has begun it
 
         self.exposition.answer("", "")  # the first one takes longest: no scrape waits for it

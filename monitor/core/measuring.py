@@ -85,9 +85,9 @@ def _with_sums(
     edges: tuple[float, ...] = ()
     centre = 0.0
     if model.task == "regression":
-        errors = scored.prediction - scored.label
-        usable = near(scored.label)
-        edges, centre = error_edges(errors), float(scored.label[usable].mean()) if usable.any() else 0.0
+        usable, known = _usable(scored), near(scored.label)
+        edges = error_edges(scored.prediction[usable] - scored.label[usable])
+        centre = float(scored.label[known].mean()) if known.any() else 0.0
     laid_out = replace(empty, edges=edges, centre=centre)
     measure = measure_of(model, vocabulary, laid_out)
     sums = {

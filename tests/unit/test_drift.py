@@ -13,6 +13,7 @@ from detectors.calibration import Calibrator
 from detectors.drift import STATISTICS, Drift, applies
 from detectors.monitors import Judgement, MonitorSpec, default_statistic
 from detectors.profile import CategoryGrid, Grid, NumericGrid, WindowProfile, empty
+from detectors.standing import References
 from tests.unit.slow_profiles import make_window
 
 ALARMS = Judgement(level=1e-4)
@@ -224,3 +225,19 @@ def test_order_statistics_are_not_for_categories() -> None:
         "cramer_von_mises",
         "anderson_darling",
     }
+
+
+def test_references_with_equal_counts_on_other_grids_are_told_apart() -> None:
+    plain, skewed = of(normal(2, 500)), of(np.exp(normal(2, 500)), np.exp(normal(1, 2000)))
+    assert np.array_equal(plain.reference.cells[:200], skewed.reference.cells[:200])
+    specs, references = [MonitorSpec("x", "wasserstein", "drift")], References()
+    alone, beside = (
+        [
+            Drift(specs, Judgement(0.01, 0.0), Calibrator(), references=shared).close(window)[0].threshold
+            for window in (plain, skewed)
+        ]
+        for shared in (None, references)
+    )
+
+    assert beside == alone
+    assert alone[0] != alone[1]

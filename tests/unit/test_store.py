@@ -43,6 +43,16 @@ def test_a_second_daemon_on_the_folder_is_refused_by_name(tmp_path: Path) -> Non
     again.close()
 
 
+def test_what_a_commit_replaces_is_not_wiped_and_the_journal_is_copied_seldom(tmp_path: Path) -> None:
+    with closing(SqliteStore(tmp_path)) as store:
+        found = {
+            name: store._db.execute(f"PRAGMA {name}").fetchone()[0]  # noqa: SLF001 - SQLite keeps no trace of it
+            for name in ("journal_mode", "synchronous", "secure_delete", "wal_autocheckpoint")
+        }
+
+    assert found == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 2, "wal_autocheckpoint": 4000}
+
+
 def test_a_killed_daemon_leaves_the_folder_free_and_its_commits_there(tmp_path: Path) -> None:
     code = f"""
 import pathlib, sys, time
