@@ -19,10 +19,11 @@ HOW = """\
   distances on all 25 features and the score, profiles, de-duplication, calibrated thresholds and commits. A
   run counts only if `driftd metrics` then reports every row as stored. Its modules are compiled beforehand,
   as those of an installation are.
-- The headline takes the fastest whole run and subtracts the fastest start-up (the same command over an
-  empty log: imports, configuration, reference). Both are shown.
+- The headline subtracts from a whole run the start-up of the same turn (the same command over an empty log:
+  imports, configuration, reference), and is the median of the turns. So are the ratios: what is compared
+  was measured within seconds, for such a machine is a third faster in one minute than in the next.
 - Bare: `polars.read_parquet` or `read_ndjson` of the same hot file in a process of its own, three reads per
-  turn; the fastest counts, of all reads and of first reads. The first read of a process pays for memory and
+  turn, of which the first and the fastest are taken. The first read of a process pays for memory and
   threads, as driftd's does: Parquet's target is held against that, JSON lines' against the fastest of all.
   Turns alternate: start-up, bare, driftd and for Parquet scouter-ml, then again.
 - Peaks are the kernel's (`ru_maxrss`, for peers `VmHWM`) of the one process, in MB of 10**6 bytes. Two
@@ -136,8 +137,9 @@ def _runs(pair: Pair) -> Iterator[str]:
     if pair.problem:
         yield f"\nThese runs do not count: {pair.problem}\n"
         return
-    rates = [f"{pair.log.rows / seconds:,.0f}" for seconds in (pair.net, pair.whole, pair.best_bare)]
-    yield "\nBest, rows/s: {} without start-up, {} with it; bare read {}.\n".format(*rates)
+    rates = (pair.rate, pair.log.rows / pair.whole, pair.log.rows / pair.best_bare)
+    middle, whole, bare = (f"{rate:,.0f}" for rate in rates)
+    yield f"\nRows/s: {middle} without start-up, in the middle turn; at best {whole} with it, bare {bare}.\n"
 
 
 def _long(results: Results) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Everything one call of the benchmark measured."""
 
 from dataclasses import dataclass
+from statistics import median
 
 from benchmarks.daemon import Trial
 from benchmarks.environments import Measured
@@ -32,39 +33,37 @@ class Pair:
         return min(seconds for turn in self.bare for seconds in turn)
 
     @property
-    def fresh_bare(self) -> float:
-        """Seconds of the fastest first read of a process, which pays for its memory as driftd does."""
-        return min(turn[0] for turn in self.bare)
-
-    @property
     def whole(self) -> float:
         """Seconds of the fastest whole run of driftd, start-up included."""
         return min(trial.run.seconds for trial in self.trials)
 
     @property
-    def start_up(self) -> float:
-        """Seconds of the fastest run over an empty log."""
-        return min(run.seconds for run in self.start_ups)
-
-    @property
-    def net(self) -> float:
-        """Seconds of the fastest run without start-up: the headline."""
-        return self.whole - self.start_up
+    def nets(self) -> tuple[float, ...]:
+        """Seconds of driftd's run without start-up, of each turn."""
+        both = zip(self.trials, self.start_ups, strict=True)
+        return tuple(trial.run.seconds - start.seconds for trial, start in both)
 
     @property
     def rate(self) -> float:
-        """Rows per second of the headline."""
-        return self.log.rows / self.net
+        """Rows per second of the turn in the middle: the headline."""
+        return self.log.rows / median(self.nets)
 
     @property
     def to_bare(self) -> float:
-        """How many rows driftd judges in the time in which Polars reads one, at its very best."""
-        return self.best_bare / self.net
+        """How many rows driftd judges in the time in which Polars reads one, at its best of the turn."""
+        return median(min(turn) / net for turn, net in zip(self.bare, self.nets, strict=True))
 
     @property
     def to_fresh_bare(self) -> float:
         """The same against the first read of a fresh process."""
-        return self.fresh_bare / self.net
+        return median(turn[0] / net for turn, net in zip(self.bare, self.nets, strict=True))
+
+    @property
+    def to_rival(self) -> float:
+        """How many rows driftd judges in the time in which the one rival judges one; 0 without such."""
+        pairs = zip(self.rivals, self.nets, strict=True) if self.rivals else ()
+        found = [self.log.rows / net / rival.judging_rate for rival, net in pairs if rival.answers]
+        return median(found) if found else 0.0
 
     @property
     def peak(self) -> float:

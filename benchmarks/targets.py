@@ -42,8 +42,7 @@ def _parquet(pair: Pair, peers: tuple[Measured, ...]) -> Iterator[Line]:
     if bad or scouter is None or not scouter.answers:
         yield Line(what, target, bad or (scouter.reason if scouter else "peers left out"), None)
         return
-    ratio = pair.rate / scouter.judging_rate
-    yield Line(what, target, f"{ratio:.2f}", ratio >= 1.4)
+    yield Line(what, target, f"{pair.to_rival:.2f}", pair.to_rival >= 1.4)
 
 
 def _to_bare(pair: Pair) -> str:
