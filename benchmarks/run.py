@@ -29,13 +29,13 @@ def main() -> None:
     compile_code()
     make_data((REFERENCE, PARQUET, LINES))
     before = machine.describe()
-    live = LEFT_OUT if options.no_live else live_daemon()  # before gigabytes go through memory
+    living = LEFT_OUT if options.no_live else live_daemon()  # before gigabytes go through memory
     parquet = pair(PARQUET, options.rounds, () if options.no_peers else (SCOUTER,))
     results = Results(
         machine=before,
         call=" ".join(["benchmarks/run.py", *sys.argv[1:]]),
         pairs=(parquet, pair(LINES, options.rounds)),
-        live=live,
+        live=living,
         peers=() if options.no_peers else (together(parquet.rivals), *map(peer, PEERS)),
         long=tuple((log, alone(log)) for log in ((WIDE, LONG) if options.long else ())),
         load_after=machine.load(),

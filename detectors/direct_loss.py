@@ -139,8 +139,8 @@ def fit_loss(features: Floats, prediction: Floats, label: Floats, seed: int) -> 
 
     features: float64 [n, F], NaN (or infinite) where a row lacks one; categories as codes, new ones for the
     caller to map. prediction, label: float64 [n]; rows that lack one of them, or where one is further from 0
-    than 1e60, are left out, as they are of the realised errors. Of more than
-    LARGEST_SAMPLE rows, so many are drawn. ValueError if no row is left.
+    than 1e60, are left out, as they are of the realised errors. Of more than LARGEST_SAMPLE rows, so many
+    are drawn. ValueError if no row is left.
 
     Examples
     --------
