@@ -9,12 +9,12 @@ pays for what is made once per reference, and for the simulations at its number 
 import argparse
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from msgspec.structs import replace
 
 from detectors.calibration import Calibrator
 from monitor.config import Columns, Features, Model, Monitor, Reference, Source

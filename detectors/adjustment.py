@@ -6,11 +6,11 @@ its level.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
 from functools import reduce
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.readings import Reading
@@ -28,8 +28,7 @@ TELLING = 1e-3
 """Below this, the sizes of windows vary too little to tell both parts of the variance."""
 
 
-@dataclass(frozen=True, eq=False)
-class Usual:
+class Usual(Struct, frozen=True, eq=False):
     """What is usual. All arrays have one column per reading, [J] or [C, J] over the cells of its season.
 
     season: which one. means: the mean of each cell; precision: 1 over the variance of that mean, 0 for a
@@ -96,7 +95,7 @@ class Usual:
         return np.where(known, apart, 0.0), np.where(known, 1.0 / np.maximum(variance, TINY), 0.0)
 
 
-_NAMES = tuple(field.name for field in fields(Usual))
+_NAMES = Usual.__struct_fields__
 
 
 def adjust(
@@ -142,8 +141,7 @@ def adjust(
     return usual, joined.z
 
 
-@dataclass(frozen=True, eq=False)
-class _Fitted:
+class _Fitted(Struct, frozen=True, eq=False):
     season: Ints
     error: Floats
     means: Floats

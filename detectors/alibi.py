@@ -5,9 +5,10 @@ Nothing of alibi-detect is here: it is run by a program of its own (docs/alibi.m
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
+
+from msgspec import Struct, field
 
 from detectors.joint import Option
 
@@ -23,8 +24,7 @@ TAKES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """An option that is one of some words."""
 
     default: str
@@ -36,8 +36,7 @@ class Choice:
         return "" if isinstance(value, str) and value in self.words else f"must be one of {known}"
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(Struct, frozen=True):
     """An option that is a number from `low` to `high`; a whole one where the default is."""
 
     default: int | float
@@ -53,8 +52,7 @@ class Number:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(Struct, frozen=True):
     """An option that is true or false."""
 
     default: bool
@@ -67,8 +65,7 @@ class Flag:
 Kind = Choice | Number | Flag
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """One detector. title: alibi-detect's class. rows: how many of each side it is given at most by default.
 
     by_column: it tests each column and corrects for their number; the others see whole rows. torch: it needs

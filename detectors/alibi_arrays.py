@@ -1,9 +1,10 @@
 """Rows as alibi-detect takes them: complete ones, as one matrix for each side."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detectors.alibi import ALIBI, PREFIX, TAKES, Offer, completed
@@ -17,8 +18,7 @@ COMMON = 20
 """Categories of a column that get an indicator of their own among whole rows."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Request:
+class Request(Struct, frozen=True, eq=False):
     """What the worker is asked.
 
     detector: without the prefix. reference, window: float [rows, D], the same columns, all finite.

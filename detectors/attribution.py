@@ -8,9 +8,9 @@ one did is not missed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.joint import Joint
@@ -31,8 +31,7 @@ SURE = 25.0
 """A pair's correlation has changed when the square of its z-score is above this, beyond what pairs make."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One feature's part in the change.
 
     ratio: its deviation alone over how far it may be, above 1 is more than usual. share: of both rankings, 0
@@ -50,8 +49,7 @@ class Part:
     what: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Attribution:
+class Attribution(Struct, frozen=True):
     """The features that changed, the largest part first.
 
     agree: whether both rankings name the same feature first; None where one of them says nothing. pair: the
@@ -63,8 +61,7 @@ class Attribution:
     pair: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Struct, frozen=True):
     """What a feature alone shows. ratio: its deviation over how far it may be, effect and what as in Part."""
 
     ratio: float

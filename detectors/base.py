@@ -1,9 +1,10 @@
 """What every detector takes and gives."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
+
+from msgspec import Struct
 
 from detectors.profile import WindowProfile
 
@@ -31,8 +32,7 @@ class ClassShare(NamedTuple):
     usual: float
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """One detector's word on one feature of one closed window.
 
     score: the statistic, higher is more drift; None unless level is OK or BREACH, never NaN.

@@ -1,12 +1,11 @@
 """What is known of a window beside its cells: predicted classes, and what was gathered of faulty values."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from detectors.table import Counts
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Classes:
+class Classes(Struct, frozen=True, eq=False):
     """The predicted classes of a window, and how the model errs in the reference.
 
     names: of the K classes. columns: the features that decide them. confusion: [K, K], the reference's rows
@@ -19,8 +18,7 @@ class Classes:
     predicted: Counts
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """What was gathered of one kind of faulty values of one feature, up to a window.
 
     score: the e-detector, in windows. n: rows of the window that were looked at; known: the reference's.

@@ -1,12 +1,12 @@
 """The bets that an e-detector plays side by side, against a mean that the reference leaves possible."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import reduce
 from math import inf
 from typing import Literal
 
 import numpy as np
+from msgspec import Struct
 
 from detectors.mean_bound import Moments, upper_mean
 from detectors.measure import Floats
@@ -24,8 +24,7 @@ SLACK = 1e-9
 """Sums of floats are off by their rounding."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What is asked of the detector.
 
     arl: rows between false alarms, on average at least (average run length). side: which change of the mean
@@ -51,8 +50,7 @@ class Plan:
             raise ValueError("risk must be between 0 and 1, tolerance at least 0 and below 1")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Bets:
+class Bets(Struct, frozen=True, eq=False):
     """All bets side by side. The factor of bet c on a value x is base[c] + slope[c] x, never below 0."""
 
     base: Floats

@@ -6,9 +6,9 @@ from the reference, at each scale by itself: no model of the dependence is assum
 independent blocks is uncertain, and Student's law is wide for it.
 """
 
-from dataclasses import dataclass, replace
-
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detectors.adjustment import TINY, TOGETHER, Usual
@@ -115,8 +115,7 @@ def learn_tail(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Spread:
+class Spread(Struct, frozen=True, eq=False):
     """Of each column [J]: mean square, the degrees of freedom of that, excess kurtosis, skewness."""
 
     square: Floats

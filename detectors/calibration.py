@@ -10,9 +10,10 @@ so a replay finds the same thresholds.
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
 
 from detectors.monitors import FAILURES, known
 from detectors.null import Null, Simulation
@@ -34,8 +35,7 @@ Quantiles = tuple[Threshold, ...]
 Simulated = dict[Hashable, tuple[Statistic, Null]]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What thresholds of a feature are wanted for. sizes: rows of the reference and of the window, from 1."""
 
     rows: tuple[Statistic, ...]

@@ -6,8 +6,10 @@ sooner or later where there is none; the sequence here may be looked at, and sto
 """
 
 import math
-from dataclasses import astuple, dataclass
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from detectors.measure import Better, Estimate
 from detectors.table import Floats
@@ -20,8 +22,7 @@ MIN_ROWS, MIN_BLOCKS = 100, 5
 Dumped = tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LossSums:
+class LossSums(Struct, frozen=True):
     """Sums over one version's rows; adding two gives those of both. ValueError where one is not finite.
 
     The variance comes of sum and sum of squares: take off a constant first where the losses are far from 0
@@ -55,8 +56,7 @@ class LossSums:
         return max(around, 0.0) / max(self.n - 1, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Blocks:
+class Blocks(Struct, frozen=True):
     """Sums over blocks of rows; adding two gives those of both. A block's difference d has the weight w.
 
     count: blocks. weight, weighted: of w and wd. apart, pooled: of w^2 times the variance of d by its rows,
@@ -124,8 +124,7 @@ class Lead(StrEnum):
     UNDECIDED = "undecided"
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What is asked of a contest, fixed before its first window.
 
     level: probability of ever naming a leader where there is none. rows: rows per version at which the
@@ -146,8 +145,7 @@ class Plan:
         return (bits + math.log(bits) + 1.0) / (self.rows / 2.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How a contest stands. difference: challenger less champion, with the interval valid at any time.
 
     pvalue: the smallest level at which the sequence has excluded 0 at any look so far; valid at any time,
@@ -161,8 +159,7 @@ class Standing:
     lead: Lead
 
 
-@dataclass(frozen=True, slots=True)
-class Contest:
+class Contest(Struct, frozen=True):
     """The state of a comparison: add windows, ask how it stands, dump and load it as plain numbers.
 
     Idea: inside a block (a window, or some where rows are few) the difference of the two means is free of

@@ -1,9 +1,10 @@
 """The options that a user gives a multivariate detector, checked and made into what the detector reads."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any, TypeVar
+
+from msgspec.structs import asdict
 
 from detectors.joint import Joint, Option, RefusedError
 
@@ -17,9 +18,9 @@ T = TypeVar("T")
 def wrong_options(kind: type[Any], name: str, given: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with a detector's options: the name of one, or "" for all together, and what to do.
 
-    kind: the dataclass of its options, whose defaults say their types and whose making checks their limits.
+    kind: the class of its options, whose defaults say their types and whose making checks their limits.
     """
-    known = {field.name: field.default for field in fields(kind)}
+    known = asdict(kind())
     found = [(key, says) for key, value in given.items() if (says := _wrong(name, known, key, value))]
     yield from found
     if not found:

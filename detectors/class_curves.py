@@ -5,9 +5,9 @@ All rows of a bin count as tied. How far that can be from the areas on the rows 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from detectors.measure import Floats
 
@@ -15,8 +15,7 @@ FEW = 10
 """With fewer rows on one side the components of DeLong's variance are too few to vary enough."""
 
 
-@dataclass(frozen=True, slots=True)
-class Area:
+class Area(Struct, frozen=True):
     """An area in [0, 1] with the variance of its estimate.
 
     bound: how far binning can have moved the value, either way. rows: on how many it rests, the rarer side.

@@ -7,9 +7,9 @@ would have: a class that this one has few rows of, or none, may there be anythin
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace
 
 from detectors.class_curves import Area, average_precision, mean_area, roc_auc
 from detectors.class_ratios import NO_ROWS, RATIOS, Part, Ratios

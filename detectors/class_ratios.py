@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+from msgspec import Struct
 
 from detectors.intervals import FEW, exact, normal_quantile
 from detectors.measure import Estimate, Floats
@@ -14,8 +14,7 @@ NO_ROWS = Estimate(0.0, None, None, 0)
 """A share of no rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A count of one class against the rest, as a sum of these four with whole factors."""
 
     hits: int = 0
@@ -35,8 +34,7 @@ RATIOS: Mapping[str, tuple[Part, Part]] = MappingProxyType(
 """Every metric of one class, as a numerator and a denominator."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Ratios:
+class Ratios(Struct, frozen=True, eq=False):
     """A metric of RATIOS of every class, [C] each.
 
     value: 0 without rows. low, high: its exact interval, [0, 1] without rows. rows: of how many it is a

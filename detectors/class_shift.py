@@ -1,9 +1,9 @@
 """Verdicts on label shift: whether a window's predicted classes betray other shares of the true ones."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace
 
 from detectors.base import ClassShare, Level, Verdict
 from detectors.beside import Classes

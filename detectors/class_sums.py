@@ -6,9 +6,9 @@ Bin b of a histogram holds scores from b/1000 up to (b + 1)/1000, the last one 1
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.measure import Floats, Ints, Scored
@@ -31,8 +31,7 @@ def histograms(classes: int) -> int:
     return 1 if classes == BINARY else classes
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ClassSums:
+class ClassSums(Struct, frozen=True, eq=False):
     """The sums of labelled rows, named; the arrays are views of the vector.
 
     confusion: [C + 1, C + 1] rows by true and predicted class, last any other class or none.
@@ -69,8 +68,7 @@ class ClassSums:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OpenSums:
+class OpenSums(Struct, frozen=True, eq=False):
     """The sums of predictions whatever their labels; the arrays are views of the vector.
 
     n: rows. predicted: [C + 1] rows by predicted class, last any other or none.
@@ -101,8 +99,7 @@ def open_width(classes: int, *, scored: bool) -> int:
     return classes + 2 + (histograms(classes) * 2 * BINS if scored else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Counting:
+class Counting(Struct, frozen=True):
     """How rows are counted. threshold: of the score, decides over the prediction (two classes); or None."""
 
     classes: int

@@ -1,10 +1,10 @@
 """How good a classifier's predictions were: the measure of two and of more classes, and its tables."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+from msgspec import Struct
 
 from detectors.class_curves import mean_area
 from detectors.class_metrics import NOTHING, Table, area_estimate, areas, brier, ece, log_loss
@@ -165,8 +165,7 @@ def _of_scores(sums: ClassSums, level: float) -> dict[str, Estimate]:
     return found | {"log_loss": log_loss(sums, level), "brier": brier(sums, level), "ece": ece(sums, level)}
 
 
-@dataclass(frozen=True, slots=True)
-class ReliabilityBin:
+class ReliabilityBin(Struct, frozen=True):
     """Rows whose top score (two classes: score of class 1) is in one of 15 equal bins, in [low, high).
 
     hits: the share of them whose class was that (two classes: that are of class 1). None without rows.

@@ -5,10 +5,10 @@ distribution function, and about ten groups of them for the statistics that comp
 has one view: its most common values, the rest together, and what the reference never held.
 """
 
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.distances import gaps
@@ -20,8 +20,7 @@ COMMON_CATEGORIES = 49
 STARTS_KEPT = 4096
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Struct, frozen=True, eq=False, dict=True):
     """Two samples on the same cells; leading axes of the counts are many simulated pairs.
 
     reference, window: counts [..., K]. starts: the first cell of each group, None where every cell is a
@@ -89,8 +88,7 @@ def group_starts(counts: Counts) -> NDArray[np.int64]:
     return np.flatnonzero(np.diff(label, prepend=-1.0)).astype(np.int64)
 
 
-@dataclass(frozen=True, eq=False)
-class Half:
+class Half(Struct, frozen=True, eq=False):
     """The reference's half of a comparison, which stays while windows pass: see `Comparison`.
 
     order: the categories, the most common first; None for numeric features.

@@ -6,11 +6,11 @@ functions that make profiles of them.
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.base import Detector, Level, Verdict
@@ -21,8 +21,7 @@ Columns = Mapping[str, NDArray[Any]]
 Factory = Callable[[Grid], Detector]
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
+class Bench(Struct, frozen=True):
     """What the laws are tried on.
 
     calm: rows distributed as the reference. shifted: rows that every detector under test must find.

@@ -3,9 +3,9 @@
 E-detectors over windows keep their promise only if they do not.
 """
 
-from dataclasses import astuple, dataclass, replace
-
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import astuple, replace
 
 from detectors.adjustment import TINY, TOGETHER
 from detectors.probability import chi2_tail
@@ -26,8 +26,7 @@ WINDOWS_NEEDED = 100
 """Fewer windows would often not show that they depend on each other."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dependence:
+class Dependence(Struct, frozen=True):
     """The outcome of the test.
 
     pvalue: of no dependence in any column. column, lag, correlation: the strongest one, for people. windows:

@@ -13,10 +13,11 @@ import hashlib
 import io
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 from numpy.typing import NDArray
 
 from detectors.measure import Estimate, Floats
@@ -34,8 +35,7 @@ NORMAL_KURTOSIS = 3.0
 Ints = NDArray[np.int32]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Trees:
+class Trees(Struct, frozen=True, eq=False):
     """Ensembles of binary trees as parallel arrays of their nodes; L ensembles of T trees.
 
     feature: int32 [nodes], what a node asks for. threshold: float64 [nodes]; rows up to it go to the left.
@@ -66,8 +66,7 @@ class Trees:
         return np.asarray(self.value[node].reshape(len(rows), *self.roots.shape).sum(axis=2) + self.base)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LossModel:
+class LossModel(Struct, frozen=True, eq=False):
     """What to expect of |error| and error^2, given the features and the prediction.
 
     reach: float64 [2, F], the least and the largest value of each feature in the reference, NaN without any;
@@ -108,9 +107,8 @@ class LossModel:
     def dump(self) -> bytes:
         """Return the model as bytes, the same for the same model; `digest` tells them apart."""
         buffer = io.BytesIO()
-        fields = {name: getattr(self.trees, name) for name in Trees.__slots__}
         numbers = np.array([VERSION, self.rows, self.kurtosis], dtype=np.float64)
-        np.savez(buffer, reach=self.reach, missing=self.missing, numbers=numbers, **fields)
+        np.savez(buffer, reach=self.reach, missing=self.missing, numbers=numbers, **asdict(self.trees))
         return buffer.getvalue()
 
 
@@ -130,7 +128,7 @@ def load(dumped: bytes, sha256: str) -> LossModel:
         version, rows, kurtosis = arrays["numbers"].tolist()
         if version != VERSION:
             raise ValueError(f"a loss model of version {version:.0f}, this is {VERSION}")
-        trees = Trees(*(arrays[name] for name in Trees.__slots__))
+        trees = Trees(*(arrays[name] for name in Trees.__struct_fields__))
         return LossModel(trees, arrays["reach"], arrays["missing"], kurtosis, int(rows))
 
 

@@ -1,10 +1,10 @@
 """A classifier that tries to tell the rows of a window from those of the reference."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.choices import LEAST_ROWS, enough, made
@@ -29,8 +29,7 @@ eight with categories (380); the tails are normal.
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class DomainOptions:
+class DomainOptions(Struct, frozen=True):
     """What `domain_classifier` takes.
 
     Parameters

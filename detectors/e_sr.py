@@ -1,10 +1,10 @@
 """The e-detector in Shiryaev-Roberts form: changes of a bounded stream's mean, at a stated rate of alarms."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from msgspec.structs import asdict
 
 from detectors.bets import Plan, bets_of, in_turn
 from detectors.mean_bound import Moments

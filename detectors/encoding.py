@@ -6,10 +6,10 @@ second coordinate says which. A category is a coordinate for each of its common 
 one, and one for all others, scaled so that the column as a whole spreads like a numeric one.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.joint import Joint
@@ -30,16 +30,14 @@ FARTHEST = 1e6
 """Standard deviations; beyond, one row's square would swamp all others' digits."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Points:
+class Points(Struct, frozen=True, eq=False):
     """Rows as points: float64 [rows, coordinates]; owner: int64 [coordinates], the column of each."""
 
     rows: Floats
     owner: NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Encoder:
+class Encoder(Struct, frozen=True, eq=False):
     """How rows become points, learnt from some rows.
 
     sorted: the present values of each numeric column, ascending. values: the common codes of each category;

@@ -9,10 +9,10 @@ same score comes true less often (concept drift), the estimate does not move. Se
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.expected import (
@@ -73,8 +73,7 @@ def estimate(
     return dict(_binary(guess) if len(views) == 1 else _multiclass(guess, names))
 
 
-@dataclass(frozen=True, eq=False)
-class _View:
+class _View(Struct, frozen=True, eq=False, dict=True):
     """What the metrics of one class are computed from; B bins.
 
     chance: float64 [B], of the class given the bin. window: float64 [2 (predicted), B]. known: bool [B],
@@ -151,8 +150,7 @@ def _predicted(views: Sequence[_View]) -> _View:
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Guess:
+class _Guess(Struct, frozen=True, eq=False):
     """A window's views and number of rows; the band is of confidence 1 - level."""
 
     views: Sequence[_View]

@@ -1,10 +1,10 @@
 """The evidence of a block of windows, and how far out it may be when nothing has changed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.adjustment import TINY
@@ -18,8 +18,7 @@ STEPS_SPARED = 0.3
 LEAST_CERTAIN = 40
 
 
-@dataclass(frozen=True, eq=False)
-class Merged:
+class Merged(Struct, frozen=True, eq=False):
     """Blocks of windows, one ending with each window. All float64 [R, J].
 
     z: the deviation, of variance 1 were windows independent. precision: of the mean deviation in the
@@ -37,8 +36,7 @@ class Merged:
         return np.asarray(self.windows / np.maximum(self.precision, TINY))
 
 
-@dataclass(frozen=True, eq=False)
-class Tail:
+class Tail(Struct, frozen=True, eq=False):
     """How evidence at one scale is spread without a change. scale: windows; the rest float64 [J].
 
     square: its variance, 1 if windows were independent. dof: the degrees of freedom it was estimated with.
@@ -110,7 +108,7 @@ class Tail:
         return np.asarray(1.0 / (1.0 / (self.dof * certainty) + self.heavy))
 
 
-_NAMES = tuple(field.name for field in fields(Tail) if field.name != "scale")
+_NAMES = tuple(name for name in Tail.__struct_fields__ if name != "scale")
 
 
 def _halvings(certainty: Floats) -> Floats:

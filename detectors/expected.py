@@ -6,11 +6,11 @@ count x gradient is 0, and the sum of count x gradient^2 is the variance of the 
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.intervals import FEW, exact, normal_quantile, of_area
@@ -33,8 +33,7 @@ FRACTIONS: Mapping[str, tuple[Cells, Cells]] = MappingProxyType(
 SHARES_KEPT = 64
 
 
-@dataclass(frozen=True, eq=False)
-class Expected:
+class Expected(Struct, frozen=True, eq=False, dict=True):
     """How many rows of each label and prediction have their score in each of B bins, the lowest first.
 
     counts: float64 [2 (label), 2 (predicted), B].
@@ -60,8 +59,7 @@ class Expected:
         return a * p + b * q + c * r + d * t
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """How many rows of how many, both expected; twice: 2J / (1 + J) is meant of that share J."""
 
     hits: float
@@ -85,8 +83,7 @@ def _exact(hits: float, rows: float, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-@dataclass(frozen=True, eq=False)
-class Rated:
+class Rated(Struct, frozen=True, eq=False, dict=True):
     """A metric's value, and how it depends on the counts.
 
     slope: makes the gradient. shares: those that the metric is the mean of; () of an area, which rests on

@@ -6,9 +6,10 @@ statistics, and which of these measures fits is a decision about the service (th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.base import Level
@@ -27,8 +28,7 @@ DISPARITIES = (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GroupCounts:
+class GroupCounts(Struct, frozen=True, eq=False):
     """One group's rows. ValueError where a shape is another or a count is below 0.
 
     confusion: whole counts [2 (label), 2 (predicted)] of the rows whose outcome is known. predicted: whole
@@ -56,8 +56,7 @@ class GroupCounts:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class GroupRates:
+class GroupRates(Struct, frozen=True):
     """One group's rates by name. A rate on fewer rows than the minimum has no value, only its n.
 
     level: INSUFFICIENT_DATA where the group has fewer predictions than the minimum; no rate has a value.
@@ -67,8 +66,7 @@ class GroupRates:
     rates: Mapping[str, Estimate]
 
 
-@dataclass(frozen=True, slots=True)
-class Disparity:
+class Disparity(Struct, frozen=True):
     """How far the groups are apart, between which two, and who was left out for too few rows.
 
     level: INSUFFICIENT_DATA where fewer than two groups have enough rows. The ratio has no value, though
@@ -82,8 +80,7 @@ class Disparity:
     left_out: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Fairness:
+class Fairness(Struct, frozen=True):
     """Rates per group and the disparities by name, in the order of RATES and DISPARITIES."""
 
     groups: Mapping[str, GroupRates]
@@ -167,19 +164,18 @@ def _rates(
     return GroupRates(Level.OK if enough else Level.INSUFFICIENT_DATA, found)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Shares:
+class _Shares(Struct, frozen=True, eq=False, dict=True):
     """One rate of the groups with enough rows: `hits` of `rows`, float64 [G]."""
 
     names: tuple[str, ...]
     hits: Floats
     rows: Floats
     left_out: tuple[str, ...]
-    pairs: NDArray[np.bool_] = field(init=False)
-    """[G, G], False on the diagonal: every pair in both orders."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "pairs", ~np.eye(len(self.names), dtype=np.bool_))
+    @cached_property
+    def pairs(self) -> NDArray[np.bool_]:
+        """[G, G], False on the diagonal: every pair in both orders."""
+        return ~np.eye(len(self.names), dtype=np.bool_)
 
     @classmethod
     def of(cls, parts: Mapping[str, Mapping[str, tuple[int, int]]], rate: str) -> "_Shares":

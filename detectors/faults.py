@@ -6,11 +6,12 @@ e = r^k / (1 - m + r m)^n for k faulty ones of n, of mean 1 at most while the sh
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from detectors.base import Level, Verdict
 from detectors.beside import Fault
@@ -57,8 +58,7 @@ def _new_category(reference: Summary, window: Summary) -> Counted:
     return rows, reference.n, int(window.counts[-1]), window.n
 
 
-@dataclass(frozen=True, slots=True)
-class FaultCheck:
+class FaultCheck(Struct, frozen=True):
     """What is counted, and of which features."""
 
     count: Callable[[Summary, Summary], Counted]
@@ -99,8 +99,7 @@ def fault_monitors(grid: Grid) -> tuple[MonitorSpec, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Counts:
+class Counts(Struct, frozen=True, eq=False):
     """The counts of S checks of one window, float64 [S]; names: which.
 
     found, known: faulty rows to be expected among the reference's rows, and all of these. faulty, rows: the

@@ -1,10 +1,9 @@
 """What a window showed beside what is usual (window_null.py)."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """What one monitor of a feature, its shift or its missing values, showed in a window.
 
     score: the largest deviation of any reading at any scale, divided by its limit; a breach above 1, the
@@ -34,8 +33,7 @@ class Finding:
         return f"{away} (limit {self.limit:.3g}), compared with {self.against}"
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(Struct, frozen=True):
     """What a window showed, one finding per feature, in their order. shift: how values are distributed."""
 
     shift: tuple[Finding, ...]

@@ -1,9 +1,10 @@
 """Verdicts on the evidence that was gathered over a group's windows (sequential.py)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from detectors.base import Level, Verdict
 from detectors.monitors import NOTE, Judgement, MonitorSpec, judged, unjudged
@@ -69,8 +70,7 @@ def _thresholds(monitors: Sequence[MonitorSpec], scores: np.ndarray, alpha: floa
     return {s.feature: found[s.feature] if s.threshold is None else s.threshold for s in monitors}
 
 
-@dataclass(frozen=True, slots=True)
-class _Bench:
+class _Bench(Struct, frozen=True):
     """What a window's verdicts have in common."""
 
     alarms: Judgement

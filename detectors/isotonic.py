@@ -4,9 +4,8 @@ SciPy has it too, to the same bits, but in `scipy.optimize`: to import that take
 that has windows to close, and what is asked here is a thousand values a few times per reference.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -42,8 +41,7 @@ def isotonic(values: Floats, weights: Floats) -> Floats:
     return np.repeat([block.mean for block in blocks], [block.size for block in blocks])
 
 
-@dataclass(slots=True)
-class _Block:
+class _Block(Struct):
     """Neighbours with one value. total: what their values times their weights add up to."""
 
     mean: float

@@ -1,10 +1,10 @@
 """What a multivariate detector sees and says: whole rows of the reference beside whole rows of a window."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.profile import Floats
@@ -17,8 +17,7 @@ class RefusedError(ValueError):
     """A window, or a reference, that a detector can say nothing of: too few rows, above all."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Joint:
+class Joint(Struct, frozen=True, eq=False):
     """k rows, each with all of its columns.
 
     numeric: float64 [k, N], NaN where a value is missing or not finite. codes: int32 [k, C], the category's
@@ -54,8 +53,7 @@ class Joint:
         return cls(columns, found, np.empty((len(found), 0), np.int32), vectors=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """What a multivariate detector found: higher is more drift, above the threshold it is a breach.
 
     score and threshold: in the statistic's own unit. pvalue: of a window without drift to score as much.

@@ -5,10 +5,11 @@ Whoever adds a detector hands it to each of `LAWS` together with a `Bench` of ro
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from detectors.encoding import part
 from detectors.joint import Compare, Comparison, Joint
@@ -19,8 +20,7 @@ TOGETHER = 1e-6
 """How far shares may be from 1, and p-values from each other, by rounding."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
+class Bench(Struct, frozen=True):
     """What the laws are tried on: the same columns, numeric ones and, but for embeddings, categories.
 
     calm: rows distributed as the reference. shifted: rows that every detector under test must find.

@@ -1,9 +1,9 @@
 """Maximum mean discrepancy: how far apart two samples of rows are, all columns together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from detectors.choices import enough, made
 from detectors.encoding import SCALES, Encoder, Scale, pooled
@@ -27,8 +27,7 @@ ALIKE = 1e-12
 """A smaller variance of the kernel is the rounding of rows that are all alike."""
 
 
-@dataclass(frozen=True, slots=True)
-class MmdOptions:
+class MmdOptions(Struct, frozen=True):
     """What `mmd` takes.
 
     Parameters
@@ -55,8 +54,7 @@ class MmdOptions:
         one_of("scale", self.scale, SCALES)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Discrepancy:
+class Discrepancy(Struct, frozen=True, eq=False):
     """A squared distance of two means in the kernel's space, and its law without a change.
 
     squared: the biased statistic. spread: the variance of one row there. law: of `squared`, over all ways to

@@ -5,9 +5,8 @@ classes' shares by black-box shift estimation: where the model errs as it did, t
 are the reference's confusion matrix times the true shares.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from detectors.distances import chi2, total_variation
 from detectors.probability import chi2_quantile, chi2_tail, normal_quantile
@@ -19,8 +18,7 @@ LEAST_EXPECTED = 5.0
 """Expected rows of a class below which chi-square's law is not to be trusted: such classes go together."""
 
 
-@dataclass(frozen=True, slots=True)
-class PriorShift:
+class PriorShift(Struct, frozen=True):
     """score: chi-square of the two rows of counts. effect: the share of the rows that changed the class."""
 
     score: float
@@ -69,8 +67,7 @@ def _merged(p: Counts, q: Counts) -> tuple[Counts, Counts]:
     return tuple(np.append(c[~rare], c[rare].sum()) for c in (p, q))  # type: ignore[return-value]  # two of them
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Shares:
+class Shares(Struct, frozen=True, eq=False):
     """What share of the window's rows each true class probably has, [K]; low, high: its interval."""
 
     value: Floats

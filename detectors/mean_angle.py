@@ -1,9 +1,9 @@
 """The cosine distance of two means: whether embeddings point elsewhere on average."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from detectors.choices import enough, made
 from detectors.joint import Comparison, Joint, Option, RefusedError
@@ -16,8 +16,7 @@ ALIKE = 1e-14
 """A smaller distance of two directions is rounding."""
 
 
-@dataclass(frozen=True, slots=True)
-class CosineOptions:
+class CosineOptions(Struct, frozen=True):
     """What `cosine` takes.
 
     Parameters

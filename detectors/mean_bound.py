@@ -1,15 +1,14 @@
 """How high the mean behind a reference may be: an upper confidence bound from three sums."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from detectors.measure import Floats
 
 
-@dataclass(frozen=True, slots=True)
-class Moments:
+class Moments(Struct, frozen=True):
     """Sums of n values in [0, 1]: they merge by addition. squares: the sum of the squares."""
 
     n: int

@@ -1,7 +1,8 @@
 """Estimates of means and of what is made of them, with intervals by the normal law."""
 
 import math
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from detectors.intervals import normal_quantile
 from detectors.measure import Estimate

@@ -6,19 +6,18 @@ exact; other sums are floating-point sums, to be added up in one fixed order whe
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Scored:
+class Scored(Struct, frozen=True, eq=False):
     """Rows to measure, as parallel arrays of n rows.
 
     prediction: float64 [n]; a class's code (0 is the negative one in binary tasks) or the number predicted,
@@ -47,8 +46,7 @@ class Better(StrEnum):
     NEITHER = "neither"
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """A metric with its interval. None where there is nothing to say; never NaN or infinite.
 
     n: rows (ranking: queries) it rests on. method: names the interval ("wilson", "delta", ...), "" without.

@@ -1,8 +1,9 @@
 """What to watch: one monitor is one detector on one feature."""
 
 import math
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 from detectors.base import Level, Verdict
 from detectors.profile import FeatureGrid, NumericGrid
@@ -18,8 +19,7 @@ HEAVY_TAIL = 3.0
 """A standard deviation of so many interquartile ranges is made by a few far rows (a normal's is 0.74)."""
 
 
-@dataclass(frozen=True, slots=True)
-class MonitorSpec:
+class MonitorSpec(Struct, frozen=True):
     """One detector on one feature.
 
     kind: which kind of alarm it raises ("quality", "drift", "prediction_drift"). threshold: the user's
@@ -32,8 +32,7 @@ class MonitorSpec:
     threshold: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """How strict the detectors of a model are.
 
     level: the probability of a false breach per monitor and window (see budget.level). min_effect: drift

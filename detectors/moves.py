@@ -1,9 +1,9 @@
 """How far one feature of a window is from the reference, in a few microseconds, for ranking and locating."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from detectors.attribution import Moved
 from detectors.joint import Joint
@@ -17,8 +17,7 @@ LEAST_MISSING = 0.01
 WIDE = 4.0
 
 
-@dataclass(frozen=True, slots=True)
-class Distance:
+class Distance(Struct, frozen=True):
     """The largest difference of two distribution functions (of two shares), and what chance makes of it."""
 
     value: float

@@ -1,9 +1,10 @@
 """The multivariate detectors by name, and what each takes."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
+
+from msgspec.structs import asdict
 
 from detectors.choices import wrong_options
 from detectors.domain_classifier import DomainOptions, domain_classifier
@@ -29,7 +30,7 @@ OPTIONS: Mapping[str, type[Any]] = MappingProxyType(
         "cosine": CosineOptions,
     }
 )
-"""By name, the dataclass of its options."""
+"""By name, the class of its options."""
 
 
 def defaults(name: str) -> dict[str, Option]:
@@ -41,8 +42,7 @@ def defaults(name: str) -> dict[str, Option]:
     {'bandwidth': 0.0, 'features': 500, 'products': True, 'scale': 'ranks'}
 
     """
-    unchanged = OPTIONS[name]()
-    return {field.name: getattr(unchanged, field.name) for field in fields(unchanged)}
+    return asdict(OPTIONS[name]())
 
 
 def mistakes(name: str, given: Mapping[str, object]) -> Iterator[tuple[str, str]]:

@@ -6,11 +6,11 @@ reference is an estimate too. The window also gets what a reference of N rows le
 beyond its extremes, categories that it never held. All of it holds for independent rows.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.comparison import GROUPS, Comparison, numeric_starts
@@ -22,8 +22,7 @@ CONTINUOUS_CELLS = 200
 HEAVIEST_CONTINUOUS = 0.02
 
 
-@dataclass(frozen=True, eq=False)
-class Null:
+class Null(Struct, frozen=True, eq=False, dict=True):
     """What the null distribution of one feature's statistics depends on.
 
     masses: float64 [K], the reference's, sum 1. fresh: float64 [K], how many of N more rows would fall

@@ -7,7 +7,8 @@ few outcomes, here or in the reference, make a wide interval and no alarm, and a
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from detectors.base import Level, Verdict
 from detectors.measure import Better, Estimate
@@ -47,8 +48,7 @@ DEFAULTS: Mapping[str, tuple[str, ...]] = {
 """What is judged when nothing is configured."""
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
+class Allowed(Struct, frozen=True):
     """How much worse a metric may be: `tolerance` for metrics of 0 to 1, `relative` as a share for others."""
 
     tolerance: float
@@ -62,8 +62,7 @@ class Allowed:
         return self.tolerance
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """Which metric is judged: realised, or estimated; threshold: the user's own, in the metric's unit."""
 
     metric: str

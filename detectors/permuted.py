@@ -1,9 +1,9 @@
 """The law of a statistic without drift, from what it was on permuted or redrawn rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from detectors.probability import chi2_limit, chi2_tail
 
@@ -13,8 +13,7 @@ SKEWNESS = (0.05, 4.0)
 """Bounds of the law's skewness: nearly the normal law, and beyond the exponential one."""
 
 
-@dataclass(frozen=True, slots=True)
-class NullLaw:
+class NullLaw(Struct, frozen=True):
     """Pearson's law of type III: a chi-square law, shifted and scaled. dof: that one's degrees of freedom."""
 
     mean: float

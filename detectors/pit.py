@@ -1,16 +1,14 @@
 """A numeric feature on the scale of its own reference: the place of each value in it, from 0 to 1."""
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from detectors.mean_bound import Moments
 from detectors.measure import Floats, Ints
 from detectors.profile import NumericGrid, NumericSummary
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pit:
+class Pit(Struct, frozen=True, eq=False):
     """The probability integral transform by the reference's distribution function on its grid.
 
     A value becomes the reference's share below its bin plus half of its bin's share (mid-distribution), so

@@ -14,10 +14,10 @@ as two limbs of 32 bits, low limb in [0, 2**32).
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from detectors.beside import Classes, Fault
@@ -32,8 +32,7 @@ NUMERIC_EXTRA = ("null", "nan", "neg_inf", "pos_inf", "invalid", "s1_lo", "s1_hi
 CATEGORY_EXTRA = ("_other", "_new", "null", "invalid")
 
 
-@dataclass(frozen=True, slots=True)
-class NumericGrid:
+class NumericGrid(Struct, frozen=True):
     """The fixed grid of one numeric feature, made from the reference once.
 
     edges: strictly increasing interior edges, lo <= edges < hi. centre and unit (a power of two) fix the
@@ -61,8 +60,7 @@ class NumericGrid:
         return self.bins + 2 + len(NUMERIC_EXTRA)
 
 
-@dataclass(frozen=True, slots=True)
-class CategoryGrid:
+class CategoryGrid(Struct, frozen=True):
     """The categories of one feature: the reference's most common ones have a cell each.
 
     others: reference categories beyond the limit (counted `_other`). closed is False when the reference
@@ -83,8 +81,7 @@ class CategoryGrid:
 FeatureGrid = NumericGrid | CategoryGrid
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddingGrid:
+class EmbeddingGrid(Struct, frozen=True):
     """One embedding: it has no cells, but its norm and its cosine to the reference's mean are features.
 
     mean: of the reference's vectors, of length `size`; all 0 where it has none.
@@ -109,8 +106,7 @@ class EmbeddingGrid:
         return f"{self.name}.cosine"
 
 
-@dataclass(frozen=True)
-class Grid:
+class Grid(Struct, frozen=True, dict=True):
     """All features' grids, in a fixed order, and where each sits in the vector of cells."""
 
     features: tuple[FeatureGrid, ...]
@@ -160,8 +156,7 @@ class Grid:
         return np.array([s - 4 for s in starts] + [s - 2 for s in starts], dtype=np.int64)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Profile:
+class Profile(Struct, frozen=True, eq=False):
     """What is known of the rows of one window: see the module's text for the cells.
 
     low, high: float64 [numeric features], the finite extremes (+inf, -inf when there is none).
@@ -175,8 +170,7 @@ class Profile:
     sample: Sample | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class NumericSummary:
+class NumericSummary(Struct, frozen=True, eq=False, dict=True):
     """One numeric feature of one profile. counts: int64 [B + 2], below, bins, above."""
 
     grid: NumericGrid
@@ -203,8 +197,7 @@ class NumericSummary:
         return self.total / self.n if self.n else float("nan")
 
 
-@dataclass(frozen=True, eq=False)
-class CategorySummary:
+class CategorySummary(Struct, frozen=True, eq=False, dict=True):
     """One categorical feature of one profile. counts: int64 [C + 2], categories, `_other`, `_new`."""
 
     grid: CategoryGrid
@@ -222,8 +215,7 @@ class CategorySummary:
 Summary = NumericSummary | CategorySummary
 
 
-@dataclass(frozen=True)
-class WindowProfile:
+class WindowProfile(Struct, frozen=True, dict=True):
     """A closed window as a detector sees it: the window's profile beside the reference's.
 
     columns_missing and columns_unknown: how many configured columns never appeared, and how many

@@ -1,10 +1,10 @@
 """The law of a squared distance of two means, far out in its tail: a sum of weighted chi-squares."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from msgspec import Struct
 
 from detectors.probability import normal_cdf
 from detectors.table import Floats
@@ -18,8 +18,7 @@ NEGLIGIBLE = 1e-9
 TABLE_FROM, TABLE_TO, TABLE_POINTS = 6.0, 6.0, 240
 
 
-@dataclass(frozen=True, eq=False)
-class QuadraticForm:
+class QuadraticForm(Struct, frozen=True, eq=False, dict=True):
     """Q = the sum of weights * z**2 for independent standard normal z; weights: float64 [K].
 
     The tail is the saddlepoint approximation, whose relative error stays small however far out: at a

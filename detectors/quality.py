@@ -5,11 +5,11 @@ or of the whole window under the feature name `_all`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
+from msgspec import Struct
 
 from detectors.allowance import largest_share, volume_threshold
 from detectors.base import Level, Verdict
@@ -41,8 +41,7 @@ Found = tuple[int, float, float]
 """How many rows were judged, the score, the threshold."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chance:
+class Chance(Struct, frozen=True):
     """What an excess may be by chance.
 
     level: the probability of more. cluster, known: how many rows of the window, and of the reference, tell as
@@ -125,8 +124,7 @@ def unknown_columns(window: WindowProfile, _level: float) -> Found:
     return window.window.rows, float(len(window.columns_unknown)), NO_COLUMN
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureCheck:
+class FeatureCheck(Struct, frozen=True):
     """A check of one feature. of: which features have it. judges: what counts as a row judged."""
 
     check: Callable[[Summary, Summary, Chance], Found]
@@ -134,8 +132,7 @@ class FeatureCheck:
     judges: Literal["rows", "values"]
 
 
-@dataclass(frozen=True, slots=True)
-class WindowCheck:
+class WindowCheck(Struct, frozen=True):
     """A check of a whole window. windows: how many earlier windows it needs."""
 
     check: Callable[[WindowProfile, float], Found]

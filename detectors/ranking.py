@@ -6,10 +6,10 @@ label are no items: they are left out before ranking, and counted in `unusable`.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.intervals import exact
@@ -123,8 +123,7 @@ def _share(hits: int, queries: int, level: float) -> Estimate:
     return Estimate(hits / queries, float(low[0]), float(high[0]), queries, "exact")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Ranked:
+class _Ranked(Struct, frozen=True, eq=False):
     """Q queries and their H relevant items, those of one query together and in the order of their places.
 
     group, found: [Q] the query's group and how many relevant items it has. query: [H] which query an item is

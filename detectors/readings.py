@@ -15,11 +15,11 @@ its spread and its groups as well, and that is no second finding.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.comparison import numeric_starts
@@ -50,8 +50,7 @@ WEIGHT = {Kind.LOCATION: 0.5, Kind.SPREAD: 0.25}
 """How the level of a feature's shift is shared; the rest goes to its groups or shares."""
 
 
-@dataclass(frozen=True, eq=False)
-class Source:
+class Source(Struct, frozen=True, eq=False):
     """One feature of the reference. counts: [K], cells in order of the values if `ordered`; missing: rows."""
 
     name: str
@@ -60,8 +59,7 @@ class Source:
     ordered: bool
 
 
-@dataclass(frozen=True, eq=False)
-class FeatureReader:
+class FeatureReader(Struct, frozen=True, eq=False, dict=True):
     """Reads one feature.
 
     kinds, parts: what each of the S + 1 readings is, and its name; the last is `missing`. weights: float64
@@ -174,16 +172,14 @@ def _numbered(name: str, count: int) -> tuple[str, ...]:
     return tuple(f"{name} {i + 1} of {count}" for i in range(count))
 
 
-@dataclass(frozen=True, eq=False)
-class Reading:
+class Reading(Struct, frozen=True, eq=False):
     """What was read off windows: values float64 [R, J], sizes int64 [R, J], the rows behind each value."""
 
     values: Floats
     sizes: NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class Readers:
+class Readers(Struct, frozen=True, eq=False, dict=True):
     """Reads every feature; the J columns are the features' readings one after another."""
 
     features: tuple[FeatureReader, ...]

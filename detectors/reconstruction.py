@@ -1,9 +1,9 @@
 """Principal components of the reference: how badly they rebuild the rows of a window."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.choices import LEAST_ROWS, enough, made
@@ -17,8 +17,7 @@ TINY = 1e-12
 """An error so small, in units of the scale, is the rounding of the arithmetic."""
 
 
-@dataclass(frozen=True, slots=True)
-class PcaOptions:
+class PcaOptions(Struct, frozen=True):
     """What `pca_reconstruction` takes.
 
     Parameters
@@ -38,8 +37,7 @@ class PcaOptions:
         one_of("scale", self.scale, SCALES)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Components:
+class Components(Struct, frozen=True, eq=False):
     """The middle of some points [D] and the directions [C, D] in which they vary most."""
 
     middle: Floats

@@ -8,13 +8,13 @@ import base64
 import random
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from inspect import ismethod
 from typing import Any, Protocol
 
 import numpy as np
+from msgspec import Struct
 
 from detectors.measure import Floats
 from detectors.streaming import Alarms, Intake, Maker, Stored, pack
@@ -22,8 +22,7 @@ from detectors.streaming import Alarms, Intake, Maker, Stored, pack
 WARNED, ALARMED = 0.5, 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """One of river's rules with its parameters.
 
     name: ours. rule: river's class. errors: it takes 0 and 1 only. inverted: it looks for a fall, so it is

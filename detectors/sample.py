@@ -1,8 +1,7 @@
 """A uniform sample of whole rows that merges: those with the smallest keys, in whatever parts they came."""
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -17,8 +16,7 @@ LEAST_VECTORS = 200
 """... but for this many rows, however long the vectors are."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class Sample(Struct, frozen=True, eq=False):
     """The rows with the smallest keys: a uniform sample that merges and replays to the same rows.
 
     keys: uint64 [k], ascending, ties ordered by the row itself. numeric: float64 [k, numeric features],

@@ -6,10 +6,10 @@ last with 1.0. A reference is [K, 2 (label is k), 2 (predicted is k), BINS], a w
 their labels, [K, 2 (predicted is k), BINS]; int64 or float64.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.isotonic import isotonic
@@ -31,8 +31,7 @@ SEED = 20_240_108
 """Which rows of the reference are in which half; any number would do."""
 
 
-@dataclass(frozen=True, eq=False)
-class Calibration:
+class Calibration(Struct, frozen=True, eq=False, dict=True):
     """How often each score comes true, as learnt from a reference.
 
     probability: float64 [K, BINS], of class k given the bin. rows: float64 [K, BINS], the reference's rows.

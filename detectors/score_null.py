@@ -6,10 +6,10 @@ learnt as for readings (adjustment.py, blocks.py), one window at a time.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.adjustment import TINY, Usual, adjust, parts
@@ -24,8 +24,7 @@ SMALL = 0.05
 NO_NOISE = 1e-12
 
 
-@dataclass(frozen=True, eq=False)
-class ScoreNull:
+class ScoreNull(Struct, frozen=True, eq=False):
     """Thresholds of J monitors from their scores on the reference's windows; all arrays are float64 [J].
 
     roots: the power that makes a score grow like a shift. lifts: the power of the rows that a score without

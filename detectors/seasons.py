@@ -3,10 +3,10 @@
 Time is microseconds of UTC; the day begins at midnight and the week on Monday.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
@@ -37,8 +37,7 @@ SAID = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Clock:
+class Clock(Struct, frozen=True, eq=False):
     """When windows of one length start. starts: int64 [R], ascending; length: microseconds."""
 
     starts: Ints

@@ -5,9 +5,9 @@ bet on small p-values, grows while a change lasts; without one it is on average 
 windows.
 """
 
-from dataclasses import dataclass, replace
-
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detectors.adjustment import TINY
@@ -32,8 +32,7 @@ SPREAD_RISK = 0.05
 LEAST_DOF = 1.5
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Wealth:
+class Wealth(Struct, frozen=True, eq=False):
     """What the gamblers of F features own.
 
     money: float64 [F, bets]. flagged: bool [F], whether the last verdict on each was a breach.
@@ -120,8 +119,7 @@ def limits(scores: Floats, alpha: float) -> Floats:
     return np.asarray(np.where(others >= np.arange(count), at, np.inf).min(axis=1, initial=np.inf))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Change:
+class Change(Struct, frozen=True, eq=False):
     """The change of each feature that stands out most, over one of the null model's scales.
 
     column: int64 [F], of the reading; scale: int64 [F], windows; apart: float64 [F], in the reading's unit;

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detectors.base import Level, Verdict
@@ -23,8 +24,7 @@ SERIES = frozenset({SHIFT, EVIDENCE})
 """The detectors that need the reference's own windows."""
 
 
-@dataclass(frozen=True, eq=False)
-class Scores:
+class Scores(Struct, frozen=True, eq=False):
     """What the distances of a reference's windows say about some monitors: a null model, and whose it is."""
 
     monitors: tuple[tuple[str, str], ...]
@@ -37,8 +37,7 @@ class Scores:
         return dict(zip(self.monitors, self.null.thresholds(sizes, last, level)[0].tolist(), strict=True))
 
 
-@dataclass(frozen=True, eq=False)
-class Series:
+class Series(Struct, frozen=True, eq=False):
     """The last windows of a group, the one to judge last, and what is usual in them.
 
     reading: as WindowNull.judge takes it. scores: of the configured distances, None without any. dependence:
@@ -96,8 +95,7 @@ class Series:
         return self.scores.limits(values, self.clock, level)
 
 
-@dataclass(frozen=True, eq=False)
-class Lent:
+class Lent(Struct, frozen=True, eq=False):
     """What is known of a group that has no null model of its own, from that of all rows."""
 
     clusters: Mapping[str, Cluster]

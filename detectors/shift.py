@@ -4,10 +4,10 @@ A feature whose mean wanders from day to day changes its spread and the shares o
 is computed for normal scores: the reference's cells are cut out of a normal law, which is moved.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from msgspec import Struct
 
 from detectors.comparison import GROUPS
 from detectors.probability import normal_cdf, normal_quantile
@@ -20,8 +20,7 @@ SHIFTS = np.arange(-200, 201) * STEP
 """In standard deviations."""
 
 
-@dataclass(frozen=True, eq=False)
-class Shift:
+class Shift(Struct, frozen=True, eq=False, dict=True):
     """What moving normal scores does to the readings of one feature, as a table over SHIFTS.
 
     readings: float64 [shifts, S], the mean rank first. noise: the variance of one row's rank. even: no

@@ -5,10 +5,10 @@ cost at ten cells is the call itself. Each score is the one that the feature wou
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from detectors.comparison import Comparison
 from detectors.monitors import FAILURES
@@ -32,8 +32,7 @@ Scores = dict[str, Scored | Exception]
 """By feature."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Left:
+class Left(Struct, frozen=True, eq=False):
     """The reference's side of a table, which stays while windows pass. gaps: None where there are none."""
 
     side: Side

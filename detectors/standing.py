@@ -1,8 +1,9 @@
 """What stays of a reference while windows pass, and one feature of a window beside it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from detectors.comparison import Comparison, Half, half_of
 from detectors.monitors import FAILURES
@@ -17,8 +18,7 @@ NULLS_KEPT = 4096
 RecentNulls = Recent[Null]
 
 
-@dataclass(frozen=True, eq=False)
-class Standing:
+class Standing(Struct, frozen=True, eq=False, dict=True):
     """One feature of a reference: what is the same for each window beside it."""
 
     summary: Summary
@@ -41,8 +41,7 @@ class Standing:
         return self.nulls.get(key, lambda: null_of(self.half.beside(self.summary)))
 
 
-@dataclass(frozen=True, eq=False)
-class Known:
+class Known(Struct, frozen=True, eq=False):
     """A reference's features, and their sides of what several are scored by together."""
 
     features: Mapping[str, Standing]
@@ -70,8 +69,7 @@ class References:
         return found[1]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pair:
+class Pair(Struct, frozen=True, eq=False):
     """One feature beside its reference. sizes: values of the reference and of the window.
 
     judgeable: whether both have enough of them.

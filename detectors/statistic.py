@@ -1,8 +1,9 @@
 """What one row of the table of statistics holds; the table itself is in drift.py."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from detectors.comparison import Comparison
 from detectors.table import Floats, Joined, Table
@@ -10,8 +11,7 @@ from detectors.table import Floats, Joined, Table
 Takes = Literal["groups", "cells", "places"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Statistic:
+class Statistic(Struct, frozen=True, eq=False):
     """One statistic: how to compute it, how it scales, and what size of change it means.
 
     takes: what `score` is given of a comparison: the table of its groups; that of its fine cells; or |F - G|

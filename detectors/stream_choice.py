@@ -1,11 +1,13 @@
 """Which streams there are, what each takes, and one made of the parameters that a user writes."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from inspect import signature
 from types import MappingProxyType
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from detectors.bets import Plan
 from detectors.e_sr import ESR
@@ -18,8 +20,7 @@ Takes = Literal["errors", "unit", "numbers"]
 WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
-@dataclass(frozen=True, slots=True)
-class StreamKind:
+class StreamKind(Struct, frozen=True):
     """takes: 0 and 1 only, numbers from 0 to 1, or any. cost: microseconds per row, docs/detectors.md's."""
 
     takes: Takes
@@ -51,7 +52,7 @@ def defaults(name: str) -> dict[str, object]:
 
     """
     if name == ESR.name:
-        return {field.name: field.default for field in fields(Plan)}
+        return asdict(Plan())
     return {p.name: p.default for p in signature(RIVER[name]).parameters.values()}
 
 

@@ -5,10 +5,10 @@ Whoever adds one hands what makes it to each of `STREAM_LAWS`, together with a `
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+from msgspec import Struct
 
 from detectors.measure import Floats, Ints
 from detectors.streaming import Stream
@@ -16,8 +16,7 @@ from detectors.streaming import Stream
 Make = Callable[[], Stream]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Course:
+class Course(Struct, frozen=True, eq=False):
     """Rows to try a stream on.
 
     calm: rows as in the reference, on which it does not alarm. changed: rows after them, on which it does.

@@ -8,10 +8,11 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from detectors.measure import Floats, Ints
 
@@ -19,8 +20,7 @@ FORMAT = 1
 DIGEST = hashlib.sha256().digest_size
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Alarms:
+class Alarms(Struct, frozen=True, eq=False):
     """The alarms of one chunk.
 
     rows: int64 [a], ascending, the row of each, counted from 0 at the stream's start; rows that were left out
@@ -67,8 +67,7 @@ class Stream(Protocol):
         """
 
 
-@dataclass(slots=True)
-class Intake:
+class Intake(Struct):
     """What every stream does with a chunk before its own rule sees it: count the rows, leave out the rest."""
 
     rows: int = 0
@@ -118,8 +117,7 @@ class Stored(ABC):
         return self._intake.left_out
 
 
-@dataclass(frozen=True, slots=True)
-class Maker:
+class Maker(Struct, frozen=True):
     """Whose state it is: it fits only a stream of the same name, parameters and release of the library."""
 
     name: str

@@ -5,10 +5,10 @@ judges one window, many features of it and two thousand simulated ones.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -27,8 +27,7 @@ def noise(n: float, m: float) -> float:
     return 1.0 / n + 1.0 / m
 
 
-@dataclass(frozen=True, eq=False)
-class Side:
+class Side(Struct, frozen=True, eq=False, dict=True):
     """One sample's counts [..., K]; the reference's stays while windows pass."""
 
     counts: Counts
@@ -49,8 +48,7 @@ class Side:
         return np.sqrt(self.shares)
 
 
-@dataclass(frozen=True, eq=False)
-class Table:
+class Table(Struct, frozen=True, eq=False, dict=True):
     """The reference's counts beside the window's."""
 
     reference: Side
@@ -126,8 +124,7 @@ class Table:
         return np.asarray(((b - a) * np.log(ratio)).sum(axis=-1))
 
 
-@dataclass(frozen=True, eq=False)
-class Joined:
+class Joined(Struct, frozen=True, eq=False, dict=True):
     """What p-values need of several tables [F, K] of differing K, side by side: each as of a table."""
 
     tables: Sequence[Table]

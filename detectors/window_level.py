@@ -4,9 +4,8 @@ A detector's p-value takes rows for independent. Rows of one window are often mo
 reference's own windows have small p-values too. How small they are tells how small one must be to be news.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from detectors.probability import normal_cdf, normal_quantile, student_quantile
 from detectors.table import Floats
@@ -16,8 +15,7 @@ LEAST_WINDOWS = 7
 SMALLEST = 1e-300
 
 
-@dataclass(frozen=True, slots=True)
-class Strictness:
+class Strictness(Struct, frozen=True):
     """How strictly a detector is asked: at `wished`, given the p-values of the reference's own windows."""
 
     wished: float

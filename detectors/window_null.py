@@ -7,12 +7,12 @@ compared with what is usual at the time (adjustment.py), alone and together with
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import or_
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.adjustment import TINY, Usual, adjust
@@ -32,8 +32,7 @@ DOF_NEEDED = 10.0
 Arrays = Mapping[str, NDArray[Any]]
 
 
-@dataclass(frozen=True, eq=False)
-class Measured:
+class Measured(Struct, frozen=True, eq=False):
     """Every reading at every scale of R windows, float64 [scales, R, J].
 
     apart: deviation in the reading's unit. limit: how far it may be, infinite where it is not judged.
@@ -48,8 +47,7 @@ class Measured:
         return np.asarray(np.abs(self.apart) / np.maximum(self.limit, TINY))
 
 
-@dataclass(frozen=True, eq=False)
-class WindowNull:
+class WindowNull(Struct, frozen=True, eq=False, dict=True):
     """What is usual in each window of a reference, and how far a window may be from it without a change.
 
     Made by `learn`, or by `load` from what `dump` gave and the same readers.

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from detectors.intervals import normal_quantile
 from detectors.measure import Better, Estimate
@@ -10,8 +11,7 @@ from detectors.measure import Better, Estimate
 MIN_ROWS = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Struct, frozen=True):
     """One segment's metric and that of the rest: all rows but the segment's.
 
     The sums of a measure subtract, so the rest is `values(whole - segment)`, for any metric; unlike the
@@ -22,8 +22,7 @@ class Segment:
     rest: Estimate
 
 
-@dataclass(frozen=True, slots=True)
-class Worst:
+class Worst(Struct, frozen=True):
     """The worst segment. pvalue: two-sided, multiplied by the segments compared (Bonferroni), at most 1.
 
     value: its metric. against_rest: segment less rest with its interval at level / compared; n is the
@@ -39,8 +38,7 @@ class Worst:
     compared: int
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Struct, frozen=True):
     """How the worst is looked for. Both levels are in (0, 1), one minus a confidence.
 
     level: probability that any segment is named as significant where all are alike. made_at: the level at
@@ -53,8 +51,7 @@ class Search:
     min_rows: int = MIN_ROWS
 
 
-@dataclass(frozen=True, slots=True)
-class _Gap:
+class _Gap(Struct, frozen=True):
     """One segment less its rest, and how far the interval reaches to either side, at `made_at`."""
 
     label: str

@@ -1,7 +1,8 @@
 """Every exported metric: name, kind, labels, help, unit. Prometheus and docs are checked against it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from exporters.alibi_metrics import ALIBI_METRICS
 from exporters.class_metrics import CLASS_METRICS
@@ -245,8 +246,7 @@ CATALOG: tuple[Metric, ...] = (
 BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in CATALOG}
 
 
-@dataclass(frozen=True, slots=True)
-class Histogram:
+class Histogram(Struct, frozen=True):
     """Cumulative counts per bucket bound, the sum and the count of what was observed."""
 
     counts: tuple[int, ...] = (0,) * len(SECONDS_BUCKETS)
@@ -260,8 +260,7 @@ class Histogram:
         return Histogram(counts, self.total + seconds, self.count + 1, self.bounds)
 
 
-@dataclass(frozen=True, slots=True)
-class Exemplar:
+class Exemplar(Struct, frozen=True):
     """One thing that a counter counted, by name: (label, value) pairs, 128 characters at most in all.
 
     seconds: when it happened, since 1970.
@@ -271,8 +270,7 @@ class Exemplar:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """One series: a catalogued name, label values in the catalogue's order, a finite value.
 
     exemplar: of a counter; only OpenMetrics has words for it.

@@ -3,8 +3,9 @@
 import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from exporters.base import Reason
 from exporters.grafana import Connection, GrafanaError
@@ -19,8 +20,7 @@ GIVEN = frozenset({"id", "version"})
 """Numbers of a dashboard that Grafana gives."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """What is to be in Grafana.
 
     folder: its title. datasource: the uid of a Prometheus data source, "" for whichever Grafana proposes.
@@ -33,8 +33,7 @@ class Wish:
     datasource_url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True):
     """What became of one thing. path: where it is, below Grafana's address."""
 
     what: str

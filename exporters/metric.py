@@ -1,14 +1,14 @@
 """What one exported metric is."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Kind = Literal["gauge", "counter", "histogram", "info"]
 GROUP = ("model", "version", "segment")
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(Struct, frozen=True):
     """One metric. unit: base unit, or "" for a plain number; counters are named with _total.
 
     of_process: it begins at 0 with every start of the daemon; other counters are kept in the state.

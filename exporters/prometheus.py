@@ -9,8 +9,9 @@ No `_created` series: driftd's counters go on over restarts, and Prometheus stor
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from exporters.catalog import BY_NAME, CATALOG, Exemplar, Histogram, Sample
 from exporters.metric import Metric
@@ -26,8 +27,7 @@ Marks = dict[str, dict[int, str]]
 """Metric -> place of a line -> its exemplar, in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """Lines by metric. exemplars: of the metrics that have any, the lines with them."""
 
     lines: dict[str, bytes]

@@ -5,14 +5,14 @@ is many times as fast, and OTLP, the command line and Prometheus' text still com
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from exporters.catalog import Exemplar, Histogram, Sample
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """Which metrics the rows of a kind have.
 
     names: those of the values. hot: a metric with one more label, which is 1 for one of `states` and 0 for
@@ -47,8 +47,7 @@ class Row(NamedTuple):
             yield Sample(shape.hot, (*self.labels, each), float(each == self.state))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class Part(Struct, frozen=True, eq=False):
     """A stretch of what is exported. The same object again says that nothing in it has changed.
 
     rows: all of one shape.

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from msgspec import Struct
 
 from exporters.base import Delivered, Delivery, Notification, Notifier
 
@@ -35,8 +36,7 @@ class Tracer(Protocol):
         """Return the open span as a traceparent, "" when there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class NoTracer:
+class NoTracer(Struct, frozen=True):
     """Traces nothing, at the cost of the call."""
 
     def now(self) -> int:
@@ -79,8 +79,7 @@ class Links:
         return self._spans.get(id_, "")
 
 
-@dataclass(frozen=True, slots=True)
-class TracedNotifier:
+class TracedNotifier(Struct, frozen=True):
     """A notifier whose attempts are spans of the trace in which the note was written."""
 
     inner: Notifier

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Lock
+
+from msgspec import Struct, field
 
 from detectors.alibi import PREFIX
 from detectors.alibi_answers import comparison
@@ -40,8 +41,7 @@ class AlibiError(DriftdError):
         self.reason = reason
 
 
-@dataclass(slots=True, eq=False)
-class AlibiDetect:
+class AlibiDetect(Struct, eq=False):
     """Asks the process, one request at a time; any thread may. While nobody asks there is no process."""
 
     table: Alibi

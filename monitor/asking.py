@@ -4,10 +4,11 @@ import json
 import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from monitor.config import Config
 from monitor.errors import DriftdError
@@ -21,8 +22,7 @@ OK = 200
 CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """What a client shows to a daemon with a client_ca_file: PEM files; the key may be in `cert`."""
 
     cert: Path

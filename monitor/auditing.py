@@ -6,7 +6,9 @@ when the outcome it tells of is not, and its size needs no care. `driftd webhook
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from exporters.base import Delivered, Delivery
 from monitor.core.outbox import Note
@@ -19,8 +21,7 @@ KEPT = 10_000
 DELIVERED = "delivered"
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """One attempt as it was made. note: as it was before. at: wall clock when it began, microseconds."""
 
     note: Note
@@ -29,8 +30,7 @@ class Sent:
     milliseconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One line of the audit log. It holds no URL, no secret and nothing of a body.
 
     at: wall clock when the request began, microseconds. attempt: counted from 1. outcome: "delivered", or the
@@ -71,4 +71,4 @@ def lines(entries: Mapping[EntryKey, bytes]) -> list[Line]:
     found = sorted(
         (json.loads(value) for key, value in entries.items() if key[0] == SPACE), key=lambda d: d["number"]
     )
-    return [Line(**{name: d[name] for name in Line.__slots__}) for d in found]
+    return [Line(**{name: d[name] for name in Line.__struct_fields__}) for d in found]

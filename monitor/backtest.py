@@ -8,9 +8,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from glob import iglob
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from monitor.building import Nothing, build
 from monitor.clock import Clock
@@ -40,8 +42,7 @@ THREADS = 2
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """How far a backtest is. rows: read of this model; at: event time reached; done: as Meter."""
 
     model: str
@@ -50,8 +51,7 @@ class Progress:
     done: int
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(Struct, frozen=True):
     """What a backtest is held against, and put into its rows. strict: refuse what concerns no model."""
 
     incidents: tuple[Incident, ...] = ()
@@ -63,8 +63,7 @@ class Wishes:
         return replace(self, strict=strict)
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(Struct, frozen=True):
     """What a model's history brought.
 
     monitors: how many judged. first, last: the time that was judged, None where nothing was. notes: webhooks

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from monitor.backtest import Progress, Replay, Wishes, backtest, history_bytes, only
 from monitor.backtest_compare import Side, as_markdown
@@ -21,8 +22,7 @@ Bar = Callable[[str, int | None], AbstractContextManager[Callable[[int, str], No
 """Shows progress: takes a name and a length (None: unknown), and is then told how far it is, in words too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """The options of the command. inject: as written."""
 
     config: Path
@@ -32,8 +32,7 @@ class Request:
     inject: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What to print: text for a person, and data, ready for JSON."""
 
     text: str

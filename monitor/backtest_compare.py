@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from monitor.backtest import Replay
 from monitor.backtest_report import (
@@ -22,8 +23,7 @@ SPECIAL = re.compile(r"[\\`*|<~]|\b_|_\b|(?<=\])\(")
 """What Markdown would take for its own; underscores within words it leaves alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(Struct, frozen=True):
     """One configuration's backtest. name: what it is called, as the user gave it."""
 
     name: str

@@ -2,7 +2,9 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from monitor.backtest import Replay
 from monitor.core.plan import Plan
@@ -17,8 +19,7 @@ PAGES = "performance"
 """The kind of alarm that wakes somebody; the others can wait for the morning."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delay:
+class Delay(Struct, frozen=True):
     """How an incident was found. windows: from the one it began in to the first that fired, 0 for the same.
 
     time: from the incident's start until the alarm was told, microseconds of event time. All of these are
@@ -34,8 +35,7 @@ class Delay:
     watched: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(Struct, frozen=True):
     """A replay judged. false: episodes that no incident explains. per_30d: their rate, None without time."""
 
     false: tuple[Episode, ...]

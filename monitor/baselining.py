@@ -1,8 +1,9 @@
 """`driftd baseline`: a new reference from a part of the log, and the list of those stored."""
 
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
 
 from detectors.calibration import Calibrator
 from monitor.book_facts import source_names
@@ -29,8 +30,7 @@ from monitor.types import Position
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A part of event time: [begin, end), microseconds, and how it was written."""
 
     begin: int

@@ -5,8 +5,9 @@ configuration leaves as they are stay the very objects; the others are opened on
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from detectors.calibration import Calibrator
 from monitor.config import Config, Model
@@ -32,8 +33,7 @@ class Recall(Protocol):
         """Return a model's last committed state, and its shelf."""
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """A daemon's states: with the models that run, else in the store. entries: its, where they were read."""
 
     store: Store
@@ -50,8 +50,7 @@ class Memory:
         return load_model(name, entries, shelf.reopen), shelf
 
 
-@dataclass(frozen=True, slots=True)
-class Nothing:
+class Nothing(Struct, frozen=True):
     """Models without a past."""
 
     running: Mapping[str, WatchedModel] = field(default_factory=dict)
@@ -61,8 +60,7 @@ class Nothing:
         return ModelState(name), MemorySegments()
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(Struct, frozen=True):
     """All that follows from a configuration. changes: by model, what opening it brings into the store."""
 
     config: Config

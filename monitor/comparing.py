@@ -4,10 +4,11 @@ import multiprocessing
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Protocol
+
+from msgspec import Struct
 
 from detectors.joint import Asked, Comparison, RefusedError
 from detectors.monitors import FAILURES
@@ -19,8 +20,7 @@ SECONDS = 300.0
 MEMORY = 4 * 2**30
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """No comparison. note: for people.
 
     reason: refused (too few rows), raised, memory, died, hung, or stopped.

@@ -4,9 +4,10 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, time
 from typing import Literal, get_args
+
+from msgspec import Struct
 
 from monitor.config import Config, Fault, Monitor, Source, keys, table_of
 from monitor.fields import Strict
@@ -83,8 +84,7 @@ MISSING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(Struct, frozen=True):
     """One thing wrong. `needs`: places that the finding rests on; it is void when one of them is broken."""
 
     at: Place

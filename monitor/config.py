@@ -5,11 +5,11 @@ the file system or several keys, and makes every path absolute.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
+from msgspec import Struct
 from pydantic import AfterValidator, Field, SecretBytes, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
@@ -245,8 +245,7 @@ class Config(Strict):
     alibi: Alibi = Alibi()
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One thing the models refuse: its kind in pydantic's terms, its place, and the numbers of the rule."""
 
     kind: str

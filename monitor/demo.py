@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from msgspec import Struct
 
 from monitor.cast import Cast
 from monitor.clock import Clock
@@ -27,8 +28,7 @@ READY_WITHIN = 60.0
 HTTP_OK = 200
 
 
-@dataclass(frozen=True, slots=True)
-class DemoOptions:
+class DemoOptions(Struct, frozen=True):
     """When what happens, in seconds.
 
     calm: before the first incident. shift: how long that one lasts. rest: from its end to the second one,

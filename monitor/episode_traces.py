@@ -1,8 +1,9 @@
 """Episodes in the log, and in which commit's trace each began: known while it and the process last."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from monitor.core.episode_log import EpisodeRecord
 from monitor.core.policy import Phase, Transition

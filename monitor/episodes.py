@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from detectors.base import Level, Verdict
 from monitor.core.plan import Plan
@@ -17,8 +19,7 @@ Place = tuple[Micros, str, str]
 """Window start, version, segment."""
 
 
-@dataclass(frozen=True, slots=True)
-class Episode:
+class Episode(Struct, frozen=True):
     """One alarm from its first firing window to the end of the one that ended it. Times are microseconds.
 
     started: start of the window that fired; known: when it was told, in event time: the window's end (or,

@@ -6,8 +6,9 @@ one is not put into words again.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count
+
+from msgspec import Struct
 
 from exporters.catalog import Histogram, Sample
 from exporters.negotiation import Format, preferred, wants_gzip
@@ -26,8 +27,7 @@ SECOND = 10**6
 Key = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(Struct, frozen=True):
     """One model as it is: committed state, and what only the running daemon knows.
 
     problems: each source's name, and 1 while it has a file it cannot read.
@@ -39,8 +39,7 @@ class Live:
     problems: Sequence[tuple[str, float]]
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """All that is exported, as it is at one moment. rejects: committed entries. ok: reading goes on.
 
     more: what else the daemon says of itself.
@@ -55,8 +54,7 @@ class Moment:
     more: Sequence[Sample] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a scraper gets."""
 
     body: bytes

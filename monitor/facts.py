@@ -4,9 +4,10 @@ import hashlib
 import platform
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypeVar, cast
+
+from msgspec import Struct
 
 from exporters.catalog import Sample
 from exporters.rows import Part, series
@@ -49,8 +50,7 @@ SERIES_OF_OTHERS = 1 + len(Shown)
 Made = TypeVar("Made")
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """What of a model is exported. kept: units with series of their own; left_out: series without."""
 
     groups: Part

@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from monitor.errors import StoreUnavailableError
 from monitor.failures import UNEXPECTED
@@ -14,8 +15,7 @@ from monitor.shelves import Shelves
 from monitor.worker import Tools
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """What one pass did. problem: why it ended early, "" when it did not."""
 
     batches: int

@@ -1,8 +1,7 @@
 """Gathering a reference from the log itself: typed rows of a span of event time, a uniform sample if many."""
 
-from dataclasses import dataclass, field
-
 import numpy as np
+from msgspec import Struct, field
 
 from monitor.core.learning import most_rows
 from monitor.core.profiles import Rows
@@ -10,8 +9,7 @@ from monitor.core.segments import joined, lowest
 from monitor.types import TypedRows
 
 
-@dataclass(slots=True)
-class Gathered:
+class Gathered(Struct):
     """Rows of [begin, end) so far and of windows of one length, microseconds. columns: every name in the log.
 
     once: rows have ids, and one that comes again is not counted again.

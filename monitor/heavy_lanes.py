@@ -1,8 +1,10 @@
 """Heavy monitors at work: jobs of the models' states, compared apart and given back to the models."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from exporters.catalog import Sample
 from monitor.alibi_asking import AlibiDetect
@@ -29,8 +31,7 @@ LONGEST, DOUBLINGS = 60.0, 6
 """Seconds between two tries to commit the same at most, and how often the pause doubles until then."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(Struct, frozen=True):
     """What could not be committed: the work and what it came to, why not, and when it is tried again."""
 
     work: Judging | Learning | None = None

@@ -1,7 +1,8 @@
 """Heavy monitors taken up at the start: their schedules, and the jobs that somebody still judges."""
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from detectors.profile import Grid
 from monitor.core.heavy import Heavy, heavy_monitors

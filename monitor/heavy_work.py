@@ -3,7 +3,8 @@
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from detectors.base import Level, Verdict
 from detectors.joint import Comparison
@@ -29,8 +30,7 @@ SLOW = 60.0
 """Seconds of a comparison from which on others do not wait until its monitor has learnt."""
 
 
-@dataclass(slots=True)
-class Figures:
+class Figures(Struct):
     """What is counted of comparisons, by model and detector, and of work done, by model and lane."""
 
     clock: Clock
@@ -71,8 +71,7 @@ class Figures:
             return [*found, *(Sample("driftd_heavy_done_total", k, n) for k, n in self.done.items())]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Judging:
+class Judging(Struct, frozen=True, eq=False):
     """A job to do. heavy, job: the very objects that it was taken by, as the state was."""
 
     plan: Plan
@@ -99,8 +98,7 @@ class Judging:
         return lambda state, *who: applied(self.plan, self.heavy, state, (self.key, found), *who)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Learning:
+class Learning(Struct, frozen=True, eq=False):
     """A sample of the reference's own to compare."""
 
     plan: Plan

@@ -3,11 +3,11 @@
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
 
 from detectors.profile import CategorySummary, NumericSummary, summaries
 from monitor.complaints import nearest
@@ -47,8 +47,7 @@ class How(StrEnum):
 MOVES = (How.SHIFT, How.SCALE)
 
 
-@dataclass(frozen=True, slots=True)
-class What:
+class What(Struct, frozen=True):
     """How rows change. amount: what is added, the factor, or a share of all rows (0.05: 5 of 100).
 
     in_sd: what is added counts the reference's standard deviations. value: the category whose share changes.
@@ -60,8 +59,7 @@ class What:
     value: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Injection:
+class Injection(Struct, frozen=True):
     """A wished change of rows in [start, end), microseconds. model: only this one's, "" for every model's."""
 
     text: str
@@ -76,8 +74,7 @@ class Injection:
         return Incident(model, self.start, self.end, "", self.feature, f"inject {self.text}", exact=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """An injection in the terms of one model's log.
 
     column: of the log. amount: for "shift" in the column's unit; for "null" and "share" the chance that a

@@ -5,10 +5,10 @@ the batches. The change is made to decoded columns, before anything looks at the
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from monitor.config import Columns

@@ -3,10 +3,10 @@
 import logging
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from msgspec import Struct
 
 
 def log_to_stderr() -> None:
@@ -28,8 +28,7 @@ def log_problems_to_stderr() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
+class _Told(Struct, frozen=True):
     """A step of structlog that tells somebody of an event, and changes nothing."""
 
     listener: Callable[[Mapping[str, object]], None]

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from detectors.calibration import Calibrator
 from monitor.book_facts import source_names
@@ -44,8 +46,7 @@ from monitor.worker import Tools, Worker
 Finish = Callable[[], Standard]
 
 
-@dataclass(frozen=True, slots=True)
-class WatchedModel:
+class WatchedModel(Struct, frozen=True):
     """A model's worker with its open sources."""
 
     worker: Worker

@@ -4,7 +4,9 @@ import json
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from exporters.base import Delivered, Notification, Notifier, Reason, Refused, Retry
 from monitor import auditing
@@ -24,16 +26,14 @@ Settled = tuple[str, str, str]
 """Whose notes, and how they ended: model, webhook, "delivered" or "dead"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(Struct, frozen=True):
     """A note and the wall-clock time it was put into the outbox (microseconds)."""
 
     note: Note
     since: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outbox:
+class Outbox(Struct, frozen=True):
     """Every note and what is known of every endpoint.
 
     settled: how many notes ever ended so, forgotten ones too. audited: lines written to the audit log so far.

@@ -1,8 +1,9 @@
 """What committed state says of performance now: read by /metrics, by status and by the history."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
+
+from msgspec import Struct
 
 from detectors.challenger import Standing
 from detectors.measure import Better
@@ -28,8 +29,7 @@ STANDARDS_KEPT = 64
 Values = Mapping[str, Mapping[str, float | None]]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(Struct, frozen=True, order=True):
     """Which judged metric: of a version and segment, realised or estimated."""
 
     version: str
@@ -43,8 +43,7 @@ class Place:
         return cls(key.version, key.segment, key.detector.removeprefix(PREFIX), BASES[trip.kind])
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """How a judged metric stands. limit: what its whole interval must be beyond for a breach, if known."""
 
     trip: Trip
@@ -53,8 +52,7 @@ class Judged:
     limit: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """One window's numbers. start: microseconds."""
 
     start: int
@@ -107,8 +105,7 @@ def _limit(plan: Plan, state: ModelState, at: tuple[str, int], question: Questio
     return limit(question, reference, Allowed(wishes.tolerance, wishes.relative_tolerance, least))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Reference:
+class _Reference(Struct, frozen=True, eq=False):
     """A reference as a model measures it; equal where both are the very same, whatever they hold."""
 
     model: Model

@@ -1,7 +1,9 @@
 """Batches read ahead of their turn: polled and decoded, and which one is next."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from exporters.tracing import Tracer
 from monitor.config import Columns
@@ -17,8 +19,7 @@ Decode = Callable[[Batch], tuple[Decoded, ...]]
 Feed = tuple[Source, Decode]
 
 
-@dataclass(slots=True)
-class Read:
+class Read(Struct):
     """A batch and its columns. times: when the poll began and ended, and when the decoding did."""
 
     batch: Batch
@@ -34,8 +35,7 @@ class Read:
         self.decoded = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """A batch as it was read. times: when the poll began and ended."""
 
     batch: Batch

@@ -6,7 +6,6 @@ python -m monitor.receiver --secret-file F [--port P] prints one line for each r
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock, Thread
@@ -14,14 +13,14 @@ from types import TracebackType
 from typing import Any, Self
 
 import standardwebhooks
+from msgspec import Struct, field
 
 BODY_MAX = 1_000_000
 SECONDS = 10
 SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """One request. verdict: verified, duplicate, refused or failed (on purpose). id: from its header."""
 
     verdict: str
@@ -49,8 +48,7 @@ def describe(payload: Mapping[str, Any]) -> str:
     return f"model {data['model']}, version {versions}, {count} monitors: {', '.join(named[:SHOWN])}{rest}"
 
 
-@dataclass(slots=True)
-class Judge:
+class Judge(Struct):
     """Decides what each request is worth. fail_first: so many requests are answered with `status`."""
 
     key: standardwebhooks.Webhook

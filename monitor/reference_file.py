@@ -1,10 +1,10 @@
 """A model's reference file while the model is opened: read once, typed once, for all who learn from it."""
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import polars as pl
+from msgspec import Struct
 
 from monitor.config import Model
 from monitor.core.profiles import Rows, Run
@@ -22,8 +22,7 @@ from monitor.references import (
 from monitor.types import TypedRows
 
 
-@dataclass(frozen=True)
-class ReferenceFile:
+class ReferenceFile(Struct, frozen=True, dict=True):
     """Reads when it is first asked; a start on a state in order never asks.
 
     stored: the baseline that serves the model as configured, None where one must be made of the file.

@@ -3,9 +3,11 @@
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from exporters.base import Retry
 from exporters.catalog import Sample
@@ -51,8 +53,7 @@ def _names(version: "Version", tag: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in (*own, *version.aliases) if name))
 
 
-@dataclass(slots=True, eq=False)
-class _Lane:
+class _Lane(Struct, eq=False):
     model: config.Model
     wish: Wish
     client: "Mlflow"
@@ -69,8 +70,7 @@ class _Lane:
         self.pool.shutdown(wait=False, cancel_futures=True)
 
 
-@dataclass(slots=True)
-class Registries:
+class Registries(Struct):
     """The lanes. amend: as above. A lane that is looking when it is replaced ends on its own.
 
     guard: held while a look begins or a lane ends, as these are the work of different threads.

@@ -3,8 +3,9 @@
 import hashlib
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from exporters.catalog import Sample
 from monitor.building import unlike
@@ -21,8 +22,7 @@ SOON, SELDOM = 2.0, 60.0
 """Seconds until a reload that failed for a passing reason is tried again: at first, and at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What a reload did, by the models' names. webhooks: whether any changed."""
 
     added: tuple[str, ...]
@@ -96,8 +96,7 @@ def _digest(path: Path) -> bytes:
         return b""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why a configuration was not taken on. lasting: it cannot be otherwise until the file is another one."""
 
     complaints: tuple[str, ...]

@@ -1,6 +1,6 @@
 """What a commit keeps beside what closing brought: who has series of their own, and the episodes."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from monitor.core.closing import Closed
 from monitor.core.episode_log import episode_changes

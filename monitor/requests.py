@@ -5,7 +5,8 @@ The answer and the end of the request are one commit, so each is obeyed once, wh
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+
+from msgspec.structs import asdict
 
 from monitor.auditing import Line, entry
 from monitor.core.outbox import NoteState, again, reopened

@@ -7,8 +7,10 @@ neither waits for the other, and a commit of rows cannot undo an acknowledgement
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
+
+from msgspec import Struct, to_builtins
+from msgspec.structs import asdict, replace
 
 from monitor.core.episode_log import EpisodeRecord, fires
 from monitor.core.plan import Plan
@@ -27,8 +29,7 @@ FIRING, STALE, ENDED = "firing", "stale", "ended"
 Watching = Iterable[tuple[Plan, ModelState]]
 
 
-@dataclass(frozen=True, slots=True)
-class Ack:
+class Ack(Struct, frozen=True):
     """Somebody looks after an episode. at: wall clock, microseconds."""
 
     who: str
@@ -36,8 +37,7 @@ class Ack:
     at: Micros
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What a training pipeline said: state is "started", "finished" or "failed"; run: its own name for it."""
 
     state: str
@@ -46,8 +46,7 @@ class Report:
     at: Micros
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """All that was answered to one episode."""
 
     ack: Ack | None = None
@@ -55,7 +54,7 @@ class Response:
 
     def dump(self) -> bytes:
         """Return it as JSON."""
-        return json.dumps(asdict(self), separators=(",", ":")).encode()
+        return json.dumps(to_builtins(self), separators=(",", ":")).encode()
 
     @classmethod
     def load(cls, data: bytes) -> Self:

@@ -1,14 +1,14 @@
 """Which series fit into a model's limit: blocks of series, the most important first."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from exporters.catalog import Sample
 from exporters.rows import series
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """Series that are exported together or not at all. size: series reserved for them, needed or not.
 
     So which blocks are exported does not change from one scrape to the next.

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from monitor.core.streaming import OUTCOMES
 
@@ -19,8 +20,7 @@ PERFORMANCE = ("version", "segment", "metric", "basis")
 NAN = float("nan")
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What /metrics says: rows stored, windows closed, what fires, and how good the model is.
 
     firing: monitors of inputs and scores, with score and threshold. performance: values. failing: those of

@@ -1,12 +1,12 @@
 """A simulated live scoring service: seeded traffic with a daily season, in ordinary prediction logs."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from monitor.types import Micros
@@ -53,8 +53,7 @@ def _exp(x: Floats) -> Floats:
     return np.exp(x)
 
 
-@dataclass(frozen=True, slots=True)
-class _Numeric:
+class _Numeric(Struct, frozen=True):
     """A feature `shape(centre + spread * z)`; z is standard normal plus `season` times the day's wave.
 
     weight: what one standard deviation of it adds to the model's log odds.
@@ -83,8 +82,7 @@ NUMERIC = tuple(_NUMERIC)
 CATEGORICAL = tuple(_CATEGORICAL)
 
 
-@dataclass(frozen=True, slots=True)
-class LiveModel:
+class LiveModel(Struct, frozen=True):
     """A model that scores loan applications, as two versions at once.
 
     Every simulated day is drawn from its own random stream, so a row depends on the seed and the day
@@ -172,8 +170,7 @@ class LiveLog:
         return count
 
 
-@dataclass(frozen=True, slots=True)
-class DayFiles:
+class DayFiles(Struct, frozen=True):
     """One JSON-lines file per day of event time, `stem`-2024-05-31.jsonl, old ones deleted."""
 
     folder: Path

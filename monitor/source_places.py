@@ -6,7 +6,8 @@ log would be read again as those of another.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from monitor.book_facts import source_names
 from monitor.core.plan import Plan

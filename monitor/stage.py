@@ -4,8 +4,10 @@ import base64
 import secrets
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from monitor.errors import DriftdError
 from monitor.service import LiveService
@@ -22,8 +24,7 @@ HISTORY_DAYS = 730
 """How far in the past event time begins: rows ahead of the clock would be rejected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """The folder made ready: where event time starts, on which port each program listens, the service."""
 
     folder: Path

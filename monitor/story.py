@@ -1,7 +1,8 @@
 """The demo's story: which incident is on when, and in which words the console tells what /metrics says."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from monitor.core.labels import ESTIMATED, REALIZED
 from monitor.core.profiles import ALL
@@ -15,8 +16,7 @@ Firing = Mapping[Key, tuple[float, float]]
 BASIS = {REALIZED: "by outcomes", ESTIMATED: "estimated"}
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(Struct, frozen=True):
     """A part of the story. begin: seconds after the story's start. says: what the console says then.
 
     incident, concept: what the service does meanwhile, as for LiveService.write.

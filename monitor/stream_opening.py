@@ -1,6 +1,6 @@
 """Streams taken up again at the start: those that cannot go on begin anew, and that is said."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from monitor.core.state import ModelState
 from monitor.core.stream_state import stream_changes

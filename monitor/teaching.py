@@ -1,6 +1,6 @@
 """What the reference's own windows show, learnt when a model is opened."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from monitor.core.judging import null_models, recipe_for
 from monitor.core.nulls import Nulls

@@ -3,11 +3,12 @@
 import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from exporters.base import Notifier
 from exporters.catalog import Sample
@@ -30,8 +31,7 @@ WAITING = 2048
 CLOSE_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(Struct, frozen=True):
     """What a state folder is to the collector: its id, and since when its counters are known, in us."""
 
     id: str
@@ -47,8 +47,7 @@ class Instance:
         return made, {KEY: json.dumps({"id": made.id, "since": made.since}).encode()}
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What the export asks of the daemon. now: the time, in UTC. samples: the snapshot."""
 
     now: Callable[[], datetime]

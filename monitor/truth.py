@@ -3,10 +3,11 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import get_args
+
+from msgspec import Struct
 
 from monitor.complaints import nearest
 from monitor.errors import ConfigError
@@ -19,8 +20,7 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 HEADER = f"the first line must be {','.join(COLUMNS)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Incident:
+class Incident(Struct, frozen=True):
     """Something that was wrong: [start, end) in event time, microseconds; end is None while it lasts.
 
     kind and feature: of the episodes that should find it, "" for any. origin: where it was written.

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 Micros = int
@@ -28,8 +28,7 @@ def alone(_: str) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(Struct, frozen=True):
     """One row that could not be used: where it was, why, and its first kilobyte.
 
     `offset` counts bytes of the (decompressed) file for text formats and rows for Parquet and IPC.
@@ -41,15 +40,13 @@ class Reject:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """How far a source has been read: opaque entries that only the source understands."""
 
     entries: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(Struct, frozen=True):
     """A contiguous part of one file: whole lines as bytes, or rows of a columnar file as a frame.
 
     `hold` is the smallest next timestamp among the other files that still have unread rows when this
@@ -65,8 +62,7 @@ class Chunk:
     newlines: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """What one poll brought: chunks to take in this order, and the position after the last of them."""
 
     source: str
@@ -77,8 +73,7 @@ class Batch:
     more: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """Which columns of the log to decode. A column that is wanted both ways comes as text.
 
     numeric: come out as Float64. text: come out as String. timestamp: one of the text columns, which
@@ -91,8 +86,7 @@ class Wanted:
     vectors: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(Struct, frozen=True):
     """A chunk as columns. `locate(row)` gives the file offset and the raw text of a row, for rejects.
 
     frame: one row per good line; numeric feature columns Float64, every other column String (text
@@ -114,8 +108,7 @@ class Decoded:
     shapes: tuple[frozenset[str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TypedRows:
+class TypedRows(Struct, frozen=True):
     """Rows ready for the windows. Arrays are parallel, in the order of the log.
 
     time: int64 microseconds. ids: uint64 hash of the prediction id, None where the model has none.

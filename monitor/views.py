@@ -1,8 +1,9 @@
 """What a running daemon shows to people: its status as data and as text, and the status page."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from exporters.catalog import Sample
 from monitor.clock import Clock
@@ -13,8 +14,7 @@ from monitor.status import as_text, status
 from monitor.status_page import page
 
 
-@dataclass(frozen=True, slots=True)
-class Views:
+class Views(Struct, frozen=True):
     """Looks at committed state each time it is asked. ready: says why the daemon is not, "" when it is."""
 
     watching: Callable[[], Watching]

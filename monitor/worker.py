@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from exporters.catalog import Histogram
 from exporters.tracing import NO_TRACER, NOTHING, Tracer, trace_id
@@ -49,8 +51,7 @@ Amendment = Callable[[ModelState, Watch | None, Witness], Closed]
 Announce = Callable[[Plan, ModelState, ModelState, Sequence[Transition]], Sequence[Note]]
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
+class Tools(Struct, frozen=True):
     """What the workers of a daemon share. commit raises StoreUnavailableError and has then done nothing.
 
     now_us: wall clock in microseconds. run: maps independent column jobs. ahead: reads the next batches.

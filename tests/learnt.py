@@ -1,10 +1,11 @@
 """What a reference teaches: learnt once, however many lives a model has on it in the tests of a module."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Self
 
 import polars as pl
+from msgspec.structs import replace
 
 from monitor.config import Model
 from monitor.core.judging import null_models

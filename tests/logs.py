@@ -1,7 +1,7 @@
 """Small logs and models for tests: rows as tuples, batches cut anywhere, a daemon's core fed with them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from msgspec.structs import replace
 
 from detectors.base import Level, Verdict
 from detectors.profile import WindowProfile, summaries

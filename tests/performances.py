@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from detectors.base import Level, Verdict
 from detectors.challenger import Contest, LossSums

@@ -6,12 +6,13 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
 import trustme
+from msgspec.structs import replace
 
 from monitor.errors import ConflictError, NotFoundError, StoreUnavailableError
 from monitor.exposition import Answer

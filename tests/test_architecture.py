@@ -40,14 +40,14 @@ LAYERS = (
 """Inside monitor, lowest first; what is in no layer is the shell. Nothing imports a layer above its own."""
 CORE_SEES = ("types", "errors", "failures", "fields", "config", "native", "core")
 CORE_REFUSES = {"time", "sqlite3", "threading", "logging", "os"}
-NATIVE_SEES = {"collections", "ctypes", "dataclasses", "functools", "typing", "numpy", "polars", "detectors"}
+NATIVE_SEES = {"collections", "ctypes", "functools", "typing", "msgspec", "numpy", "polars", "detectors"}
 NATIVE_READS = {
     "monitor/native/library.py": {"os", "pathlib"},  # the switch; the library
     "monitor/native/sources.py": {"hashlib", "pathlib"},  # the C sources
 }
 """What monitor/native needs to read its own files, and nothing else does there."""
 
-ANYWHERE = {"numpy", "polars"}
+ANYWHERE = {"msgspec", "numpy", "polars"}
 NAMED_IN = {
     "pydantic": {
         "monitor/alibi_table.py",
@@ -102,6 +102,8 @@ DECLARED_AS = {
     "google": "opentelemetry_exporter_otlp_proto_http",  # brings its protobuf
     "grpc": "opentelemetry_exporter_otlp_proto_grpc",
 }
+PLAIN_VALUES = ("monitor/client/", "dashboards/building/")
+"""What is imported by others than the daemon, and makes its values with the standard library alone."""
 PRINTERS = {
     "monitor/cli.py",
     "monitor/receiver.py",  # a small program of its own: python -m monitor.receiver
@@ -261,6 +263,15 @@ def test_files_and_functions_are_short(module: Module) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or 0) - node.lineno + 1
             assert length <= FUNCTION_LINES, f"{node.name} has {length} lines"
+
+
+@each_module
+def test_values_are_structs_unless_a_field_is_hidden(module: Module) -> None:
+    dataclasses = "dataclasses.dataclass" in module.imports
+    hidden = re.search(r"field\(.*(repr|compare)=False", module.text)
+
+    assert not dataclasses or hidden or module.name.startswith(PLAIN_VALUES)
+    assert not (dataclasses and "msgspec.Struct" in module.imports), "their fields differ"
 
 
 @each_module

@@ -1,8 +1,9 @@
 """Receivers that start a pipeline with named arguments: Kubeflow, SageMaker, Vertex AI, Azure ML."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from urllib.parse import quote
+
+from msgspec import Struct, field
 
 from exporters.bodies.arguments import Value, fields, filled, written
 from exporters.bodies.message import Event, Form, Message, compact
@@ -16,8 +17,7 @@ AWS_JSON = b"application/x-amz-json-1.1"
 AWS_TARGET = ((b"x-amz-target", b"SageMaker.StartPipelineExecution"),)
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """Which pipeline to run. version, experiment and account may be empty: the receiver's defaults then."""
 
     pipeline: str

@@ -1,10 +1,11 @@
 """From what is wished for to an exporter: queues, streams and the way to the collector, put together."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from exporters.catalog import Sample
 from exporters.otlp import logs, traces
@@ -20,8 +21,7 @@ SECOND = 10**9
 MICROSECOND = 10**3
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """Where to send, and what besides metrics. ratio: share of the traces that are kept, None: no traces.
 
     waiting: how many spans, and how many records, wait for the collector at most.
@@ -35,8 +35,7 @@ class Wish:
     waiting: int = 2048
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Where metrics come from. since: when committed counters began, in us; started: when the process did."""
 
     samples: Callable[[], Sequence[Sample]]
@@ -49,8 +48,7 @@ class Source:
         return Times(nanoseconds(self.now()), self.since * MICROSECOND, nanoseconds(self.started))
 
 
-@dataclass(frozen=True, slots=True)
-class Assembled:
+class Assembled(Struct, frozen=True):
     """What the daemon holds: the exporter, and where spans and events go in, None where they do not."""
 
     exporter: Exporter

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from threading import Event, Thread
 from time import monotonic
+
+from msgspec import Struct
 
 from exporters.base import Reason
 from exporters.catalog import Sample
@@ -18,16 +19,14 @@ INTERNAL = "internal"
 """What is counted when a fault of our own kept a request from being made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """interval: seconds from one snapshot to the next. timeout: seconds that one request may take."""
 
     interval: float
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """What the exporter is given of the daemon.
 
     now: nanoseconds since 1970 UTC. headers: read anew for every turn. tell: is told a problem's name when it

@@ -1,14 +1,12 @@
 """Who is speaking: the resource and the scope of everything that is sent."""
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from opentelemetry.sdk.resources import Resource
 
 SCOPE = "driftd"
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """The program that speaks. instance: the same for a state folder's whole life."""
 
     service: str

@@ -8,9 +8,9 @@ only where they are missing, so the names agree whether or not the mapping adds 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
+from msgspec import Struct
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.metrics.v1 import metrics_pb2 as pb
@@ -27,8 +27,7 @@ CUMULATIVE = pb.AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 Point = pb.NumberDataPoint | pb.HistogramDataPoint
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(Struct, frozen=True):
     """Nanoseconds since 1970 UTC: of the snapshot, and from when on counters count.
 
     state: of counters that are committed and outlive the process. process: of those that begin with it.

@@ -1,8 +1,9 @@
 """What is sent, signal by signal: spans and records from their queues, metrics from the newest snapshot."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from exporters.catalog import Sample
 from exporters.otlp.bounded_queue import BoundedQueue
@@ -34,8 +35,7 @@ class Stream(Protocol):
         """Send what there is, and yield how each request went; stops where one may be sent again."""
 
 
-@dataclass(slots=True)
-class Queued:
+class Queued(Struct):
     """Spans or log records: each is sent once, again after a failure, and given up when it is refused."""
 
     signal: Signal
@@ -71,8 +71,7 @@ class Queued:
             yield sent
 
 
-@dataclass(slots=True)
-class Snapshots:
+class Snapshots(Struct):
     """Metrics: nothing waits, since the next snapshot says all that the last one did."""
 
     samples: Callable[[], Sequence[Sample]]

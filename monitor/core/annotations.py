@@ -5,10 +5,12 @@ Times are event time: an annotation lies where the rows are, whenever they were 
 
 import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from html import escape
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from monitor.core.episode_log import turning
 from monitor.core.outbox import Note
@@ -25,8 +27,7 @@ MILLISECOND = 1000
 HARM = ("performance", "estimated_performance")
 
 
-@dataclass(frozen=True, slots=True)
-class _Firing:
+class _Firing(Struct, frozen=True):
     """An episode that fires: as whose it is shown, its monitors, since when, and why where many share it."""
 
     place: TripKey

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from monitor.core.profiles import OTHER
 from monitor.core.registry import SPACE as REGISTRY
@@ -14,8 +16,7 @@ KEPT = 1000
 """Versions of the log that are remembered, the newest ones: a broken log may have a new one in every row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrivals:
+class Arrivals(Struct, frozen=True):
     """log: version -> end of the first window with its rows (event time), 0 of those there from the start.
 
     registry: None where none was ever heard of.

@@ -1,10 +1,11 @@
 """One model's performance: rows to sums, sums to metrics, metrics to verdicts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detectors import estimation
@@ -36,8 +37,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Bench:
+class Bench(Struct, frozen=True, eq=False):
     """What one reference gives to measure by. calibration, loss: None where it cannot be estimated."""
 
     standard: Standard

@@ -1,10 +1,10 @@
 """What changed most when an episode began, where it sits and since when: said of inputs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
+from msgspec.structs import asdict, replace
 
 from detectors.attribution import Attribution, Moved, Part, attribute
 from detectors.joint import Joint
@@ -150,8 +150,7 @@ def document(found: Attribution) -> Document:
 
 
 def _rounded(part: Part) -> Document:
-    found = {field.name: getattr(part, field.name) for field in fields(part)}
-    return {k: round(v, DIGITS) if isinstance(v, float) else v for k, v in found.items()}
+    return {k: round(v, DIGITS) if isinstance(v, float) else v for k, v in asdict(part).items()}
 
 
 def where(tick: Tick, group: GroupKey, feature: str, *, missing: bool) -> Document:

@@ -1,8 +1,10 @@
 """Closing windows: verdicts, trips, transitions, retraining requests; in event-time order, once each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from detectors.base import Verdict
 from detectors.profile import Profile, WindowProfile
@@ -62,8 +64,7 @@ class Judge(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(Struct, frozen=True):
     """What closing brought: the state after, entries to write, transitions and notes."""
 
     state: ModelState
@@ -72,8 +73,7 @@ class Closed:
     notes: tuple[Note, ...] = ()
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(Struct):
     state: ModelState
     steps: Steps
     volumes: dict[tuple[str, str], tuple[int, ...]]

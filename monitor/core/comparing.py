@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from detectors.base import Level
 from detectors.challenger import Contest, LossSums, Plan

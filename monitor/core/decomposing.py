@@ -7,10 +7,10 @@ to what was realised, the relation of inputs and outcomes changed.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from detectors import estimation
 from detectors.class_sums import OpenSums

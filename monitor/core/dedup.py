@@ -6,12 +6,12 @@ hashes: among n open ids a new one collides with probability n / 2**64 (10 milli
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import polars as pl
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from monitor.core.windows import distinct
@@ -23,8 +23,7 @@ Run = tuple[int, Hashes]
 SEARCH_FACTOR = 4
 
 
-@dataclass(frozen=True, slots=True)
-class OpenIds:
+class OpenIds(Struct, frozen=True):
     """Window start -> its runs, each a number that names it in the store and ascending hashes."""
 
     runs: Mapping[int, tuple[Run, ...]] = field(default_factory=dict)
@@ -33,8 +32,7 @@ class OpenIds:
         return ((start, ids) for start, runs in self.runs.items() for _, ids in runs)
 
 
-@dataclass(frozen=True, slots=True)
-class RunChange:
+class RunChange(Struct, frozen=True):
     """What a batch does to one window's runs: numbers that go, and the one that comes."""
 
     start: int
@@ -42,8 +40,7 @@ class RunChange:
     added: Run
 
 
-@dataclass(frozen=True)
-class Arrived:
+class Arrived(Struct, frozen=True, dict=True):
     """Rows in the log's order: the id of each, and the start of its window."""
 
     ids: Hashes

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from monitor.core.policy import Phase, Transition, Trip, TripKey
 from monitor.core.records import SPACE as RECORDS
@@ -20,8 +22,7 @@ KEPT = 500
 """Episodes of a model that are remembered after they ended; open ones always are."""
 
 
-@dataclass(frozen=True, slots=True)
-class EpisodeRecord:
+class EpisodeRecord(Struct, frozen=True):
     """One episode. started: start of the window that fired. ended: end of the last one, None before.
 
     score, threshold: of the window that fired. cause: one sentence on what several monitors have in common,

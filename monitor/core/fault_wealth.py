@@ -1,7 +1,8 @@
 """What monitors of faulty values have gathered of each group: kept from window to window."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from detectors.base import Verdict
 from detectors.faults import E_QUALITY, FAULTS, Counts, after, settle

@@ -6,9 +6,9 @@ episode is shared. What fires later for the same cause joins it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.cooccurrence import missing_rows, together
@@ -42,8 +42,7 @@ COLUMNS = ("_all", "missing_columns")
 WHOLE = "_all"
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """Features with one cause. name: of the configured group, "" without; how: "missing", "changed", ..."""
 
     features: frozenset[str]
@@ -59,8 +58,7 @@ class Cause:
         return f"{len(names)} features{of} {self.how} at once{rows}: {listed}"
 
 
-@dataclass(frozen=True, slots=True)
-class Grouped:
+class Grouped(Struct, frozen=True):
     """Episodes of several monitors. joined: whose trip belongs to which of them."""
 
     episodes: tuple[EpisodeRecord, ...]

@@ -8,9 +8,11 @@ is lost by a crash: the job is computed again, and with the same seed it says th
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from detectors.alibi import ALIBI as OF_ALIBI
 from detectors.alibi import PREFIX
@@ -43,8 +45,7 @@ SHOWN = 3
 """Columns that a verdict names."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeavySpec:
+class HeavySpec(Struct, frozen=True):
     """One heavy monitor. line: its lane, and its schedule where it has one. every: time between two runs."""
 
     feature: str
@@ -91,8 +92,7 @@ class HeavySpec:
         return MonitorSpec(self.feature, self.detector, "drift", self.wish.threshold)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Question:
+class Question(Struct, frozen=True, eq=False):
     """What a monitor asks its detector, and how strict it is."""
 
     spec: HeavySpec

@@ -7,10 +7,11 @@ knows all of them its windows wait; a monitor whose comparisons fail again and a
 
 import json
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import astuple, dataclass, field, replace
 
 import numpy as np
 import polars as pl
+from msgspec import Struct, field
+from msgspec.structs import astuple, replace
 from numpy.typing import NDArray
 
 from detectors.window_level import LEAST_WINDOWS, Strictness
@@ -38,8 +39,7 @@ Place = tuple[str, Micros]
 """A line of monitors, and when the run of the reference was due."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """Why a monitor has not learnt yet. failures: one after the other, none where it is only slow.
 
     reason, note: of the last one. again: event time before which it is not tried.
@@ -64,8 +64,7 @@ class Trouble:
         return Trouble(reason, note, failures, reached + (1 if reached == NEVER else every << doubled))
 
 
-@dataclass(frozen=True)
-class HeavyNull:
+class HeavyNull(Struct, frozen=True):
     """One reference's windows as heavy monitors see them.
 
     recipe: what it was learnt for. windows: by line, how many runs the reference has. pvalues: by monitor.

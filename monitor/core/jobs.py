@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
 from itertools import pairwise
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import astuple, replace
 
 from detectors.sample import Sample, merge_samples
 from monitor.core.codec import pack, sample_arrays, sample_of, unpack
@@ -15,8 +17,7 @@ MOST = 64
 """Samples of one model that wait; of more some are given up, but the newest of each version and line."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class JobKey:
+class JobKey(Struct, frozen=True, order=True):
     """Which sample, in the order in which they are judged.
 
     due: when it is complete: the end of its window, or the time of the schedule. line: the monitors that it
@@ -34,8 +35,7 @@ class JobKey:
         return self.line.partition(" ")[0]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Job:
+class Job(Struct, frozen=True, eq=False):
     """What was seen of one or several windows of all rows of a version.
 
     first, last: starts of the first and the last of them. groups: that shared the budget with it in its

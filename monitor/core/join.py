@@ -8,11 +8,11 @@ times, its label. Only changes come out: a new pair, or another winner, with wha
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
@@ -24,8 +24,7 @@ PAIR = ("label", "known")
 """Columns that a pair has beside its prediction's: the outcome and when it became known (us)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """The ticks to apply: after `applied`, up to `upto`. All in microseconds of event time.
 
     horizon: the longest time between a prediction and its outcome. bucket: outcomes are counted by it.
@@ -39,8 +38,7 @@ class Span:
     policy: Literal["last", "first"] = "last"
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(Struct, frozen=True):
     """What the span's ticks change.
 
     pairs: the prediction's columns, `tick`, `label` and `known`, and `old_label` and `old_known` of the

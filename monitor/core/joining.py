@@ -1,10 +1,11 @@
 """Stored predictions on their way to the join."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from monitor.core.assessing import Assessor
 from monitor.core.ledger import hear, remember
@@ -16,8 +17,7 @@ from monitor.core.windows import distinct
 from monitor.types import Changes, TypedRows
 
 
-@dataclass(frozen=True, slots=True)
-class Joining:
+class Joining(Struct, frozen=True):
     """What the join needs: who measures, and how rows that wait are written; None where none come.
 
     finish: gives the newest reference's standard when its model of losses is fitted, waiting for it.

@@ -1,7 +1,8 @@
 """Which features changed in the rows that a heavy monitor compared: said when an episode of it begins."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from detectors.attribution import Attribution, Moved, Part, attribute, turned
 from detectors.joint import Joint

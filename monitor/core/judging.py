@@ -1,8 +1,9 @@
 """Which monitors a model has, and one closed window judged by all of them within the budget."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from detectors.base import Level, Verdict
 from detectors.budget import SEQUENTIAL_PART, level
@@ -189,16 +190,14 @@ def _by_windows(spec: MonitorSpec, *, windows: bool) -> bool:
     return windows and spec.detector == MISSING and spec.threshold is None
 
 
-@dataclass(frozen=True, slots=True)
-class _Evidence:
+class _Evidence(Struct, frozen=True):
     """The monitors of evidence, and what they may spend on a window."""
 
     specs: Sequence[MonitorSpec]
     level: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Bench:
+class _Bench(Struct, frozen=True):
     """What judges the windows of one kind of group."""
 
     drift: Drift

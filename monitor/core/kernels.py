@@ -5,11 +5,11 @@ of thousands of rows is counted block by block, each small enough for the proces
 groups with one bincount, whose cost does not grow with the number of groups.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.profile import LIMB_BITS, NUMERIC_EXTRA, SQUARE_SHIFT, CategoryGrid, NumericGrid
@@ -28,8 +28,7 @@ LIMB_MASK = (1 << LIMB_BITS) - 1
 _EXTRA = {name: i for i, name in enumerate(NUMERIC_EXTRA)}
 
 
-@dataclass(frozen=True, slots=True)
-class Groups:
+class Groups(Struct, frozen=True):
     """Contiguous groups of rows: group i holds rows starts[i]..stops[i]; codes names each row's group."""
 
     starts: Ints
@@ -54,8 +53,7 @@ class Groups:
         return len(self.codes) >= BIG_GROUP * self.count
 
 
-@dataclass(frozen=True, slots=True)
-class NumericCells:
+class NumericCells(Struct, frozen=True):
     """Per group: cells int64 [G, width], finite extremes float64 [G]."""
 
     cells: Ints

@@ -3,10 +3,11 @@
 import json
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detectors.measure import Estimate
@@ -28,8 +29,7 @@ LAG_BOUNDS = (60.0, 600.0, 3600.0, 6 * 3600.0, 86400.0, 3 * 86400.0, 7 * 86400.0
 REALIZED, ESTIMATED = "realized", "estimated"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Record:
+class Record(Struct, frozen=True, eq=False):
     """One window's rows of one version and label, as far as they are known.
 
     rows: predictions; labelled: those with an outcome; judged: whether its realised performance was judged.
@@ -81,8 +81,7 @@ class Record:
         return cls(head["rows"], head["labelled"], *parts, head["judged"])
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """The metrics of one window, version and label. rows, coverage: what they rest on. note: a limit.
 
     detail: what `details.details_of` says of all rows of a judged window, {} of any other.
@@ -108,8 +107,7 @@ class Measured:
         return cls(item["rows"], item["coverage"], metrics, item["note"], item.get("detail", {}))
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SeriesKey:
+class SeriesKey(Struct, frozen=True, order=True):
     """Which performance: of a version and label, realised or estimated."""
 
     version: str
@@ -117,8 +115,7 @@ class SeriesKey:
     basis: str
 
 
-@dataclass(frozen=True, slots=True)
-class Labels:
+class Labels(Struct, frozen=True):
     """A model's labels.
 
     predictions, outcomes: rows that wait. records: windows whose horizon is not over. history: series ->

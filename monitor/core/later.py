@@ -1,7 +1,8 @@
 """Verdicts that come after their windows' closing: applied in the commit that removes what they came of."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from detectors.base import Verdict
 from monitor.core.closing import Closed

@@ -6,10 +6,10 @@ come after it wait in full; they are profiled once the grid exists. The referenc
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
+from msgspec.structs import replace
 
 from detectors.profile import empty, merge
 from monitor.core.heavy import Heavy

@@ -1,7 +1,8 @@
 """What a closing window leaves for heavy monitors, and what is given up for it: in the closing's commit."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from monitor.core.closing import Closed
 from monitor.core.jobs import Job, JobKey, job_changes

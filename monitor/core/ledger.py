@@ -1,11 +1,12 @@
 """The labels at work: predictions and outcomes remembered, joined tick by tick, and windows that mature."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detectors.measure import Scored
@@ -35,8 +36,7 @@ def bucket_of(plan: Plan) -> int:
     return max(plan.window, HOUR)
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """Labels after a change, and the entries that say so."""
 
     labels: Labels

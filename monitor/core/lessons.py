@@ -5,7 +5,8 @@ each other; one that fails again and again is given up for a time, which passes 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from monitor.core.heavy import Heavy, HeavySpec
 from monitor.core.heavy_null import AGAIN, HeavyNull, Trouble
@@ -15,8 +16,7 @@ from monitor.core.state import ModelState
 from monitor.types import Changes, Micros
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Lesson:
+class Lesson(Struct, frozen=True, eq=False):
     """A reference's own sample, and the monitors that compare it next."""
 
     null: HeavyNull
@@ -24,8 +24,7 @@ class Lesson:
     specs: tuple[HeavySpec, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """What a comparison came to. failure: why there is none, and note: the same for people."""
 
     pvalue: float | None = None

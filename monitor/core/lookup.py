@@ -6,10 +6,10 @@ It costs 3 to 4 ns a value where a binary search costs 46 ns and sorting 10 to 4
 (benchmarks/kernels.py).
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.profile import NumericGrid
@@ -26,8 +26,7 @@ MANY = 4
 GRIDS_KEPT = 4096
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Lookup:
+class Lookup(Struct, frozen=True, eq=False):
     """A table made for one grid.
 
     thresholds: ascending; a value's place is how many of them are below it. low, high, scale: where the table

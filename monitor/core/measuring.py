@@ -1,9 +1,8 @@
 """Measuring a reference: how good its own predictions were, and what errors to expect of which rows."""
 
-from dataclasses import replace
-
 import numpy as np
 import polars as pl
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detectors.direct_loss import fit_loss

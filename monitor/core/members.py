@@ -7,8 +7,9 @@ clearly worse, so that noise does not make series come and go.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 SPACE = "members"
 STICKS = 1.5
@@ -23,8 +24,7 @@ class Unit(NamedTuple):
     feature: str
 
 
-@dataclass(frozen=True, slots=True)
-class Members:
+class Members(Struct, frozen=True):
     """Who has series. units: empty while all have. dropped: series left out so far; left_out: just now."""
 
     units: frozenset[Unit] = frozenset()

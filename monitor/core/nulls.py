@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detectors.comparison import compare
@@ -37,8 +38,7 @@ TESTED = "dependence"
 UNTIMED = "the reference's rows have no times"
 
 
-@dataclass(frozen=True)
-class Nulls:
+class Nulls(Struct, frozen=True, dict=True):
     """The null models of one reference, by segment label.
 
     number: the reference's. window: microseconds. recipe: what they were learnt for; see `recipe_of`. said:
@@ -83,8 +83,7 @@ class Nulls:
         return self._made[label]
 
 
-@dataclass(frozen=True, eq=False)
-class GroupNull:
+class GroupNull(Struct, frozen=True, eq=False):
     """The models of one group of rows: of its windows, and of the distances that are configured.
 
     dependence: of the reference's windows on each other, None if a release without that test learnt it.
@@ -233,8 +232,7 @@ class _Learner:
         return found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Part:
+class _Part(Struct, frozen=True, eq=False):
     """Some windows of a group. scores, sizes: [windows, distances]."""
 
     reading: Reading

@@ -5,10 +5,12 @@ Created and window times are event time; `next_due` and `now_us` are wall-clock 
 
 import json
 from collections.abc import Container, Iterable
-from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from hashlib import blake2b, sha256
 from typing import Self
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from exporters.base import Delivered, Delivery, Refused
 from monitor.types import Micros
@@ -45,8 +47,7 @@ class NoteState(StrEnum):
     DEAD = "dead"
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """One message on its way to one endpoint.
 
     id: the idempotency key. body: JSON text, the same in every attempt. created: event time.
@@ -118,8 +119,7 @@ def delay(note_id: str, attempts: int, after_seconds: float | None = None) -> Mi
     return round(max(SCHEDULE[attempts], asked) * factor)
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """What is known of a configured webhook. url_hash: its URL's SHA-256, as the URL may be a secret."""
 
     name: str

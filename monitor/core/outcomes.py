@@ -1,10 +1,10 @@
 """Predictions and outcomes as numbers: classes as codes, and the rows that wait for each other."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.measure import Scored
@@ -28,8 +28,7 @@ FAULTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
+class Vocabulary(Struct, frozen=True):
     """What the words for outcomes mean. classes: code -> class; () where outcomes are numbers."""
 
     classes: tuple[str, ...]
@@ -150,8 +149,7 @@ def _identity(rows: TypedRows) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     return rows.ids, rows.checks
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """now: the largest credible timestamp. read: the time of outcomes that have none."""
 
     now: Micros

@@ -6,10 +6,11 @@ in which they came. Runs of one bucket that differ in their columns stand side b
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
+from msgspec import Struct, field
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from monitor.types import Changes, EntryKey
@@ -21,16 +22,14 @@ Reopen = Callable[[bytes], pl.DataFrame]
 MERGE_FACTOR = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """Rows of one bucket; the number names them in the store and grows with the time of writing."""
 
     number: int
     frame: pl.DataFrame
 
 
-@dataclass(frozen=True, slots=True)
-class Pile:
+class Pile(Struct, frozen=True):
     """All rows held under one space of the store: bucket -> its runs, oldest first."""
 
     space: str

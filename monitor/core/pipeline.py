@@ -1,9 +1,10 @@
 """One batch through the core: rows in, a new state and one commit's entries out. No I/O, no clock."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detectors.profile import Grid, empty, merge
@@ -38,8 +39,7 @@ Settle = Callable[[ModelState, int], Closed]
 """Closes what is over at a watermark."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """A batch's rows taken in. rejects go to the rejects file; the rest came of windows closed on the way."""
 
     state: ModelState
@@ -49,8 +49,7 @@ class Taken:
     notes: tuple[Note, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """What taking in a batch needs beside the state.
 
     now_limit: the largest credible timestamp. settle: called within a batch that goes through many
@@ -66,8 +65,7 @@ class Context:
     streaming: Streaming | None = None
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(Struct):
     """What one chunk after the other adds up to."""
 
     state: ModelState

@@ -1,7 +1,8 @@
 """What the configuration asks of the core, in the core's own units (microseconds, names, rates)."""
 
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from detectors.profile import Grid
 from monitor.config import Model, Monitor
@@ -15,8 +16,7 @@ Rate = tuple[float, timedelta]
 """How many false episodes may be expected, in which time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """One model's settings, durations in microseconds; first is 0 where the reference is a file."""
 
     model: Model

@@ -5,10 +5,12 @@ A trip's identity is version / segment / feature / detector: nothing in it moves
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from detectors.base import Level, Verdict
 
@@ -56,8 +58,7 @@ class TripKey(NamedTuple):
     detector: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """enter: breaching windows until it fires; keep_firing: calm ones until it ends; cooldown in us."""
 
     enter: int
@@ -65,8 +66,7 @@ class Rule:
     cooldown: int
 
 
-@dataclass(frozen=True, slots=True)
-class Trip:
+class Trip(Struct, frozen=True):
     """A monitor's state after its last window.
 
     breaches and calm: windows in a row. episode: its id while firing. since: window start of the phase.
@@ -104,8 +104,7 @@ def is_stale(length: int, newest: int, trip: Trip) -> bool:
     return newest - trip.window >= STALE_WINDOWS * max(length, trip.every)
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Struct, frozen=True):
     """A change of phase, why, and in which window (its start and end, microseconds)."""
 
     model: str

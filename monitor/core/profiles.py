@@ -1,12 +1,13 @@
 """Rows to mergeable profiles: grouping by window, version and segment, then counting column by column."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detectors.profile import Grid, NumericGrid, Profile, empty, merge
@@ -26,8 +27,7 @@ Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """How independent column jobs are run: the builtin `map`, or a thread pool's."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupKey:
+class GroupKey(Struct, frozen=True):
     """Which window, version and segment a profile belongs to. start: microseconds."""
 
     start: int
@@ -35,8 +35,7 @@ class GroupKey:
     segment: str = ALL
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """The rows of one batch that count. start: int64 window starts; the rest as in TypedRows."""
 
     start: NDArray[np.int64]
@@ -126,8 +125,7 @@ def segment_label(column: str, value: str) -> str:
     return f"{column}={value}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Counting:
+class _Counting(Struct, frozen=True):
     """Rows in the order of their groups while their columns are counted: categories first, then numbers.
 
     numeric: cells, and the values of `chosen` rows. chosen: for each group the places of the rows that may be

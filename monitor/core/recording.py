@@ -6,11 +6,11 @@ last windows, the null model's numbers of that feature, and the settings. Catego
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.beside import Classes
@@ -38,8 +38,7 @@ Head = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Gathering:
+class Gathering(Struct, frozen=True):
     """The features whose monitors of evidence share a level, that level, and what the group has gathered.
 
     marks: how it came to that, of evidence and of faulty values. least: how many rows a window needs.

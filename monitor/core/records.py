@@ -8,11 +8,12 @@ by their hashes. docs/explain.md says what stands in it.
 import math
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Self
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from monitor.core.codec import Arrays, pack, unpack
@@ -29,8 +30,7 @@ class NotAgainError(ValueError):
     """A score is not computed again; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What one kind of verdict adds to a record. how: names who can compute it again; see recomputing.py.
 
     files: what is kept outside of the record, by name.
@@ -42,8 +42,7 @@ class Evidence:
     files: Files = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AuditRecord:
+class AuditRecord(Struct, frozen=True, eq=False):
     """What a verdict was computed from. seal: what was written with it; see `intact`.
 
     files: those of the head's `files` that are at hand, by name.

@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detectors.profile import CategoryGrid, FeatureGrid, Grid, NumericGrid, Profile
@@ -25,8 +26,7 @@ LEAST_EXPONENT = -960
 FORMAT = 1
 
 
-@dataclass(frozen=True)
-class Baseline:
+class Baseline(Struct, frozen=True, dict=True):
     """One version of a model's reference.
 
     number: 1, 2, ... per model. since: windows that start here or later are judged by it (microseconds).
@@ -92,8 +92,7 @@ class Baseline:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
+class Watched(Struct, frozen=True):
     """Which canonical columns of a model are watched, and how."""
 
     numeric: tuple[str, ...]

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 from monitor.core.outbox import Note
 from monitor.core.retrain import ClosedWindow, Firing, clip, finite, rfc3339
@@ -16,8 +17,7 @@ KEPT = 1000
 """Versions that are remembered, those with the largest numbers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
+class Registered(Struct, frozen=True):
     """One version. names: what the log may call it. since: event time at which it came, 0 if always there."""
 
     number: int
@@ -25,8 +25,7 @@ class Registered:
     since: Micros = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Registry:
+class Registry(Struct, frozen=True):
     """What is known of a registered model. source: which registry said so, as a hash.
 
     versions: the largest number first. last: the largest number ever seen.

@@ -1,9 +1,9 @@
 """Sums of waiting windows made anew of their rows, after what is measured was configured anew."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import polars as pl
+from msgspec.structs import replace
 
 from monitor.core.assessing import Assessor
 from monitor.core.labels import Labels, Record, label_changes

@@ -3,11 +3,13 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Self
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from monitor.core.outbox import Note
 from monitor.types import Micros
@@ -36,8 +38,7 @@ class Outcome(StrEnum):
     WEEKLY_CAP = "weekly_cap"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """When one model asks one webhook. kinds: of alarms that count. cooldown: event time, microseconds."""
 
     model: str
@@ -47,8 +48,7 @@ class Rule:
     max_per_week: int
 
 
-@dataclass(frozen=True, slots=True)
-class ClosedWindow:
+class ClosedWindow(Struct, frozen=True):
     """The window whose close asks: [start, end) in event time, and the hash of the model's reference."""
 
     start: Micros
@@ -56,15 +56,13 @@ class ClosedWindow:
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
+class Why(Struct, frozen=True):
     """What is known of an episode's cause. document: as the webhook's body has it, without the id."""
 
-    document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    document: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Firing:
+class Firing(Struct, frozen=True):
     """One firing monitor. score and threshold are those of its last verdict, None where it had none."""
 
     kind: str
@@ -78,8 +76,7 @@ class Firing:
     why: Why = Why()
 
 
-@dataclass(frozen=True, slots=True)
-class RetrainState:
+class RetrainState(Struct, frozen=True):
     """What one rule remembers, all in event time.
 
     sent: ends of the windows that asked in the last 7 days, and always the last one. announced: episodes
@@ -103,8 +100,7 @@ class RetrainState:
         return cls(tuple(parts["sent"]), frozenset(parts["announced"]), held)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """outcome: the reason. count: what the counter of that outcome grows by.
 
     A request counts once; an episode that is held back counts once per outcome, however many windows it

@@ -1,8 +1,10 @@
 """A group's window as it was judged, and who is told when episodes begin in it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from detectors.joint import Joint
 from detectors.profile import WindowProfile
@@ -17,8 +19,7 @@ from monitor.core.state import ModelState
 from monitor.types import Changes
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(Struct, frozen=True):
     """What one group's window was judged by. groups: of the window; they share the budget."""
 
     baseline: Baseline
@@ -27,8 +28,7 @@ class Scene:
     groups: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Compared:
+class Compared(Struct, frozen=True, eq=False):
     """Sampled rows that a heavy monitor compared. windows: that `window` is of."""
 
     reference: Joint
@@ -48,8 +48,7 @@ def no_rows(_key: TripKey) -> None:
     """Know of no rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Struct, frozen=True):
     """What is known when all verdicts of a tick are there. scenes: of the window that has just closed.
 
     evidence: of verdicts that come of no scene. rows: that a monitor compared, where it was such.
@@ -62,8 +61,7 @@ class Tick:
     rows: Callable[[TripKey], Compared | None] = no_rows
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(Struct, frozen=True):
     """What is to be kept of the episodes that began at a tick.
 
     episodes: those that are new. joined: monitors whose trip belongs to another episode than its own, new or

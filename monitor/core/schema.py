@@ -1,11 +1,12 @@
 """Canonical columns: which column of the log is what, and decoded rows as typed rows or rejects."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from monitor.config import Columns
@@ -22,8 +23,7 @@ NUMERIC_TASKS = ("regression", "ranking")
 FAULTS = (Reason.BAD_TIMESTAMP, Reason.FUTURE_TIMESTAMP, Reason.MISSING_ID, Reason.NO_PREDICTION)
 
 
-@dataclass(frozen=True)
-class Schema:
+class Schema(Struct, frozen=True, dict=True):
     """What a model's log holds. numeric, categorical: feature columns, named as in the log.
 
     The canonical names "prediction", "score", "score_<class>", "version" and "segment:<column>" stand for

@@ -1,8 +1,7 @@
 """A closed window as a detector sees it."""
 
-from dataclasses import replace
-
 import numpy as np
+from msgspec.structs import replace
 
 from detectors.profile import Grid, Profile, WindowProfile
 from monitor.core.profiles import ALL, GroupKey

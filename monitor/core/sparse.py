@@ -1,10 +1,10 @@
 """Vectors that are mostly 0, held by what is not: few rows fill few of a histogram's cells."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -12,8 +12,7 @@ FULL = 0.5
 """With a larger share than this of numbers other than 0, all are held."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sparse:
+class Sparse(Struct, frozen=True, eq=False):
     """A vector of `size` numbers: `values` at `places`, 0 elsewhere; places is None where all are held."""
 
     size: int

@@ -5,11 +5,12 @@ A commit is a set of entries to put (bytes) or to delete (None), written in one 
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeVar
 
 import polars as pl
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from detectors.profile import Profile
 from monitor.core.arrivals import Arrivals, load_arrivals
@@ -50,8 +51,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-@dataclass(frozen=True, slots=True)
-class Book:
+class Book(Struct, frozen=True):
     """The small numbers of one model.
 
     counts: (source, what, reason) -> rows; units: source -> the timestamp unit found; unknown: open window
@@ -87,8 +87,7 @@ class Book:
         return sum(n for (s, w, _), n in self.counts.items() if w == what and source in (None, s))
 
 
-@dataclass(frozen=True, slots=True)
-class ModelState:
+class ModelState(Struct, frozen=True):
     """Everything that must survive a crash, for one model. Replaced whole after a commit, never changed."""
 
     model: str

@@ -1,7 +1,9 @@
 """Verdicts applied to the trips they belong to, whenever they come: as windows close, or later."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from detectors.base import Verdict
 from monitor.core.episode_log import Alarm, Episodes, followed
@@ -15,8 +17,7 @@ Watch = Callable[[int, TripKey, Trip], None]
 """Is told of each verdict: at which tick it came (event time), whose it is, and the trip after it."""
 
 
-@dataclass(slots=True)
-class Steps:
+class Steps(Struct):
     """Trips as verdicts come. alarms, transitions: what began and changed. tick: event time of now.
 
     stepped: verdicts that whoever looks on is not told of yet. before: how many transitions came earlier.

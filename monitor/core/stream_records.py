@@ -1,9 +1,10 @@
 """Audit records of streams: what led to an alarm, and the alarm made again."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from detectors.base import Level, Verdict
 from detectors.mean_bound import Moments
@@ -16,8 +17,7 @@ from monitor.core.stream_trails import Tape
 from monitor.core.streaming import Spec
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """What a stream said of a window, and what led to its highest alarm."""
 
     spec: Spec

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import astuple, replace
 
 from monitor.core.stream_trails import Tape, Trail
 from monitor.types import Changes
@@ -13,8 +14,7 @@ from monitor.types import Changes
 SPACE = "stream"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class StreamKey:
+class StreamKey(Struct, frozen=True, order=True):
     """Which stream: of the whole model, one version."""
 
     version: str
@@ -22,8 +22,7 @@ class StreamKey:
     detector: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(Struct, frozen=True):
     """What a stream made of the rows of one open window: rows, those of them that were left out, score.
 
     score: after the last of them; of the highest alarm where there was one (alarms of them).
@@ -43,8 +42,7 @@ class Stretch:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """One stream at rest. number: the reference's that it goes by. data: as the detector dumps itself.
 
     windows: start -> its stretch, of windows that are not judged yet. mapped: whether it was fed places in

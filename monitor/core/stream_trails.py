@@ -5,9 +5,9 @@ cut into batches.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from detectors.measure import Floats
 from detectors.streaming import Stream
@@ -16,8 +16,7 @@ STRETCH = 500
 """Rows between two states that are kept; no more values than that lead to an alarm."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trail:
+class Trail(Struct, frozen=True):
     """A stream's way since a state. row: how many rows came before it. data: the state, b"" of a new stream.
 
     values: float64, little-endian: what it was fed since.
@@ -45,8 +44,7 @@ class Trail:
         return Trail(self.end + at, state, _bytes(values[at:]))
 
 
-@dataclass(frozen=True, slots=True)
-class Tape:
+class Tape(Struct, frozen=True):
     """What led to the highest alarm of a window: the state before, and the values up to it; see `Trail`."""
 
     score: float

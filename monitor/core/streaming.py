@@ -1,8 +1,10 @@
 """Which streams a model has: its streaming monitors on a reference, each with its scale and its maker."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from detectors.base import Level
 from detectors.mean_bound import Moments
@@ -22,8 +24,7 @@ OUTCOMES: Mapping[str, str] = {"error": ERROR, "loss": LOSS}
 """What a monitor is `on` -> how it is called where others have a feature."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Struct, frozen=True):
     """One stream on one reference.
 
     make: gives a new stream; None where there is none, for the reason `why`, as a verdict of `level`.

@@ -7,10 +7,11 @@ matter where the log is cut into batches.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from detectors.base import Level, Verdict
 from detectors.measure import Floats, Ints
@@ -33,8 +34,7 @@ Judged = tuple[GroupKey, Verdict]
 Values = Mapping[str, Floats]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Run:
+class Run(Struct, frozen=True, eq=False):
     """Rows of one version in their order.
 
     start: int64 [n], their windows. number: int64 [n], of the references that judge these. values: feature ->

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.readings import Reading
@@ -19,8 +19,7 @@ Place = tuple[str, str]
 """Version and segment label."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Track:
+class Track(Struct, frozen=True, eq=False):
     """Some windows of one group as one reference reads them. starts: int64 [R], microseconds, ascending."""
 
     baseline: int

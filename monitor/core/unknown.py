@@ -1,9 +1,9 @@
 """Columns that neither the configuration nor the reference knows."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from monitor.config import Model

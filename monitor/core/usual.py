@@ -1,12 +1,13 @@
 """What errors and losses the reference itself has: what streams of them are compared with."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from detectors.class_sums import Counting
 from detectors.dependence import depends
@@ -34,8 +35,7 @@ MAPPED: Mapping[str, tuple[str, ...]] = MappingProxyType({"regression": (LOSS,)}
 RowLoss = Callable[[Scored], Floats]
 
 
-@dataclass(frozen=True, slots=True)
-class Usual:
+class Usual(Struct, frozen=True):
     """The reference's own errors or losses.
 
     moments: of the means of each of BLOCKS, in the reference's order, on the scale of 0 to 1. block: rows

@@ -6,10 +6,10 @@ features of its own, its norm and its cosine to the reference's mean; its single
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.profile import EmbeddingGrid
@@ -28,8 +28,7 @@ MANY = "*"
 HALF = float(np.finfo(np.float16).max)
 
 
-@dataclass(frozen=True, slots=True)
-class Embedding:
+class Embedding(Struct, frozen=True):
     """One embedding of a model: what it is called, the length of a vector, and its columns in the log."""
 
     name: str

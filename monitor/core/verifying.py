@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct
 
 from detectors.base import ClassShare, Level, Verdict
 from detectors.monitors import FAILURES
@@ -25,8 +26,7 @@ BROKEN: tuple[type[BaseException], ...] = (*FAILURES, *POLARS_FAILURES, Attribut
 OLDER = "what it was computed from is not kept"
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(Struct, frozen=True):
     """One number of a verdict: as recorded, and as computed again."""
 
     name: str
@@ -42,8 +42,7 @@ class Compared:
         return a == b
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """What came of computing a verdict again.
 
     sealed: the record is as it was. problem: it cannot be. lacking: why the score was taken as recorded, ""

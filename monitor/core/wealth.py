@@ -3,9 +3,10 @@
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from detectors.base import Verdict
 from detectors.gathered import settle
@@ -25,8 +26,7 @@ FAULTS = "faults"
 """The space of what is gathered of faulty values (fault_wealth.py)."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Held:
+class Held(Struct, frozen=True, eq=False):
     """One group's wealth after its last window. number: of the reference that it goes by.
 
     mark: what it is made of; None after a release that kept no marks.

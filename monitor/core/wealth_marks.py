@@ -1,10 +1,11 @@
 """What wealth is made of: what it was some windows ago and each step since, so that it is gathered again."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detectors.faults import Counts
@@ -17,8 +18,7 @@ COUNTED = 3
 """Of each window and check: faulty rows, all rows, and how many of them tell as much as one."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Mark:
+class Mark(Struct, frozen=True, eq=False):
     """A group's wealth before some windows, and what came after.
 
     money: float64 [F, bets], before them. windows: how many. cuts: float64 [k, 2 + bets], where a verdict cut

@@ -7,10 +7,10 @@ defined per row, not per batch: the same log cut differently gives the same late
 were read ahead of other files count as reached only when nothing is left unread (`caught_up`).
 """
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
@@ -19,8 +19,7 @@ FEW_WINDOWS = 16
 NO_HOLD = int(np.iinfo(np.int64).max)
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """frontier: as above; newest: the largest timestamp seen. Both microseconds, NEVER before any row."""
 
     frontier: int = NEVER

@@ -1,7 +1,9 @@
 """The configured wishes for retraining, asked after each tick of event time."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from monitor.core.arrivals import appeared
 from monitor.core.episode_log import Episodes
@@ -15,8 +17,7 @@ from monitor.core.state import ModelState
 from monitor.types import Changes
 
 
-@dataclass(slots=True)
-class Asked:
+class Asked(Struct):
     """What asking brought: the state after, entries to write, requests to send."""
 
     state: ModelState

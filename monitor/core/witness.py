@@ -1,9 +1,10 @@
 """What is kept of episodes when they begin: which monitors share one, and an audit record of each."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
+
+from msgspec.structs import replace
 
 from detectors.attribution import Attribution
 from detectors.monitors import FAILURES

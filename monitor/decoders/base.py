@@ -1,12 +1,12 @@
 """What the decoders share: the lines of a chunk, and the way from text columns to a decoded chunk."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from monitor.core.newlines import BLOCK, NEWLINE, block_places, newlines_by_block
@@ -23,8 +23,7 @@ HEAD = 2**16
 """... and all lines that start in the first so many."""
 
 
-@dataclass(frozen=True)
-class Lines:
+class Lines(Struct, frozen=True, dict=True):
     """The lines of a chunk that are not blank. Where they lie is found on first use.
 
     A blank line is empty or has only spaces, tabs and carriage returns. `offset` is the file's at data[0].
@@ -126,8 +125,7 @@ class Lines:
         return block_places(self.offset, len(self.data)), list(accumulate(steps, initial=0))
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(Struct, frozen=True):
     """Finds a row of the frame among the lines, when some lines were rejected."""
 
     lines: Lines

@@ -1,10 +1,10 @@
 """Numeric cells counted by monitor/native/cells.c."""
 
 import ctypes
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from monitor.native.lending import Lent, place_of
@@ -34,8 +34,7 @@ class _Table(ctypes.Structure):
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Range:
+class Range(Struct, frozen=True, eq=False):
     """Where a table's parts lie (low, high, parts per unit), and how moments are summed.
 
     per_unit, centre_units: a value times the one, less the other, is a number of units. near: between these
@@ -53,8 +52,7 @@ class Range:
     square_scale: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Table:
+class Table(Struct, frozen=True, eq=False):
     """A grid's table as the library reads it; keeps alive what it points to."""
 
     thresholds: Floats

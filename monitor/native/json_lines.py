@@ -3,9 +3,9 @@
 import ctypes
 from collections.abc import Mapping
 from ctypes import c_char_p, c_int64
-from dataclasses import dataclass
 
 import polars as pl
+from msgspec import Struct
 
 from monitor.native.library import library
 
@@ -31,8 +31,7 @@ class _Array(ctypes.Structure):
     _fields_ = (("words", c_int64 * 10),)
 
 
-@dataclass(frozen=True, slots=True)
-class _Exported:
+class _Exported(Struct, frozen=True):
     """One column for the Arrow PyCapsule interface; whoever asks for it takes it."""
 
     schema: _Schema

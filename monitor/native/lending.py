@@ -1,15 +1,14 @@
 """Columns lent to the library: as Arrow streams, which it reads where Polars keeps them."""
 
 import ctypes
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
+from msgspec import Struct
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True)
-class Lent:
+class Lent(Struct, frozen=True):
     """A column's stream; valid as long as this is kept, and read once."""
 
     capsule: object

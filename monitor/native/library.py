@@ -5,9 +5,10 @@ Nothing but speed depends on it, so nothing here raises: without it the NumPy an
 
 import ctypes
 import os
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from monitor.native.sources import digest
 
@@ -17,8 +18,7 @@ SWITCH = "DRIFTD_NATIVE"
 OFF = "off"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """The library, or None and why; `broken` where one lies there that cannot be used."""
 
     library: ctypes.CDLL | None

@@ -8,9 +8,10 @@ import hmac
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from monitor.server.passwords import NOBODY, matches, users
 from monitor.server.tls import seen
@@ -32,8 +33,7 @@ class BusyError(Exception):
     """Too many passwords wait to be looked at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """A token's digest, and the name that the audit log shows."""
 
     name: str

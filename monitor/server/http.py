@@ -4,10 +4,10 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import uvicorn
+from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -47,8 +47,7 @@ class Page(Protocol):
         """What they are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(Struct, frozen=True):
     """What the server says. metrics: Accept, Accept-Encoding -> a page; ready: why not, "" when ready.
 
     reload: takes on the configuration as it is now; returns complaints.

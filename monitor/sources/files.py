@@ -4,7 +4,9 @@ import glob
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from monitor.sources.identity import COMPRESSED, Entry, FileId, Found, Head, Matcher, Matching
 from monitor.sources.merge import Merge, Peek, Unread
@@ -15,8 +17,7 @@ from monitor.types import Batch, Micros, Position
 __all__ = ["FilesSource", "Format", "Limits", "Peek"]
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """A file as the last poll left it. drained: nothing was unread behind this offset.
 
     fp_len: how much of its content is in the fingerprint; an entry that has less was not committed since.

@@ -6,8 +6,10 @@ inodes are reused at once, and a fingerprint may be short or shared by a copy.
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from monitor.errors import StateError
 
@@ -24,8 +26,7 @@ FileId = tuple[int, int]
 """Device and inode."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What is durably known about one file's content.
 
     offset counts bytes of decompressed content (always at a line's start), or rows of Parquet and IPC.
@@ -48,8 +49,7 @@ class Entry:
 
     def encode(self) -> str:
         """Return the entry as it stands in a position."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return json.dumps({"v": VERSION, **fields}, separators=(",", ":"))
+        return json.dumps({"v": VERSION, **asdict(self)}, separators=(",", ":"))
 
     @classmethod
     def decode(cls, text: str) -> "Entry":
@@ -62,8 +62,7 @@ class Entry:
         return cls(**fields)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A file seen in this poll. `growing` files may be appended to, others are finished ones.
 
     named: the glob finds it; else it is only still open, renamed or deleted.
@@ -77,8 +76,7 @@ class Found:
     named: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """The bytes that identify a file: the first ones of its content, up to FULL."""
 
     content: bytes
@@ -92,8 +90,7 @@ class Head:
         return len(self.content) >= entry.fp_len and self.fingerprint(entry.fp_len) == entry.fingerprint
 
 
-@dataclass(slots=True)
-class Matching:
+class Matching(Struct):
     """Entries brought up to date with the files found.
 
     keys: the entry of each file. copies: files that hold what another, living file holds, left alone, with

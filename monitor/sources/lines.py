@@ -1,9 +1,9 @@
 """Whole lines of a text file: never half a line, never a line of unbounded length in memory."""
 
 import os
-from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace
 
 from monitor.core.newlines import NEWLINE, newlines_by_block
 from monitor.sources.identity import FULL, Found, Head

@@ -1,7 +1,9 @@
 """A source held in memory, with crashes among its chunks: the twin that tests use."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from monitor.types import Batch, Chunk, Position
 
@@ -9,8 +11,7 @@ NEXT = "next"
 """The one entry of a position: how many items have been delivered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Crash:
+class Crash(Struct, frozen=True):
     """Reaching this item raises, once: what follows it comes on the next poll."""
 
     reason: str = "crash"

@@ -5,9 +5,9 @@ their names, and files written side by side advance together.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import polars as pl
+from msgspec import Struct, field
 
 from monitor.sources.reading import Limits, Reader, Room, Taken
 from monitor.types import Chunk, Micros, Reject
@@ -22,8 +22,7 @@ PEEKS = 16
 Peek = Callable[[Chunk], Micros | None]
 
 
-@dataclass(slots=True)
-class Unread:
+class Unread(Struct):
     """One file of a batch under construction: where it stands, and what was taken from it.
 
     open: returns the file's reader, which may have been closed for others meanwhile.

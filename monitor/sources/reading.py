@@ -1,16 +1,15 @@
 """What every reader of one file does, whatever its format."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import polars as pl
+from msgspec import Struct
 
 from monitor.sources.identity import Found, Head
 from monitor.types import Chunk, Reject
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """How much one batch may hold, and how long one line may be. Sizes in bytes."""
 
     rows: int = 250_000
@@ -18,8 +17,7 @@ class Limits:
     max_line: int = 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Struct, frozen=True):
     """What still fits into a batch. `must` allows one line that is longer than that."""
 
     rows: int
@@ -32,8 +30,7 @@ class Room:
         return self.rows <= 0 or self.bytes <= 0
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """What was read from one file: rows that start at `start`, where to go on, whether that is the end.
 
     newlines: as in Chunk.

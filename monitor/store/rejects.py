@@ -7,8 +7,9 @@ do not stand there twice: whatever lies behind the committed length is cut off b
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
+
+from msgspec.structs import asdict
 
 from monitor.types import EntryKey, Reject
 

@@ -14,12 +14,13 @@ import os
 import secrets
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
 import numpy as np
 import polars as pl
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from monitor.errors import StateError, StoreUnavailableError
 from monitor.failures import POLARS_FAILURES
@@ -39,8 +40,7 @@ NUMBERS: Mapping[type[pl.DataType], str] = {
 ANEW = "restore a backup of the state folder, or move that folder away to start anew from the logs"
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """What the entry says of a file: name, rows, bytes, checksum, and each column's place (None: read it)."""
 
     file: str
@@ -51,8 +51,7 @@ class Note:
 
     def dump(self) -> bytes:
         """Write the entry."""
-        document = {name: getattr(self, name) for name in self.__slots__}
-        return BESIDE + json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+        return BESIDE + json.dumps(asdict(self), separators=(",", ":"), ensure_ascii=False).encode()
 
     @staticmethod
     def load(value: bytes) -> "Note":
@@ -61,8 +60,7 @@ class Note:
         return Note(**item | {"columns": tuple((name, place) for name, place in item["columns"])})
 
 
-@dataclass(frozen=True, slots=True)
-class Filed:
+class Filed(Struct, frozen=True):
     """The committed entries that name a file."""
 
     values: Mapping[EntryKey, bytes] = field(default_factory=dict)

@@ -1,10 +1,11 @@
 """Every detector keeps every law of detectors/contract.py."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from detectors.base import Detector, Verdict
 from detectors.beside import Classes

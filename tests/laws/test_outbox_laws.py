@@ -1,9 +1,8 @@
 """Laws of the outbox and of retraining requests, whatever the network and the log bring."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exporters.base import Delivered, Delivery, Reason, Refused, Retry
 from monitor.core.outbox import LONGEST, SCHEDULE, Note, NoteState, after, due

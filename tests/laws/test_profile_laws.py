@@ -3,13 +3,13 @@
 import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from detectors.profile import Grid, Profile, empty, merge, summaries
 from detectors.sample import SAMPLE_ROWS

@@ -1,9 +1,8 @@
 """Laws of sources that move in the configuration: nothing that was read of a log is lost or changes hands."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from monitor.book_facts import source_names
 from monitor.config import Source

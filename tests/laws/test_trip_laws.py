@@ -2,11 +2,11 @@
 
 import json
 import math
-from dataclasses import fields
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
 from detectors.base import ClassShare, Level, Verdict
 from monitor.core.policy import Phase, Trip
@@ -42,14 +42,13 @@ trips = st.builds(
 def slow(verdict: Verdict | None) -> dict[str, object] | None:
     if verdict is None:
         return None
-    found = {f.name: getattr(verdict, f.name) for f in fields(Verdict)}
+    found = asdict(verdict)
     return found if verdict.classes else {name: found[name] for name in found if name != "classes"}
 
 
 @given(trip=trips)
 def test_a_trip_is_the_json_of_its_fields(trip: Trip) -> None:
-    item = {f.name: getattr(trip, f.name) for f in fields(Trip)}
-    item |= {"verdict": slow(trip.verdict), "judged": slow(trip.judged)}
+    item = asdict(trip) | {"verdict": slow(trip.verdict), "judged": slow(trip.judged)}
 
     assert dump_trip(trip) == json.dumps(item, separators=(",", ":")).encode()
 

@@ -1,11 +1,11 @@
 """A history through the daemon's own pipeline, in memory."""
 
 import gzip
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from monitor.backtest import Progress, Replay, Wishes, backtest, history_bytes, only
 from monitor.clock import ManualClock

@@ -1,6 +1,6 @@
 """Two configurations side by side, for a pull request."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from monitor.backtest_compare import Side, as_markdown, only_in
 from tests.histories import HOURLY, Alarm, at, incident, replayed

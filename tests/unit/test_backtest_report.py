@@ -1,9 +1,9 @@
 """A backtest as data for a program and as lines for a person."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from monitor.backtest_report import as_text, document, note_text, span_text
 from monitor.core.outbox import Note

@@ -1,9 +1,9 @@
 """What the budget stands on, and what is spent of it."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from detectors.seasons import DAY
 from monitor.budgeting import NOT_LEARNT, OTHER_DISTANCES, OTHER_WINDOWS, begun, calibration, spent

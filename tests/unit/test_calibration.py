@@ -3,12 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from detectors.budget import level
 from detectors.calibration import Asked, Calibrator

@@ -1,10 +1,10 @@
 """Closing windows: in order, once each, each group judged with its share of the budget."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from detectors.base import Level, Verdict
 from detectors.profile import WindowProfile

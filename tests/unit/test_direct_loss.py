@@ -1,6 +1,5 @@
 """Estimated errors of a regression: simulated truth, scikit-learn's own trees, the real prices."""
 
-import dataclasses
 import math
 from pathlib import Path
 
@@ -199,8 +198,8 @@ def test_what_is_dumped_can_be_loaded(learnt: LossModel) -> None:
     assert again.dump() == dumped
     assert (again.kurtosis, again.rows) == (learnt.kurtosis, learnt.rows)
     assert all(
-        np.array_equal(getattr(again.trees, one.name), getattr(learnt.trees, one.name))
-        for one in dataclasses.fields(Trees)
+        np.array_equal(getattr(again.trees, name), getattr(learnt.trees, name))
+        for name in Trees.__struct_fields__
     )
 
 

@@ -1,11 +1,11 @@
 """What the drift detector says, when it says nothing, and that one bad column never stops the others."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detectors.base import Level, Verdict

@@ -1,8 +1,7 @@
 """Episodes as they are remembered: begun, ended, forgotten in order, whatever a commit closed."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from detectors.base import Level, Verdict
 from monitor.core import episode_log

@@ -1,8 +1,7 @@
 """Verdicts to episodes: their begin and end, their worst window, and the features that may be why."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from detectors.base import Level, Verdict
 from monitor.core.closing import close_until

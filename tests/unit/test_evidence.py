@@ -1,9 +1,8 @@
 """How far out the evidence of a block of windows may be."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from scipy import stats
 
 from detectors.evidence import Merged, Tail

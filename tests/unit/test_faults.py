@@ -1,9 +1,8 @@
 """Faulty values gathered over windows: bets of mean one at most, kept rates, slow rises found sooner."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from scipy import stats
 
 from detectors.base import Level

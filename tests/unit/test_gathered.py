@@ -1,9 +1,8 @@
 """Verdicts on gathered evidence: what they say, and what becomes of the wealth after them."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from detectors.base import Level, Verdict
 from detectors.calibration import Calibrator

@@ -1,7 +1,9 @@
 """Two lanes of one model: what one commits costs the other nothing, and only what is committed is counted."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from detectors.joint import Asked, Comparison
 from monitor.comparing import Failure

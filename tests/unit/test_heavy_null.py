@@ -1,13 +1,13 @@
 """What a reference's own windows teach heavy monitors: windows that differ anyway are no news."""
 
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from detectors.base import Level, Verdict
 from detectors.probability import normal_cdf

@@ -1,8 +1,7 @@
 """--inject as it is written, and what it means for one model."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from monitor.core.reference import Baseline
 from monitor.core.schema import Schema

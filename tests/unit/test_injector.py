@@ -1,10 +1,9 @@
 """Changes in decoded batches: the rows that are due and no others, the same ones in every run."""
 
-from dataclasses import replace
-
 import numpy as np
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from monitor.config import Columns
 from monitor.core.schema import Schema

@@ -1,11 +1,11 @@
 """What outcomes do to predictions at a tick: new pairs, other winners, and nothing where nothing changes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Literal
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from monitor.core.join import Joined, Span, join, tick_of, turn_of
 from monitor.core.windows import NEVER

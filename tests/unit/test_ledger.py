@@ -1,12 +1,12 @@
 """What the ledger counts: what met, what came again, what never met, and sums as if counted afresh."""
 
-from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 
 import numpy as np
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from detectors.class_sums import ClassSums
 from monitor.config import Model, Performance

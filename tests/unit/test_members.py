@@ -2,7 +2,8 @@
 
 import tracemalloc
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporters.catalog import Sample
 from monitor.core.members import Claim, Members, Unit, chosen

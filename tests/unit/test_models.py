@@ -1,13 +1,13 @@
 """Opening a model on a state that another configuration left."""
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from detectors.readings import Reading
 from detectors.seasons import DAY

@@ -1,11 +1,11 @@
 """What a reference's own windows teach: which groups, from which rows, for what; and what is stored of it."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from detectors.seasons import DAY
 from monitor.config import Monitor

@@ -3,11 +3,11 @@
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 import structlog
+from msgspec.structs import replace
 
 from exporters.base import Delivered, Delivery, Notification, Notifier, Reason, Refused, Retry
 from monitor.auditing import Sent

@@ -1,10 +1,10 @@
 """Confusion, reliability and bounds as they are shown: in /metrics, in status and in the history."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from exporters.catalog import Histogram
 from exporters.prometheus import render

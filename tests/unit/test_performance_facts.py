@@ -3,9 +3,9 @@
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporters.catalog import BY_NAME, Histogram, Sample

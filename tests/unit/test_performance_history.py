@@ -1,12 +1,12 @@
 """`driftd performance`: a line for each window that is remembered, and the commands that print it."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from detectors.measure import Estimate
 from monitor.cli import main

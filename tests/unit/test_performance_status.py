@@ -1,10 +1,10 @@
 """Performance in `driftd status`: the same numbers as data and at a glance."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from monitor.core.labels import SeriesKey
 from monitor.core.plan import Plan

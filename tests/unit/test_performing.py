@@ -1,9 +1,9 @@
 """The limits that judged metrics are held against: in the metric's unit, from the reference of the window."""
 
 import math
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from monitor.config import Model, Monitor, Performance
 from monitor.core.plan import Plan

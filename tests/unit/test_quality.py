@@ -1,10 +1,10 @@
 """Quality: missing, mistyped, out of range, new, too few or too many, and what chance allows of it."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detectors.allowance import largest_share

@@ -2,13 +2,13 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from detectors.alibi_arrays import request
 from detectors.joint import Asked, Comparison, Joint

@@ -3,12 +3,12 @@
 import json
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exporters.base import Delivered, Delivery, Reason, Refused, Retry
 from monitor.auditing import KEPT, Line, Sent, entry, line, lines
@@ -139,7 +139,7 @@ def test_the_log_keeps_the_newest_lines() -> None:
 def test_a_line_of_the_log_holds_no_body_and_no_url() -> None:
     secret = Note("msg_1", "a", "m", '{"secret": "in the body"}', 1)
     _, text = entry(0, line(Sent(secret, Delivered(200), 1, 2)))
-    assert set(json.loads(text)) == {"number", *Line.__slots__}
+    assert set(json.loads(text)) == {"number", *Line.__struct_fields__}
     assert b"secret" not in text
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import replace
 
 from monitor.core.state import ModelState
 from monitor.errors import ConflictError, NotFoundError, StoreUnavailableError

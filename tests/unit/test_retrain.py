@@ -1,11 +1,11 @@
 """When a retraining is asked for, and what the request says."""
 
 import json
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from monitor.core.retrain import (
     BODY_BYTES,
@@ -163,7 +163,7 @@ def test_the_body_says_what_the_schema_promises() -> None:
 
 
 def as_json(firing: Firing) -> dict[str, object]:
-    return {name: getattr(firing, name) for name in Firing.__slots__ if name != "why"}
+    return {name: getattr(firing, name) for name in Firing.__struct_fields__ if name != "why"}
 
 
 def test_numbers_that_json_does_not_have_become_null() -> None:

@@ -5,10 +5,10 @@ import socket
 import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from http.client import HTTPException
 
 import pytest
+from msgspec.structs import replace
 
 from monitor.server.limits import Counted, Limits
 from monitor.web import Web

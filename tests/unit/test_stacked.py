@@ -1,10 +1,10 @@
 """Features scored together get what each gets alone; what fails for one stays with it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from detectors.comparison import Comparison, numeric_starts
 from detectors.drift import STATISTICS

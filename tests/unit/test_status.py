@@ -1,7 +1,8 @@
 """The status as data and as lines."""
 
 import json
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from detectors.base import Level, Verdict
 from monitor.core.outbox import Note, NoteState

@@ -4,10 +4,10 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from msgspec.structs import replace
 
 from monitor.clock import ManualClock
 from monitor.core.state import ModelState

@@ -1,13 +1,13 @@
 """Which streams a model has, and what becomes of them: references, restarts, versions, too few rows."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from detectors.base import Level
 from monitor.config import Columns, Model, Monitor

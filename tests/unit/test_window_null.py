@@ -1,9 +1,10 @@
 """Windows are judged by what the reference's own windows differ by."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from detectors.readings import Readers, Reading, Source, reader
 from detectors.seasons import DAY, MONDAY, Clock, Ints

@@ -1,7 +1,8 @@
 """Asking for a retraining by the rules of a configuration."""
 
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from detectors.base import Level, Verdict
 from monitor.config import Retrain
