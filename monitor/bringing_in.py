@@ -1,10 +1,18 @@
 """What a daemon needs soon but not at once."""
 
+from monitor.process import Process
+from monitor.schedule import scheduler
 from monitor.software import software
 
 
 def bring_in() -> None:
-    """Import what serves HTTP while references are learnt: there the main thread waits for others."""
+    """Import libraries while references are learnt: there the main thread waits for others.
+
+    `monitor.clients` imports some of the server's as well, lazily: Python's lock of each module keeps both
+    from seeing a half of it.
+    """
     import monitor.server.http  # noqa: F401, PLC0415 - see above
 
+    scheduler()
+    Process().samples()
     software()

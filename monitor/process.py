@@ -1,9 +1,13 @@
 """What the operating system says of this process."""
 
-from prometheus_client.process_collector import ProcessCollector
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from exporters.catalog import Sample
 from exporters.process_metrics import PROCESS_METRICS
+
+if TYPE_CHECKING:
+    from prometheus_client.process_collector import ProcessCollector
 
 
 class Process:
@@ -13,7 +17,13 @@ class Process:
     """
 
     def __init__(self, proc: str = "/proc") -> None:
-        self._collector = ProcessCollector(proc=proc, registry=None)  # none: not the library's global one
+        self._proc = proc
+
+    @cached_property
+    def _collector(self) -> "ProcessCollector":
+        from prometheus_client.process_collector import ProcessCollector  # noqa: PLC0415 - slow, not at once
+
+        return ProcessCollector(proc=self._proc, registry=None)  # none: not the library's global one
 
     def samples(self) -> list[Sample]:
         """Return what is said now."""

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from datetime import UTC
-
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
+from typing import TYPE_CHECKING
 
 from monitor.clock import Clock
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.background import BackgroundScheduler
+
+Work = Callable[[], None]
 
 THREADS = 6
 """Heavy monitors keep one for each lane."""
@@ -16,14 +19,15 @@ class Schedule:
     """Jobs by name. Each runs at most once at a time; what it missed meanwhile it does once, not often."""
 
     def __init__(self, clock: Clock) -> None:
-        defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         self._clock = clock
-        self._jobs = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(THREADS)}, job_defaults=defaults, timezone=UTC
-        )
+        self._planned: dict[str, tuple[float, Work]] = {}
+        self._jobs: BackgroundScheduler | None = None
 
-    def every(self, seconds: float, name: str, work: Callable[[], None]) -> None:
-        """Do the work now and every so many seconds, instead of what had this name."""
+    def every(self, seconds: float, name: str, work: Work) -> None:
+        """Do the work now, or from `start` on, and every so many seconds, instead of what had this name."""
+        if self._jobs is None:
+            self._planned[name] = seconds, work
+            return
         now = self._clock.now()
         self._jobs.add_job(
             work, "interval", seconds=seconds, id=name, replace_existing=True, next_run_time=now
@@ -31,12 +35,27 @@ class Schedule:
 
     def start(self) -> None:
         """Begin."""
+        self._jobs = scheduler()
+        for name, (seconds, work) in self._planned.items():
+            self.every(seconds, name, work)
         self._jobs.start()
 
     def stop(self) -> None:
         """Begin nothing more; what is under way goes on."""
-        self._jobs.remove_all_jobs()
+        if self._jobs is not None:
+            self._jobs.remove_all_jobs()
 
     def close(self) -> None:
         """End, without waiting for what is under way."""
-        self._jobs.shutdown(wait=False)
+        if self._jobs is not None:
+            self._jobs.shutdown(wait=False)
+
+
+def scheduler() -> "BackgroundScheduler":
+    """Return what begins the jobs; its library takes a while, and who reads a log once needs none."""
+    from apscheduler.executors.pool import ThreadPoolExecutor  # noqa: PLC0415 - see above
+    from apscheduler.schedulers.background import BackgroundScheduler  # noqa: PLC0415 - see above
+
+    defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+    pool = {"default": ThreadPoolExecutor(THREADS)}
+    return BackgroundScheduler(executors=pool, job_defaults=defaults, timezone=UTC)
