@@ -100,7 +100,9 @@ def ascending(ids: Hashes) -> Hashes:
 
 
 def _merged(runs: Sequence[Hashes]) -> Hashes:
-    return np.sort(np.concatenate(runs), kind="stable")  # sorted runs are merged, 4 ns a value
+    merged = np.concatenate(runs)
+    merged.sort(kind="stable")  # sorted runs are merged, 4 ns a value; in place: they may be megabytes
+    return merged
 
 
 def _hits(run: Hashes, needles: Hashes) -> NDArray[np.bool_]:
