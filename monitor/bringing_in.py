@@ -8,8 +8,8 @@ from monitor.software import software
 def bring_in() -> None:
     """Import libraries while references are learnt: there the main thread waits for others.
 
-    `monitor.clients` imports some of the server's as well, lazily: Python's lock of each module keeps both
-    from seeing a half of it.
+    `monitor.clients` may import some of the server's at the same time: Python's lock of each module makes one
+    wait for the other.
     """
     import monitor.server.http  # noqa: F401, PLC0415 - see above
 

@@ -1,5 +1,6 @@
 """What is done again and again, on threads of its own."""
 
+import threading
 from collections.abc import Callable
 from datetime import UTC
 from typing import TYPE_CHECKING
@@ -20,25 +21,29 @@ class Schedule:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._guard = threading.Lock()  # a reload may come while it starts
         self._planned: dict[str, tuple[float, Work]] = {}
         self._jobs: BackgroundScheduler | None = None
 
     def every(self, seconds: float, name: str, work: Work) -> None:
         """Do the work now, or from `start` on, and every so many seconds, instead of what had this name."""
-        if self._jobs is None:
-            self._planned[name] = seconds, work
-            return
+        with self._guard:
+            if self._jobs is None:
+                self._planned[name] = seconds, work
+            else:
+                self._add(self._jobs, seconds, name, work)
+
+    def _add(self, jobs: "BackgroundScheduler", seconds: float, name: str, work: Work) -> None:
         now = self._clock.now()
-        self._jobs.add_job(
-            work, "interval", seconds=seconds, id=name, replace_existing=True, next_run_time=now
-        )
+        jobs.add_job(work, "interval", seconds=seconds, id=name, replace_existing=True, next_run_time=now)
 
     def start(self) -> None:
         """Begin."""
-        self._jobs = scheduler()
-        for name, (seconds, work) in self._planned.items():
-            self.every(seconds, name, work)
-        self._jobs.start()
+        with self._guard:
+            self._jobs = scheduler()
+            for name, (seconds, work) in self._planned.items():
+                self._add(self._jobs, seconds, name, work)
+            self._jobs.start()
 
     def stop(self) -> None:
         """Begin nothing more; what is under way goes on."""

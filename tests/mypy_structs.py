@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from mypy.plugin import FunctionSigContext, Plugin
 from mypy.plugins.dataclasses import replace_function_sig_callback
-from mypy.types import FunctionLike, Instance, get_proper_type
+from mypy.types import FunctionLike, Instance, UnionType, get_proper_type
 
 
 class Structs(Plugin):
@@ -19,19 +19,23 @@ class Structs(Plugin):
 
 def _of_struct(call: FunctionSigContext) -> FunctionLike:
     # the default signature takes Structs alone
-    return call.default_signature if _is_struct(call) is False else replace_function_sig_callback(call)
+    return call.default_signature if False in _structs(call) else replace_function_sig_callback(call)
 
 
 def _of_dataclass(call: FunctionSigContext) -> FunctionLike:
-    if _is_struct(call):
+    if True in _structs(call):
         call.api.fail("a Struct is changed by msgspec.structs.replace", call.context)
     return replace_function_sig_callback(call)
 
 
-def _is_struct(call: FunctionSigContext) -> bool | None:
-    """Tell whether a Struct is changed; None where that cannot be told."""
+def _structs(call: FunctionSigContext) -> set[bool]:
+    """Tell of each type that what is changed may have whether it is a Struct, where that can be told."""
+    if len(call.args[0]) != 1:  # a wrong call, which mypy will say
+        return set()
     changed = get_proper_type(call.api.get_expression_type(call.args[0][0]))
-    return changed.type.has_base("msgspec.Struct") if isinstance(changed, Instance) else None
+    items = changed.items if isinstance(changed, UnionType) else [changed]
+    found = [item for item in map(get_proper_type, items) if isinstance(item, Instance)]
+    return {item.type.has_base("msgspec.Struct") for item in found}
 
 
 SIGNATURES: Mapping[str, Callable[[FunctionSigContext], FunctionLike]] = MappingProxyType(

@@ -102,6 +102,7 @@ DECLARED_AS = {
     "google": "opentelemetry_exporter_otlp_proto_http",  # brings its protobuf
     "grpc": "opentelemetry_exporter_otlp_proto_grpc",
 }
+SECRET = {"secret", "token", "password", "auth", "url"}
 PLAIN_VALUES = ("monitor/client/", "dashboards/building/")
 """What is imported by others than the daemon, and makes its values with the standard library alone."""
 PRINTERS = {
@@ -267,11 +268,20 @@ def test_files_and_functions_are_short(module: Module) -> None:
 
 @each_module
 def test_values_are_structs_unless_a_field_is_hidden(module: Module) -> None:
-    dataclasses = "dataclasses.dataclass" in module.imports
-    hidden = re.search(r"field\(.*(repr|compare)=False", module.text)
+    dataclasses = {"dataclasses", "dataclasses.dataclass"} & set(module.imports)
+    hidden = re.search(r"field\([^()]*repr=False", module.text)
 
     assert not dataclasses or hidden or module.name.startswith(PLAIN_VALUES)
     assert not (dataclasses and "msgspec.Struct" in module.imports), "their fields differ"
+
+
+@each_module
+def test_no_struct_shows_a_secret(module: Module) -> None:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ClassDef) and "Struct" in map(ast.unparse, node.bases):
+            fields = {ast.unparse(part.target) for part in node.body if isinstance(part, ast.AnnAssign)}
+
+            assert not fields & SECRET, f"{node.name}: a Struct's text has every field"
 
 
 @each_module

@@ -61,6 +61,10 @@ class Why(Struct, frozen=True):
 
     document: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """Leave the document out: it is long, and `worst_first` needs none of it."""
+        return "Why()"
+
 
 class Firing(Struct, frozen=True):
     """One firing monitor. score and threshold are those of its last verdict, None where it had none."""

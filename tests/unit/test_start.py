@@ -12,7 +12,8 @@ LATER = (
     "httpcore2",
     "jinja2",
     "opentelemetry.sdk",
-    "apscheduler.triggers.cron",
+    "apscheduler",
+    "prometheus_client",
 )
 
 
