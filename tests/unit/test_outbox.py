@@ -1,7 +1,7 @@
 """When a note is sent, sent again, or given up."""
 
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from exporters.base import Delivered, Reason, Refused, Retry
 from monitor.core.outbox import (
@@ -34,7 +34,7 @@ def test_the_schedule_is_the_one_of_standard_webhooks() -> None:
 def test_a_failing_note_walks_the_schedule_across_restarts_and_dies_at_its_end() -> None:
     note, now, waits = NOTE, START, []
     while note.state is NoteState.PENDING:
-        note = Note(**{name: getattr(note, name) for name in Note.__struct_fields__})  # stored and read again
+        note = Note(**asdict(note))  # stored and read again
         assert due([note], now) == [note]
         note = after(note, FAILED, now)
         waits.append(note.next_due - now)
